@@ -1,0 +1,142 @@
+/**
+ * How long until a pristine, booted machine runs and answers: a clone of a frozen template, a cold boot of the same base, and
+ * libvirt's snapshot-revert of the same guest. `npx jiti bench/clone.ts [rounds]`; prints medians and ratios.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { baseFor } from '../src/bases/registry.js';
+import type { MachineShape } from '../src/domain/profile.js';
+import type { Work } from '../src/domain/work.js';
+import { cacheDirectory, layoutOf } from '../src/host/paths.js';
+import { runCommand } from '../src/host/process.js';
+import { waitForConnection } from '../src/machines/connection.js';
+import type { Endpoint } from '../src/machines/machine.js';
+import { BOOT_DEADLINE_MS } from '../src/machines/qemu/boot.js';
+import { cloneTemplate } from '../src/machines/qemu/clone.js';
+import { qemuArguments } from '../src/machines/qemu/command-line.js';
+import { createOverlay } from '../src/machines/qemu/images.js';
+import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
+import { killMachine, launch, socketsFolder } from '../src/machines/qemu/launch.js';
+import { benchKey } from '../src/machines/qemu/login.js';
+import { machineFiles } from '../src/machines/qemu/record.js';
+import { templateFor } from '../src/machines/qemu/template.js';
+import { libvirtGuest } from './libvirt-guest.js';
+
+interface Sample {
+  /** The hypervisor says that the guest runs. */
+  readonly runningMs: number;
+  /** `true` over a new SSH connection has answered. */
+  readonly sshMs: number;
+}
+
+const rounds = Number(process.argv[2] ?? 5);
+// BIOS for all: libvirt has no snapshots of UEFI guests with its default variables' store.
+const shape: MachineShape = { memoryMiB: 1024, cpus: 2, diskBytes: [], firmware: 'bios' };
+const work: Work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
+const home = await mkdtemp(path.join(tmpdir(), 'nixproof-bench-'));
+const layout = layoutOf(home);
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+const medians = (samples: readonly Sample[]): Sample => ({
+  runningMs: median(samples.map(({ runningMs }) => runningMs)),
+  sshMs: median(samples.map(({ sshMs }) => sshMs)),
+});
+
+try {
+  const installation = await findInstallation(cacheDirectory(), work.signal);
+  const { accelerator, binary } = installation;
+  const base = await baseFor('debian', layout).prepare(work);
+  const login = await benchKey(layout);
+  const deadlineMs = BOOT_DEADLINE_MS[accelerator];
+  const template = await templateFor({ base, shape, installation, login, folder: path.join(home, 'templates') }, work);
+
+  const endpoint = (port: number, hostKey?: string): Endpoint => ({
+    host: '127.0.0.1',
+    port,
+    user: 'root',
+    keyFile: login.keyFile,
+    hostKey,
+  });
+  const answer = async (to: Endpoint, timeoutMs: number) => {
+    await using connection = await waitForConnection(to, { deadlineMs, timeoutMs });
+    await connection.exec(['true']);
+  };
+
+  const clone = async (): Promise<Sample> => {
+    const folder = path.join(home, 'clone');
+    const start = performance.now();
+    const process = await cloneTemplate(template, { id: 'bench', binary, folder, diskBytes: [] }, work);
+    const runningMs = performance.now() - start;
+    await answer(endpoint(process.sshPort, template.hostKey), 20_000);
+    const sshMs = performance.now() - start;
+    await killMachine(folder);
+    return { runningMs, sshMs };
+  };
+
+  const coldBoot = async (): Promise<Sample> => {
+    const folder = await mkdtemp(path.join(home, 'cold-'));
+    const files = machineFiles(folder);
+    const start = performance.now();
+    await createOverlay(files.system, base.disk, 'qcow2', work.signal);
+    const args = qemuArguments(
+      { ...template.hardware, disks: [files.system] },
+      {
+        name: 'nixproof-bench',
+        memory: { kind: 'own' },
+        consoleLog: files.console,
+        sockets: socketsFolder(folder),
+        incoming: false,
+      },
+    );
+    const { qmp, sshPort } = await launch(binary, args, { folder, id: 'bench', signal: work.signal });
+    await qmp[Symbol.asyncDispose]();
+    const runningMs = performance.now() - start;
+    await answer(endpoint(sshPort), 3000);
+    const sshMs = performance.now() - start;
+    await killMachine(folder);
+    return { runningMs, sshMs };
+  };
+
+  const libvirt = async (): Promise<Sample[]> => {
+    const type = accelerator === 'kvm' ? 'kvm' : 'qemu';
+    await using guest = await libvirtGuest(home, base, { ...shape, publicKey: login.publicKey, type });
+    await guest.start();
+    await answer(endpoint(guest.port), 3000);
+    await guest.snapshot();
+    const samples: Sample[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const start = performance.now();
+      await guest.revert();
+      const runningMs = performance.now() - start;
+      await answer(endpoint(guest.port), 20_000);
+      samples.push({ runningMs, sshMs: performance.now() - start });
+    }
+    return samples;
+  };
+
+  const clones: Sample[] = [];
+  for (let round = 0; round < rounds; round++) clones.push(await clone());
+  const cold: Sample[] = [];
+  for (let round = 0; round < Math.min(rounds, 3); round++) cold.push(await coldBoot());
+  const connected = await runCommand('virsh', ['-c', 'qemu:///session', 'list']).then(
+    () => true,
+    () => false,
+  );
+  if (!connected) console.error('no libvirt answers at qemu:///session: no comparison with its snapshot-revert');
+  const reverts = connected ? await libvirt() : [];
+
+  const reference = medians(clones);
+  const row = (name: string, samples: readonly Sample[]) => {
+    const { runningMs, sshMs } = medians(samples);
+    const cell = (ms: number, of: number) => `${(ms / 1000).toFixed(2)} s (${(ms / of).toFixed(1)}×)`.padStart(18);
+    return `${name.padEnd(26)}${cell(runningMs, reference.runningMs)}${cell(sshMs, reference.sshMs)}${String(samples.length).padStart(8)}`;
+  };
+  console.log(`${describeInstallation(installation)}; ${shape.memoryMiB} MiB, ${shape.cpus} cpus; medians`);
+  console.log(`${''.padEnd(26)}${'guest running'.padStart(18)}${'first command'.padStart(18)}${'rounds'.padStart(8)}`);
+  console.log(row('clone of a template', clones));
+  console.log(row('cold boot', cold));
+  if (reverts.length > 0) console.log(row('libvirt snapshot-revert', reverts));
+} finally {
+  await rm(home, { recursive: true, force: true });
+}

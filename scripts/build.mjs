@@ -1,0 +1,45 @@
+// Compiles src/ to dist/, bundles the workflows ahead of time and writes the configuration's JSON Schema.
+// Does nothing where the sources, the lock file and the compiler's settings are those of the last build.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const at = (...parts) => path.join(root, ...parts);
+
+function fingerprint() {
+  const sources = readdirSync(at('src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  const hash = createHash('sha256');
+  for (const file of [...sources.sort(), at('package-lock.json'), at('tsconfig.json'), at('scripts/build.mjs')]) {
+    hash
+      .update(`${path.relative(root, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+const stamp = at('dist', '.fingerprint');
+const wanted = fingerprint();
+if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) process.exit(0);
+
+process.stderr.write('building nixproof …\n');
+rmSync(at('dist'), { recursive: true, force: true });
+execFileSync(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', at('tsconfig.json')], {
+  stdio: 'inherit',
+});
+chmodSync(at('dist/cli/main.js'), 0o755);
+
+const { bundleWorkflowCode } = await import('@temporalio/worker');
+const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
+const { code } = await bundleWorkflowCode({ workflowsPath: at('dist/workflows/index.js'), logger: quiet });
+writeFileSync(at('dist/workflow-bundle.js'), code);
+
+const { configJsonSchema } = await import(at('dist/config/json-schema.js'));
+mkdirSync(at('schema'), { recursive: true });
+writeFileSync(at('schema/nixproof.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+writeFileSync(stamp, wanted);

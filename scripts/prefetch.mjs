@@ -1,0 +1,20 @@
+// Gets what is slow to get, into the cache: `prefetch.mjs server` (the Temporal server), `prefetch.mjs base` (the debian image).
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
+const what = process.argv[2];
+if (what === 'server') {
+  const { getTemporalServer } = await import('../dist/stack/temporal-server.js');
+  console.error(`server: ${(await getTemporalServer({ work })).file}`);
+} else if (what === 'base') {
+  const { baseFor } = await import('../dist/bases/registry.js');
+  const { layoutOf } = await import('../dist/host/paths.js');
+  const home = mkdtempSync(path.join(tmpdir(), 'nixproof-prefetch-'));
+  await baseFor('debian', layoutOf(home)).prepare(work);
+  rmSync(home, { recursive: true, force: true });
+} else {
+  console.error('usage: prefetch.mjs server|base');
+  process.exitCode = 2;
+}

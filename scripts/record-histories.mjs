@@ -1,0 +1,96 @@
+// Records the histories that test/replay replays: real runs of test/fixtures/histories on a server of their own. Run it after a
+// change of workflow code that is meant to be incompatible; otherwise the old histories must go on replaying.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getTemporalServer } from '../dist/stack/temporal-server.js';
+import { connectClient } from '../dist/client.js';
+import { waitUntil } from '../dist/host/process.js';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const main = path.join(root, 'dist/cli/main.js');
+const config = path.join(root, 'test/fixtures/histories/nixproof.yaml');
+const home = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
+const port = 17300 + Math.floor(process.pid % 500);
+const work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
+const { file: server } = await getTemporalServer({ work });
+const env = { ...process.env, NIXPROOF_HOME: home, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
+const children = [spawn(server, ['server', 'start-dev', '--headless', '--port', String(port), '--log-level', 'error'])];
+process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
+const { Connection } = await import('@temporalio/client');
+await waitUntil(
+  async () =>
+    Connection.connect({ address: env.TEMPORAL_ADDRESS, connectTimeout: 500 }).then(
+      (c) => c.close().then(() => true),
+      () => false,
+    ),
+  30_000,
+);
+children.push(spawn(process.execPath, [main, 'worker'], { env, stdio: 'inherit' }));
+
+const np = (...args) => {
+  try {
+    return execFileSync(process.execPath, [main, ...args], {
+      env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  } catch (error) {
+    return error.stdout;
+  }
+};
+const link = await connectClient({ address: env.TEMPORAL_ADDRESS });
+mkdirSync(path.join(root, 'test/histories'), { recursive: true });
+
+/** Names of the machine it was recorded on have no place in the repository: not in the JSON, nor in the payloads' base64. */
+function anonymous(text) {
+  const hostId = readFileSync(path.join(home, 'host-id'), 'utf8').trim();
+  return text
+    .replaceAll(home, '/home/tester/state')
+    .replaceAll(root, '/home/tester/nixproof')
+    .replaceAll(hostId, 'host-000000')
+    .replaceAll(hostname(), 'host');
+}
+
+function isPayload(value) {
+  return typeof value?.data === 'string' && typeof value.metadata?.encoding === 'string';
+}
+
+function recoded(data) {
+  return Buffer.from(anonymous(Buffer.from(data, 'base64').toString('utf8'))).toString('base64');
+}
+
+async function record(name, workflowId) {
+  const target = path.join(root, 'test/histories', `${name}.json`);
+  const json = execFileSync(
+    server,
+    ['workflow', 'show', '--address', env.TEMPORAL_ADDRESS, '-w', workflowId, '--output', 'json'],
+    { encoding: 'utf8', maxBuffer: 1 << 26 },
+  );
+  const clean = JSON.stringify(
+    JSON.parse(json, (_, value) => (isPayload(value) ? { ...value, data: recoded(value.data) } : value)),
+    null,
+    1,
+  );
+  writeFileSync(target, `${anonymous(clean)}\n`);
+  console.error(`recorded ${name}`);
+}
+
+for (const profile of ['passed', 'failed', 'stalled', 'red-check']) {
+  const { suite, runs } = JSON.parse(np('test', profile, '--config', config, '--json'));
+  await record(`run-${profile}`, runs[0].run);
+  if (profile === 'passed') await record('suite-passed', suite);
+}
+const { suite, runs } = JSON.parse(np('test', 'slow', '--config', config, '--detach', '--json'));
+await waitUntil(async () => JSON.parse(np('status', runs[0].run, '--json')).state?.startsWith('installing'), 60_000);
+np('cancel', suite);
+await record('run-cancelled', runs[0].run);
+await record('suite-cancelled', suite);
+
+await link[Symbol.asyncDispose]();
+for (const child of children) child.kill('SIGTERM');
+rmSync(home, { recursive: true, force: true });
+process.exit();

@@ -1,0 +1,51 @@
+import { createWriteStream } from 'node:fs';
+import { copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { NixproofError } from '../domain/error.js';
+import { isErrno } from '../host/files.js';
+import type { Machine, Work } from '../machines/machine.js';
+import type { RunFiles } from '../records/artifacts.js';
+
+/** What is worth keeping of the machine's last state: file name → command, cut off at `MAX_BYTES`. */
+const COLLECTED: readonly { readonly file: string; readonly argv: readonly string[] }[] = [
+  { file: 'journal.log', argv: ['journalctl', '--no-pager', '-b'] },
+  { file: 'dmesg.log', argv: ['dmesg'] },
+  { file: 'failed-units.txt', argv: ['systemctl', 'list-units', '--failed', '--no-pager'] },
+  { file: 'disks.txt', argv: ['lsblk', '--output', 'NAME,SIZE,TYPE,FSTYPE,LABEL,UUID,MOUNTPOINTS'] },
+  { file: 'mounts.txt', argv: ['findmnt', '--noheadings'] },
+];
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Brings what there is into the run's folder. A machine that no longer answers gives its console only; a command it does not
+ * have gives nothing. The sandbox is this host: its journal is nobody's business.
+ */
+export async function collectFrom(machine: Machine, files: RunFiles, work: Work): Promise<void> {
+  if (machine.consoleLog !== undefined) await copyIfThere(machine.consoleLog, files.console);
+  if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
+  await mkdir(files.collected, { recursive: true });
+  try {
+    const connection = await machine.connect({
+      ...work,
+      signal: AbortSignal.any([work.signal, AbortSignal.timeout(60_000)]),
+    });
+    for (const { file, argv } of COLLECTED) {
+      work.progress(`collecting ${file}`);
+      const command = `exec "$@" 2>&1 | head -c ${MAX_BYTES}`;
+      const stream = await connection.stream(['sh', '-c', command, 'sh', ...argv], { signal: work.signal });
+      await pipeline(stream, createWriteStream(path.join(files.collected, file)));
+    }
+  } catch (error) {
+    if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
+    work.progress(`the machine does not answer: ${error.message}`);
+  }
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import { createReadStream } from 'node:fs';
+import type { Diagnosis } from '../domain/diagnosis.js';
+import { isErrno } from '../host/files.js';
+import type { AttemptFiles } from '../records/artifacts.js';
+import { diagnoseLog } from './diagnose-log.js';
+
+/** What travels through history is small: so many diagnoses, so many lines of each, so many characters. */
+const LIMITS = { diagnoses: 3, evidence: 3, chars: 300, captures: 4 } as const;
+
+/** Why an attempt failed, as its recorded log tells; empty where it tells nothing. */
+export async function diagnoseAttempt(files: AttemptFiles): Promise<readonly Diagnosis[]> {
+  const log = createReadStream(files.log, { highWaterMark: 1 << 18 });
+  try {
+    const diagnoses = await diagnoseLog(log as AsyncIterable<Buffer>);
+    return diagnoses.slice(0, LIMITS.diagnoses).map(clipped);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  } finally {
+    log.destroy();
+  }
+}
+
+function clipped(diagnosis: Diagnosis): Diagnosis {
+  return {
+    ...diagnosis,
+    why: diagnosis.why.slice(0, LIMITS.chars),
+    evidence: diagnosis.evidence.slice(0, LIMITS.evidence).map((line) => line.slice(0, LIMITS.chars)),
+    captures: Object.fromEntries(Object.entries(diagnosis.captures).slice(0, LIMITS.captures)),
+  };
+}

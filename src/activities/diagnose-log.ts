@@ -1,0 +1,71 @@
+import type { Diagnosis } from '../domain/diagnosis.js';
+import type { StreamEvent } from '../domain/event.js';
+import { createDiagnoser, type Diagnoser } from '../healing/diagnose.js';
+import { createStreamParser } from '../stream/parser.js';
+
+/** Whether a log is a run's events.ndjson: each line tells an event of ours. */
+const EVENT_LINE = /^\{"offset":\d+,"at":\d+,"type":"/;
+
+/**
+ * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any line ends and colours,
+ * journals, Nix's JSON, a run's events. Reads in bounded memory.
+ */
+export async function diagnoseLog(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<readonly Diagnosis[]> {
+  const parser = createStreamParser();
+  const diagnoser = createDiagnoser();
+  for await (const chunk of chunks) {
+    const before = parser.position();
+    feed(diagnoser, parser.push(chunk), lineCounter(chunk, before));
+  }
+  const lastLine = parser.position().lines;
+  feed(diagnoser, parser.end(), () => lastLine);
+  return diagnoser.finish();
+}
+
+function feed(diagnoser: Diagnoser, events: readonly StreamEvent[], lineAt: (offset: number) => number): void {
+  for (const event of events) {
+    switch (event.type) {
+      case 'line':
+        // Level 1 of Nix's JSON is a warning, whose text does not always say so.
+        diagnoser.take(textOf(event.level, event.text), event.offset, lineAt);
+        break;
+      case 'phase':
+        diagnoser.enter(event.name);
+        break;
+      case 'error':
+        diagnoser.take(event.message, event.offset, lineAt);
+        break;
+      case 'warning':
+        diagnoser.take(`warning: ${event.message}`, event.offset, lineAt);
+        break;
+      case 'success':
+        diagnoser.take(event.message, event.offset, lineAt);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+function textOf(level: number | undefined, text: string): string {
+  return level === 1 && !EVENT_LINE.test(text) ? `warning: ${text}` : text;
+}
+
+const NEWLINE = 0x0a;
+
+/** Counts a chunk's lines only as far as somebody asks, and no line twice where the offsets ascend. */
+function lineCounter(chunk: Uint8Array, before: { readonly bytes: number; readonly lines: number }) {
+  let at = 0;
+  let { lines } = before;
+  return (offset: number): number => {
+    const end = offset - before.bytes;
+    for (;;) {
+      const newline = chunk.indexOf(NEWLINE, at);
+      if (newline < 0 || newline >= end) return lines;
+      at = newline + 1;
+      lines++;
+    }
+  };
+}

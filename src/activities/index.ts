@@ -1,0 +1,175 @@
+import { Context } from '@temporalio/activity';
+import type { AttemptOutcome, BootOutcome } from '../domain/attempt.js';
+import { NixproofError } from '../domain/error.js';
+import { SIGNALS, hostTaskQueue } from '../domain/names.js';
+import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
+import { verify } from '../checks/verify.js';
+import { killInstaller, startInstaller } from '../installers/installer.js';
+import type { Layout } from '../host/paths.js';
+import type { Machine, Work } from '../machines/machine.js';
+import type { Registry } from '../machines/registry.js';
+import { runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
+import { writeJson } from '../host/files.js';
+import { collectFrom } from './collect.js';
+import { deployTree, type DeployedTree } from './deploy.js';
+import { followInstaller } from './follow-installer.js';
+import { createPhaseUpdates } from './phase-updates.js';
+import { publishReports } from './publish-reports.js';
+import { cancellationReason, inActivity } from './temporal.js';
+
+/** What the activities of one worker need. */
+export interface ActivityDependencies {
+  readonly hostId: string;
+  readonly layout: Layout;
+  readonly machines: Registry;
+}
+
+/** Where a run takes place. */
+export interface Place {
+  readonly host: string;
+  readonly taskQueue: string;
+  readonly artifacts: string;
+  readonly notes: readonly string[];
+}
+
+export type SharedActivities = ReturnType<typeof createSharedActivities>;
+export type HostActivities = ReturnType<typeof createHostActivities>;
+
+/** Activities any worker may do. */
+export function createSharedActivities({ hostId, layout, machines }: ActivityDependencies) {
+  return {
+    /** Finds a host that can drive the machine: the one whose worker answers. @throws `HOST_*`, `UNSUPPORTED_*` */
+    acquireMachine: (request: RunRequest): Promise<Place> =>
+      inActivity(async (work) => {
+        const probe = await machines.driver(request.driver).probe(work);
+        if (!probe.available) throw probe.reason;
+        return {
+          host: hostId,
+          taskQueue: hostTaskQueue(hostId),
+          artifacts: runFiles(layout.runs, request.run).folder,
+          notes: [],
+        };
+      }),
+  };
+}
+
+/** Activities of the host that has the machine. Each looks at the world before it changes it, so each may be done again. */
+export function createHostActivities({ layout, machines }: ActivityDependencies) {
+  const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
+  const withMachine = async <T>(request: RunRequest, work: Work, use: (machine: Machine) => Promise<T>): Promise<T> => {
+    await using machine = await machines.driver(request.driver).attach(request.run, work);
+    return await use(machine);
+  };
+
+  return {
+    /** @param draft the report as it stands, so that the run is on record from here on */
+    cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
+      inActivity(async (work) => {
+        await writeRunRequest(filesOf(request), request);
+        await writeRunReport(filesOf(request), draft);
+        const { base, machine: shape } = request.profile;
+        await using machine = await machines.driver(request.driver).create({ id: request.run, base, shape }, work);
+        return { detail: machine.detail };
+      }),
+
+    deploy: (request: RunRequest): Promise<DeployedTree> =>
+      inActivity((work) => withMachine(request, work, (machine) => deployTree(machine, request.profile.deploy, work))),
+
+    startInstaller: (request: RunRequest, attempt: number): Promise<void> =>
+      inActivity((work) =>
+        withMachine(request, work, async (machine) =>
+          startInstaller(machine, await machine.connect(work), request.profile, attempt),
+        ),
+      ),
+
+    followInstaller: (request: RunRequest, attempt: number, phaseUpdates: number): Promise<AttemptOutcome> =>
+      inActivity((work, beat) =>
+        withMachine(request, work, (machine) => follow(machine, request, attempt, phaseUpdates, work, beat)),
+      ),
+
+    restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
+      inActivity((work) => withMachine(request, work, (machine) => bootInstalled(machine, work))),
+
+    verify: (request: RunRequest): Promise<readonly CheckResult[]> =>
+      inActivity(async (work) => {
+        const results = await withMachine(request, work, (machine) => verify(machine, request.profile.checks, work));
+        await writeJson(filesOf(request).checks, results);
+        return results;
+      }),
+
+    collect: (request: RunRequest): Promise<void> =>
+      inActivity((work) => withMachine(request, work, (machine) => collectFrom(machine, filesOf(request), work))),
+
+    writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
+      inActivity(async () => {
+        const files = filesOf(request);
+        const full = await publishReports(files, report);
+        // Last: a run's verdict is on disk when all that belongs to it is.
+        await writeRunReport(files, full);
+      }),
+
+    releaseMachine: (request: RunRequest, keep: boolean): Promise<void> =>
+      inActivity(async (work) => {
+        if (!keep) await machines.driver(request.driver).destroy(request.run, work);
+      }),
+  };
+
+  async function follow(
+    machine: Machine,
+    request: RunRequest,
+    attempt: number,
+    phaseUpdates: number,
+    work: Work,
+    beat: (details: unknown) => void,
+  ): Promise<AttemptOutcome> {
+    const workflow = Context.current().client.workflow.getHandle(request.run);
+    const tell = createPhaseUpdates(
+      phaseUpdates,
+      (progress) => void workflow.signal(SIGNALS.progressed, progress).catch(() => undefined),
+      Date.now,
+    );
+    try {
+      return await followInstaller({
+        machine,
+        attempt,
+        install: request.profile.install,
+        files: filesOf(request).attempt(attempt),
+        work,
+        onProgress: (progress) => {
+          beat(progress);
+          tell(progress);
+        },
+      });
+    } catch (error) {
+      // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.
+      if (cancellationReason(work.signal) === 'CANCELLED') await stopInstaller(machine, attempt);
+      throw error;
+    }
+  }
+}
+
+/** As far as the machine still answers; it is destroyed soon in any case. */
+async function stopInstaller(machine: Machine, attempt: number): Promise<void> {
+  const work: Work = { signal: AbortSignal.timeout(10_000), progress: () => undefined };
+  try {
+    await killInstaller(machine, await machine.connect(work), attempt);
+  } catch {
+    // Gone or deaf.
+  }
+}
+
+/** A system that does not come up from its own disk is what the test found out, not a fault of the bench. */
+async function bootInstalled(machine: Machine, work: Work): Promise<BootOutcome> {
+  try {
+    await machine.restartInstalled(work);
+    return { booted: true };
+  } catch (error) {
+    work.signal.throwIfAborted();
+    if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
+    const console = error.details['console'];
+    const line = Array.isArray(console)
+      ? (console as readonly string[]).findLast((text) => text.trim() !== '')
+      : undefined;
+    return { booted: false, line: line ?? error.message, reason: error.message };
+  }
+}

@@ -1,0 +1,135 @@
+import { constants, mkdir, open, stat, type FileHandle } from 'node:fs/promises';
+import type { LogSummary } from '../domain/run.js';
+import { readJson, sha256Of, writeJson } from '../host/files.js';
+import type { AttemptFiles } from '../records/artifacts.js';
+import { createStreamParser, type ParserState } from '../stream/parser.js';
+import { serializeEvents } from '../stream/serialize.js';
+import { emptySummary, summarize, type StreamSummary } from '../stream/summary.js';
+
+/** follow.json: how far an attempt's log is on disk, and what a parser needs to go on from there. Written whole. */
+interface FollowState {
+  readonly parser: ParserState;
+  readonly eventsBytes: number;
+  readonly summary: StreamSummary;
+  readonly startedAt: number;
+  readonly lastOutputAt: number;
+}
+
+/** An attempt's log and events on their way to disk. */
+export interface Recording extends AsyncDisposable {
+  /** The next byte of the guest's log that is wanted. */
+  readonly offset: number;
+  readonly lines: number;
+  readonly summary: StreamSummary;
+  /** When the attempt was first followed, milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly lastOutputAt: number;
+  /** Takes the log's next bytes; resolves when they and their events are written. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes what was written the point where another process goes on. */
+  checkpoint(): Promise<void>;
+  /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the whole log. */
+  finish(): Promise<string>;
+}
+
+/**
+ * Opens an attempt's recording where the last checkpoint left it, in this process or another that was killed. What stands in
+ * the files behind the checkpoint is cut off and comes again from the guest's log: byte offsets are identity, so nothing is
+ * lost or doubled.
+ */
+export async function openRecording(files: AttemptFiles, now: () => number): Promise<Recording> {
+  await mkdir(files.folder, { recursive: true });
+  const state = await readJson<FollowState>(files.follow);
+  const parser = createStreamParser(state?.parser);
+  let offset = state?.parser.resumeOffset ?? 0;
+  let eventsBytes = state?.eventsBytes ?? 0;
+  let summary = state?.summary ?? emptySummary;
+  let lastOutputAt = state?.lastOutputAt ?? now();
+  const startedAt = state?.startedAt ?? now();
+  // A new attempt's beginning counts as well: its limits are measured from there.
+  let unsaved = state === undefined;
+  let queue = Promise.resolve();
+  const log = await openAt(files.log, offset);
+  const events = await openAt(files.events, eventsBytes);
+
+  /** One thing at a time: a checkpoint never sees half a chunk. */
+  function inTurn(step: () => Promise<void>): Promise<void> {
+    const turn = queue.then(step);
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function append(parsed: ReturnType<typeof parser.push>): Promise<void> {
+    const at = now();
+    const text = Buffer.from(serializeEvents(parsed, at));
+    await writeAll(events, text, eventsBytes);
+    eventsBytes += text.length;
+    summary = summarize(summary, parsed, at);
+  }
+
+  return {
+    get offset() {
+      return offset;
+    },
+    get lines() {
+      return parser.position().lines;
+    },
+    get summary() {
+      return summary;
+    },
+    startedAt,
+    get lastOutputAt() {
+      return lastOutputAt;
+    },
+    write: (chunk) =>
+      inTurn(async () => {
+        await writeAll(log, chunk, offset);
+        await append(parser.push(chunk));
+        offset += chunk.length;
+        lastOutputAt = now();
+        unsaved = true;
+      }),
+    checkpoint: () =>
+      inTurn(async () => {
+        if (!unsaved) return;
+        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, startedAt, lastOutputAt };
+        await writeJson(files.follow, follow);
+        unsaved = false;
+      }),
+    async finish() {
+      await queue;
+      // Not checkpointed: whoever comes after a crash here ends the log again, from the last line's beginning.
+      await append(parser.end());
+      await Promise.all([log.sync(), events.sync()]);
+      return sha256Of(files.log);
+    },
+    async [Symbol.asyncDispose]() {
+      await log.close();
+      await events.close();
+    },
+  };
+}
+
+/** What an attempt has left here whose end nobody waited for: as far as it was followed. */
+export async function readUnfinished(
+  files: AttemptFiles,
+): Promise<{ readonly phases: StreamSummary['phases']; readonly log: LogSummary } | undefined> {
+  const state = await readJson<FollowState>(files.follow);
+  if (!state) return undefined;
+  const { size: bytes } = await stat(files.log);
+  const { phases } = state.summary;
+  return { phases, log: { bytes, lines: state.parser.lines, sha256: await sha256Of(files.log), verified: false } };
+}
+
+async function openAt(file: string, length: number): Promise<FileHandle> {
+  const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o644);
+  await handle.truncate(length);
+  return handle;
+}
+
+/** Writes at a position rather than at the end: a writer that came back from the dead writes the same bytes to the same place. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+  }
+}

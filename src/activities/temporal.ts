@@ -1,0 +1,71 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { NixproofError, isRetryable, messageOf } from '../domain/error.js';
+import { isErrno } from '../host/files.js';
+import type { Work } from '../machines/machine.js';
+
+/** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
+const HEARTBEAT_MS = 1000;
+
+/**
+ * Runs one activity: heartbeats on a timer, the cancellation as an AbortSignal, and our faults as failures that the server
+ * understands. What `beat` was last given is the heartbeat's details.
+ */
+export async function inActivity<T>(body: (work: Work, beat: (details: unknown) => void) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  let details: unknown = '';
+  const heartbeat = () => context.heartbeat(details);
+  const timer = setInterval(heartbeat, HEARTBEAT_MS);
+  const beat = (value: unknown) => {
+    details = value;
+  };
+  const work: Work = { signal: context.cancellationSignal, progress: beat };
+  try {
+    return await body(work, beat);
+  } catch (error) {
+    throw context.cancellationSignal.aborted ? cancellationOf(context, error) : failureOf(error);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The type of the failure by which a worker that ends hands an activity over to the next. */
+export const WORKER_SHUTDOWN = 'INTERNAL_WORKER_SHUTDOWN';
+
+/** Why an activity is to stop: `CANCELLED` by a request, `TIMED_OUT` and taken over by a retry, `WORKER_SHUTDOWN` … */
+export function cancellationReason(signal: AbortSignal): string {
+  return signal.reason instanceof CancelledFailure ? signal.reason.message : '';
+}
+
+function cancellationOf(context: Context, error: unknown): unknown {
+  if (cancellationReason(context.cancellationSignal) !== 'WORKER_SHUTDOWN') return context.cancellationSignal.reason;
+  return ApplicationFailure.create({
+    type: WORKER_SHUTDOWN,
+    message: 'the worker is shutting down',
+    cause: error as Error,
+  });
+}
+
+/** A fault as the server keeps it: its code is the type, its hint goes with the details, its family says whether to retry. */
+export function failureOf(error: unknown): ApplicationFailure {
+  if (error instanceof ApplicationFailure) return error;
+  const fault = asFault(error);
+  return ApplicationFailure.create({
+    type: fault.code,
+    message: fault.message,
+    nonRetryable: !isRetryable(fault.code),
+    details: [{ ...fault.details, ...(fault.hint === undefined ? {} : { hint: fault.hint }) }],
+    cause: error as Error,
+  });
+}
+
+function asFault(error: unknown): NixproofError {
+  if (error instanceof NixproofError) return error;
+  if (isErrno(error, 'ENOSPC')) {
+    return new NixproofError('HOST_DISK_FULL', `this host's disk is full: ${messageOf(error)}`, {
+      hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
+      cause: error,
+    });
+  }
+  return new NixproofError('INTERNAL_UNEXPECTED', messageOf(error), { cause: error });
+}

@@ -1,0 +1,115 @@
+import { NixproofError } from '../domain/error.js';
+import type { Check } from '../domain/profile.js';
+import type { CheckResult } from '../domain/run.js';
+import { openConnection } from '../machines/connection.js';
+import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
+
+/** A check's own time. */
+const CHECK_MS = 2 * 60_000;
+/** Services may still be starting when the first login works. */
+const SETTLE_MS = 90_000;
+const DETAIL_CHARS = 300;
+
+type Seen = Pick<CheckResult, 'status' | 'detail'>;
+
+/** Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red. */
+export async function verify(machine: Machine, checks: readonly Check[], work: Work): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const check of checks) {
+    work.progress(`check: ${check.name}`);
+    const started = performance.now();
+    const seen = await outcomeOf(machine, check, work);
+    results.push({ name: check.name, ...seen, durationMs: Math.round(performance.now() - started) });
+  }
+  return results;
+}
+
+async function outcomeOf(machine: Machine, check: Check, work: Work): Promise<Seen> {
+  try {
+    if (check.kind === 'reboot') return await reboot(machine, check.times, work);
+    if (!check.login) return await perform(await machine.connect(work), check, work);
+    await using connection = await loginAs(machine, check.login, work);
+    return await perform(connection, check, work);
+  } catch (error) {
+    work.signal.throwIfAborted();
+    // A login or command that fails is the system's answer; a machine that has gone is the bench's business.
+    if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
+    return { status: 'fail', detail: error.message.slice(0, DETAIL_CHARS) };
+  }
+}
+
+async function loginAs(machine: Machine, login: NonNullable<Check['login']>, { signal }: Work): Promise<Connection> {
+  return openConnection({ ...(await machine.endpoint()), user: login.user, keyFile: login.key }, { signal });
+}
+
+async function reboot(machine: Machine, times: number, work: Work): Promise<Seen> {
+  for (let count = 1; count <= times; count++) {
+    work.progress(`reboot ${count} of ${times}`);
+    try {
+      await machine.reboot(work);
+    } catch (error) {
+      if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
+      return { status: 'fail', detail: `reboot ${count} of ${times}: ${error.message}` };
+    }
+  }
+  return { status: 'pass', detail: times === 1 ? 'came back' : `came back ${times} times` };
+}
+
+async function perform(connection: Connection, check: Exclude<Check, { kind: 'reboot' }>, work: Work): Promise<Seen> {
+  const exec = (script: string, ...args: readonly string[]) =>
+    connection.exec(['sh', '-c', script, 'sh', ...args], { signal: work.signal, timeoutMs: CHECK_MS });
+  switch (check.kind) {
+    case 'run':
+      return judge(await exec(check.run), check);
+    case 'service':
+      return settled(exec, 'systemctl is-active -- "$1"', check.service);
+    case 'units':
+      // `degraded` is a failed unit; `starting` is waited for, as systemctl(1) `--wait` does from systemd 240 on.
+      return settled(
+        exec,
+        'state=$(systemctl is-system-running --wait); failed=$(systemctl list-units --failed --plain --no-legend --no-pager | cut -d" " -f1 | tr "\\n" " "); echo "$state $failed"; [ "$state" = running ]',
+      );
+  }
+}
+
+/** Asks again while a unit is on its way up; the last answer counts. */
+async function settled(
+  exec: (script: string, ...args: string[]) => Promise<ExecResult>,
+  script: string,
+  ...args: string[]
+): Promise<Seen> {
+  const end = performance.now() + SETTLE_MS;
+  for (;;) {
+    const result = await exec(script, ...args);
+    const answer = result.stdout.trim();
+    if (result.exitCode === 0) return { status: 'pass', detail: oneLine(answer) };
+    if (!/^(activating|starting|initializing|reloading)/.test(answer) || performance.now() > end) {
+      return { status: 'fail', detail: oneLine(answer || result.stderr) };
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+function judge(result: ExecResult, check: Extract<Check, { kind: 'run' }>): Seen {
+  const output = result.stdout.trim();
+  const failed = (why: string): Seen => ({ status: 'fail', detail: oneLine(why) });
+  if (check.expect !== undefined) {
+    return output === check.expect.trim()
+      ? { status: 'pass', detail: oneLine(output) }
+      : failed(
+          `expected ${JSON.stringify(check.expect.trim())}, got ${JSON.stringify(output || result.stderr.trim())}`,
+        );
+  }
+  if (check.match !== undefined) {
+    return new RegExp(check.match).test(output)
+      ? { status: 'pass', detail: oneLine(output) }
+      : failed(`expected /${check.match}/, got ${JSON.stringify(output || result.stderr.trim())}`);
+  }
+  return result.exitCode === 0
+    ? { status: 'pass', detail: oneLine(output) }
+    : failed(`exit status ${result.exitCode}: ${result.stderr.trim() || output}`);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim().slice(0, DETAIL_CHARS);
+}

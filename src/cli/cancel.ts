@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { NixproofError } from '../domain/error.js';
+import { EXIT } from '../domain/verdict.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+export function registerCancel(program: Command): void {
+  program
+    .command('cancel')
+    .description('end a run or a suite: its installer is stopped, its machine released, its report written')
+    .argument('<run>', 'a run or a suite')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof cancel vm-20261123-071500-ab12')
+    .action((id: string, options: CommonOptions) => runCommand(options, (session) => cancelRun(session, id)));
+}
+
+async function cancelRun(session: Session, id: string): Promise<number> {
+  const { useServer } = await import('./server.js');
+  const { cancel, describeWorkflow, waitFor } = await import('../client.js');
+  await using server = await useServer(session);
+  const found = await describeWorkflow(server.link, id);
+  if (!found)
+    throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run or suite ${id}`, { hint: 'see `nixproof status`' });
+  if (!(await cancel(server.link, id))) {
+    session.say(`${id} has ended already`);
+    return EXIT.ok;
+  }
+  session.progress(`cancelling ${id}`);
+  const outcome = await waitFor(server.link, found);
+  session.say(`${id}: ${outcome.verdict}`);
+  return EXIT.ok;
+}

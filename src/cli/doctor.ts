@@ -1,0 +1,175 @@
+import { statfs } from 'node:fs/promises';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import type { Command } from 'commander';
+import { NixproofError, messageOf } from '../domain/error.js';
+import { EXIT } from '../domain/verdict.js';
+import { bytesText } from '../reports/quantities.js';
+import { painter } from '../reports/terminal.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+/** What one check of the host found. */
+interface Finding {
+  readonly status: 'ok' | 'missing' | 'broken';
+  readonly detail: string;
+  /** The command, or the one step, that mends it. */
+  readonly fix?: string;
+}
+
+interface HostCheck {
+  readonly name: string;
+  /** Whether nixproof is of no use without it. */
+  readonly needed: boolean;
+  readonly look: (session: Session) => Promise<Finding>;
+}
+
+const LOW_DISK_BYTES = 10 * 1024 ** 3;
+const LOW_MEMORY_BYTES = 2 * 1024 ** 3;
+
+/** Everything `nixproof doctor` looks at, in the order it is shown. */
+const CHECKS: readonly HostCheck[] = [
+  { name: 'node', needed: true, look: async () => ({ status: 'ok', detail: process.version }) },
+  { name: 'home', needed: true, look: home },
+  { name: 'memory', needed: false, look: memory },
+  { name: 'temporal', needed: true, look: temporal },
+  { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
+  { name: 'kvm', needed: false, look: kvm },
+  {
+    name: 'mmdebstrap',
+    needed: false,
+    look: (session) => tool(session, 'mmdebstrap', 'sudo apt-get install mmdebstrap', 'builds the debian base'),
+  },
+  {
+    name: 'mkfs.ext4',
+    needed: false,
+    look: (session) => tool(session, 'mkfs.ext4', 'sudo apt-get install e2fsprogs', 'makes its disk', ['-V']),
+  },
+  {
+    name: 'ssh',
+    needed: false,
+    look: (session) => tool(session, 'ssh', 'sudo apt-get install openssh-client', 'for `nixproof vm ssh`', ['-V']),
+  },
+  {
+    name: 'nix',
+    needed: false,
+    look: (session) => tool(session, 'nix', 'sudo apt-get install nix-bin', 'lists the hosts of a flake'),
+  },
+];
+
+export function registerDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('what this host can do, what is missing, and the command that mends it')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof doctor')
+    .action((options: CommonOptions) => runCommand(options, doctor));
+}
+
+async function doctor(session: Session): Promise<number> {
+  const checks = [];
+  for (const { name, needed, look } of CHECKS) {
+    const finding = await look(session).catch((error: unknown): Finding => ({
+      status: 'broken',
+      detail: messageOf(error),
+    }));
+    checks.push({ name, needed, ...finding });
+    if (!session.json) show(session, name, finding);
+  }
+  const ok = checks.every(({ needed, status }) => !needed || status === 'ok');
+  if (session.json) {
+    const shown = checks.map(({ name, status, detail, fix }) => ({ name, status, detail, fix: fix ?? '' }));
+    session.print(`${JSON.stringify({ ok, checks: shown }, null, 2)}\n`);
+  }
+  return ok ? EXIT.ok : EXIT.fault;
+}
+
+function show(session: Session, name: string, { status, detail, fix }: Finding): void {
+  const paint = painter(session.colour);
+  const sign = status === 'ok' ? paint('green', '✓') : paint('yellow', '✗');
+  session.say(`${sign} ${name.padEnd(11)} ${detail}`);
+  if (fix !== undefined) session.say(`  ${' '.repeat(11)} ${paint('cyan', fix)}`);
+}
+
+async function home({ layout }: Session): Promise<Finding> {
+  const { mkdir } = await import('node:fs/promises');
+  await mkdir(layout.home, { recursive: true });
+  const { bavail, bsize } = await statfs(layout.home);
+  const free = bavail * bsize;
+  const detail = `${layout.home}, ${bytesText(free)} free`;
+  return free >= LOW_DISK_BYTES ? { status: 'ok', detail } : { status: 'broken', detail, fix: 'nixproof cleanup' };
+}
+
+async function memory(): Promise<Finding> {
+  const detail = `${bytesText(freemem())} of ${bytesText(totalmem())} free, ${availableParallelism()} cores`;
+  if (freemem() >= LOW_MEMORY_BYTES) return { status: 'ok', detail };
+  return { status: 'broken', detail, fix: 'give profiles less `memory`, or end other programs' };
+}
+
+async function temporal(session: Session): Promise<Finding> {
+  const { serverFromEnvironment } = await import('../server-address.js');
+  const { connectClient } = await import('../client.js');
+  const elsewhere = serverFromEnvironment();
+  if (!elsewhere) return localServer(session);
+  await using link = await connectClient(elsewhere);
+  const detail = `${link.address}, namespace ${link.namespace}`;
+  if (link.searchAttributes) return { status: 'ok', detail };
+  const { SEARCH_ATTRIBUTES } = await import('../domain/names.js');
+  const names = Object.values(SEARCH_ATTRIBUTES)
+    .map((name) => `--name ${name} --type Keyword`)
+    .join(' ');
+  return {
+    status: 'ok',
+    detail: `${detail}; our search attributes are missing, runs go on without them`,
+    fix: `temporal operator search-attribute create --namespace ${link.namespace} ${names}`,
+  };
+}
+
+async function localServer({ signal, progress }: Session): Promise<Finding> {
+  const { findTemporalServer } = await import('../stack/temporal-server.js');
+  const found = await findTemporalServer({ work: { signal, progress } });
+  if (found) return { status: 'ok', detail: `${found.file} (${found.version})` };
+  return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
+}
+
+async function driver(session: Session, name: 'qemu'): Promise<Finding> {
+  const { createRegistry } = await import('../machines/registry.js');
+  const probe = await createRegistry(session.layout).driver(name).probe(session);
+  if (probe.available) return { status: 'ok', detail: probe.detail };
+  const { message, hint } = probe.reason;
+  return { status: 'missing', detail: message, ...(hint === undefined ? {} : { fix: hint }) };
+}
+
+async function kvm({ signal }: Session): Promise<Finding> {
+  const { findInstallation } = await import('../machines/qemu/installation.js');
+  const { cacheDirectory } = await import('../host/paths.js');
+  const { accelerator, acceleratorReason } = await findInstallation(cacheDirectory(), signal);
+  if (acceleratorReason === undefined) return { status: 'ok', detail: `${accelerator} runs guests` };
+  const broken = !acceleratorReason.startsWith('no right');
+  return {
+    status: acceleratorReason.startsWith('there is no') ? 'missing' : 'broken',
+    detail: `${acceleratorReason}; machines are emulated, about ten times slower`,
+    fix: broken ? 'on a virtual host: turn nested virtualisation on' : 'sudo usermod -aG kvm $USER',
+  };
+}
+
+async function tool(
+  session: Session,
+  file: string,
+  fix: string,
+  purpose: string,
+  args = ['--version'],
+): Promise<Finding> {
+  const { runCommand: run } = await import('../host/process.js');
+  try {
+    const output = await run(file, args, { signal: session.signal, timeoutMs: 10_000 });
+    return { status: 'ok', detail: output.split('\n')[0]?.trim() || purpose };
+  } catch (error) {
+    session.signal.throwIfAborted();
+    if (!(error instanceof NixproofError)) throw error;
+    return {
+      status: error.code === 'HOST_TOOL_MISSING' ? 'missing' : 'broken',
+      detail: `${error.message} (${purpose})`,
+      fix,
+    };
+  }
+}

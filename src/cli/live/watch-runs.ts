@@ -1,0 +1,144 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import logUpdate from 'log-update';
+import { queryRun, type ServerLink } from '../../client.js';
+import type { RecordedEvent } from '../../domain/event.js';
+import { runFiles } from '../../records/artifacts.js';
+import { oneLine } from '../../reports/escape.js';
+import { lookOf } from '../../reports/outcome.js';
+import { durationText } from '../../reports/quantities.js';
+import { painter } from '../../reports/terminal.js';
+import type { Session } from '../session.js';
+import { createEventTail } from './event-tail.js';
+import { renderFrame } from './frame.js';
+import { applyEvent, applyReport, newRunView, type RunView } from './run-view.js';
+
+const EVENTS_MS = 200;
+const QUERY_MS = 1000;
+/** After so long without a worker's answer the user is told what is missing. */
+const NO_WORKER_MS = 10_000;
+
+export interface Watched {
+  readonly run: string;
+  readonly profile: string;
+}
+
+export interface Watching {
+  /** Ends the view, its last state still shown. */
+  stop(): Promise<void>;
+}
+
+/** Shows runs as they go on: redrawn in place on a terminal, else a plain line for everything that changes. */
+export function watchRuns(session: Session, link: ServerLink, runs: readonly Watched[]): Watching {
+  const views = runs.map(({ run, profile }) => newRunView(run, profile));
+  const narrator = session.animated ? undefined : createNarrator(session, views.length > 1);
+  const end = new AbortController();
+  const watching = [
+    ...views.map((view) => every(EVENTS_MS, end.signal, tailOf(session, view, narrator?.event))),
+    every(QUERY_MS, end.signal, queryAll(session, link, views, narrator?.report)),
+  ];
+  if (session.animated) watching.push(every(100, end.signal, async () => draw(session, views)));
+  return {
+    async stop() {
+      end.abort();
+      await Promise.all(watching);
+      if (!session.animated) return;
+      draw(session, views);
+      logUpdate.done();
+    },
+  };
+}
+
+function draw({ colour }: Session, views: readonly RunView[]): void {
+  const { columns, rows } = process.stdout;
+  logUpdate(renderFrame(views, { columns, rows, now: Date.now(), paint: painter(colour) }));
+}
+
+/** Runs a step again and again, once more after the end was asked for, so that nothing that came last is missed. */
+async function every(ms: number, signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+  for (;;) {
+    const last = signal.aborted;
+    await step();
+    if (last) return;
+    await pause(ms, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Reads the events of the attempt that goes on, from this host's artifacts; another host's are not to be seen here. */
+function tailOf({ layout }: Session, view: RunView, told?: (view: RunView, event: RecordedEvent) => void) {
+  const tail = createEventTail(runFiles(layout.runs, view.run).attempt(1).events);
+  return async () =>
+    tail((event) => {
+      applyEvent(view, event);
+      told?.(view, event);
+    });
+}
+
+function queryAll(session: Session, link: ServerLink, views: readonly RunView[], told?: (view: RunView) => void) {
+  let answered = Date.now();
+  let warned = false;
+  return async () => {
+    for (const view of views) {
+      if (view.verdict !== null) continue;
+      try {
+        const report = await queryRun(link, view.run);
+        // A suite that no worker takes up has no runs: that is no answer either.
+        if (!report) continue;
+        answered = Date.now();
+        applyReport(view, report);
+        told?.(view);
+      } catch {
+        // No worker answers queries, or the server is being started again: the next look tells.
+      }
+    }
+    if (warned || Date.now() - answered < NO_WORKER_MS) return;
+    warned = true;
+    session.progress('no worker answers: is one running for this server? (`nixproof worker`)');
+  };
+}
+
+interface Narrator {
+  readonly event: (view: RunView, event: RecordedEvent) => void;
+  readonly report: (view: RunView) => void;
+}
+
+/** Plain lines: what changes, each once. */
+function createNarrator(session: Session, several: boolean): Narrator {
+  const states = new Map<string, string>();
+  const bars = new Map<string, number>();
+  /** Runs whose stream is seen here: their phases need not be told a second time. */
+  const streaming = new Set<string>();
+  const say = (view: RunView, text: string, mark = '') => {
+    session.say(`${several ? `[${view.profile}] ` : ''}${mark}${oneLine(text)}`);
+  };
+  const progress = (view: RunView, { stage, details, fraction }: Extract<RecordedEvent, { type: 'progress' }>) => {
+    // Whole tenths are enough where nothing can be drawn over.
+    const tenth = Math.floor((fraction ?? 0) * 10);
+    if (fraction !== undefined && bars.get(view.run) === tenth) return;
+    bars.set(view.run, tenth);
+    say(view, `${stage} ${details}`, '  … ');
+  };
+  return {
+    event(view, event) {
+      streaming.add(view.run);
+      if (event.type === 'phase') say(view, event.name, '▸ ');
+      else if (event.type === 'progress') progress(view, event);
+      else if (event.type in MARKS)
+        say(view, 'message' in event ? event.message : '', MARKS[event.type as keyof typeof MARKS]);
+    },
+    report(view) {
+      const state = view.verdict ?? view.state;
+      if (states.get(view.run) === state) return;
+      if (streaming.has(view.run) && state.startsWith('installing')) return;
+      states.set(view.run, state);
+      const took = durationText((view.endedAt ?? 0) - (view.startedAt ?? 0));
+      say(
+        view,
+        view.verdict === null
+          ? view.state
+          : `${lookOf(view.verdict).sign} ${view.profile}: ${view.verdict} after ${took}`,
+      );
+    },
+  };
+}
+
+const MARKS = { success: '  ✓ ', warning: '  ! ', error: '  ✗ ', context: '  ' } as const;

@@ -1,0 +1,95 @@
+import { Option, type Command } from 'commander';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { NixproofError } from '../domain/error.js';
+import type { RunReport } from '../domain/run.js';
+import { EXIT } from '../domain/verdict.js';
+import { isErrno } from '../host/files.js';
+import { runFiles } from '../records/artifacts.js';
+import { wholeNumber } from './options.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+interface LogsOptions extends CommonOptions {
+  readonly follow?: boolean;
+  readonly attempt?: number;
+  readonly format: 'text' | 'events';
+}
+
+const FOLLOW_MS = 250;
+
+export function registerLogs(program: Command): void {
+  program
+    .command('logs')
+    .description("a run's installer log")
+    .argument('<run>')
+    .option('--follow', 'wait for more until the run ends')
+    .option('--attempt <n>', 'which attempt; default: the last', wholeNumber)
+    .addOption(
+      new Option('--format <format>', 'the bytes as they came, or one event a line')
+        .choices(['text', 'events'])
+        .default('text'),
+    )
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText(
+      'after',
+      '\nOn a terminal, control characters of the guest are left out; a pipe gets every byte.\n\nExamples:\n  nixproof logs RUN | less\n  nixproof logs RUN --follow --format events | jq .type',
+    )
+    .action((run: string, options: LogsOptions) => runCommand(options, (session) => logs(session, run, options)));
+}
+
+async function logs(session: Session, run: string, options: LogsOptions): Promise<number> {
+  const { findRun } = await import('./runs.js');
+  const report = await findRun(session, run);
+  const attempt = options.attempt ?? Math.max(1, report.attempts);
+  const files = runFiles(session.layout.runs, run).attempt(attempt);
+  const file = options.format === 'text' ? files.log : files.events;
+  if (options.follow && report.verdict === null) return follow(session, report, file);
+  try {
+    await pipeline(
+      createReadStream(file),
+      async function* (chunks) {
+        for await (const chunk of chunks) yield await shown(chunk as Buffer);
+      },
+      process.stdout,
+      { end: false },
+    );
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    throw new NixproofError('CONFIG_NO_LOG', `run ${run} has no log of attempt ${attempt} on this host`, {
+      hint: report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`,
+    });
+  }
+  return EXIT.ok;
+}
+
+/** Guest bytes for where they go: all of them to a pipe, no control characters to a terminal. */
+async function shown(chunk: Buffer): Promise<Buffer | string> {
+  if (!process.stdout.isTTY) return chunk;
+  const { logLine } = await import('../reports/escape.js');
+  return chunk
+    .toString('utf8')
+    .split('\n')
+    .map((line) => logLine(line, Infinity))
+    .join('\n');
+}
+
+async function follow(session: Session, report: RunReport, file: string): Promise<number> {
+  const { createFileTail } = await import('./live/event-tail.js');
+  const { findRun } = await import('./runs.js');
+  const tail = createFileTail(file);
+  const copy = async () => {
+    const chunks: Buffer[] = [];
+    await tail((chunk) => chunks.push(Buffer.from(chunk)));
+    for (const chunk of chunks) session.print(await shown(chunk));
+  };
+  for (let looked = 0, ended = false; !ended;) {
+    if (session.signal.aborted) return EXIT.interrupted;
+    if (performance.now() - looked > 2000) {
+      ended = (await findRun(session, report.run)).verdict !== null;
+      looked = performance.now();
+    }
+    await copy();
+    if (!ended) await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,29 @@
+import { InvalidArgumentError } from 'commander';
+import { DURATION_EXPECTED, parseDuration } from '../config/units.js';
+
+/** Parsers of option values; what they refuse is a usage error that names the option. */
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError(`expected ${DURATION_EXPECTED}`);
+  return ms;
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('expected a whole number');
+  return value;
+}
+
+export function parallelism(text: string): 'auto' | number {
+  if (text === 'auto') return 'auto';
+  const value = wholeNumber(text);
+  if (value < 1) throw new InvalidArgumentError('expected a number from 1 up, or auto');
+  return value;
+}
+
+export function list(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

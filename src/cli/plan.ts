@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism, freemem } from 'node:os';
+import { NixproofError } from '../domain/error.js';
+import type { DriverName, Profile } from '../domain/profile.js';
+import type { Keep, RunRequest, SuiteRequest } from '../domain/run.js';
+import type { Work } from '../domain/work.js';
+import { baseFor } from '../bases/registry.js';
+import type { Layout } from '../host/paths.js';
+import type { Registry } from '../machines/registry.js';
+
+export interface PlanOptions {
+  readonly keep: Keep;
+  readonly timeoutMs: number | undefined;
+  readonly parallel: 'auto' | number;
+  readonly searchAttributes: boolean;
+}
+
+/** `20261123-071500-ab12`: sorts by time, and no two are the same. */
+export function newStamp(now = new Date()): string {
+  const digits = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${digits}-${randomBytes(2).toString('hex')}`;
+}
+
+/** The suite that tests these profiles. */
+export function planSuite(
+  profiles: readonly (Profile & { readonly driver: DriverName })[],
+  options: PlanOptions,
+): SuiteRequest {
+  const stamp = newStamp();
+  const suite = `suite-${stamp}`;
+  const runs = profiles.map((profile): RunRequest => ({
+    run: `${profile.name}-${stamp}`,
+    suite,
+    profile,
+    driver: profile.driver,
+    keep: options.keep,
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    searchAttributes: options.searchAttributes,
+  }));
+  return { suite, runs, parallel: options.parallel === 'auto' ? parallelFor(profiles) : options.parallel };
+}
+
+/** As many at once as this host has cores and free memory for. */
+function parallelFor(profiles: readonly Profile[]): number {
+  const largestMiB = Math.max(
+    ...profiles.map(({ driver, machine }) => (driver === 'sandbox' ? 64 : machine.memoryMiB)),
+  );
+  const byMemory = Math.floor(freemem() / 1048576 / largestMiB);
+  return Math.max(1, Math.min(availableParallelism(), byMemory));
+}
+
+/**
+ * The driver of a profile that names none: qemu where it works. Where it does not, a profile that asks for no base may run in a
+ * sandbox, which runs the installer on this very host; root must say so itself.
+ * @throws NixproofError `HOST_QEMU_MISSING`, `UNSUPPORTED_DRIVER`, `UNSUPPORTED_SANDBOX_ROOT`, `UNSUPPORTED_BASE`, `CONFIG_BASE_MISSING`
+ */
+export async function chooseDriver(
+  profile: Profile,
+  machines: Registry,
+  work: Work & { readonly layout: Layout },
+): Promise<Profile & { driver: DriverName }> {
+  if (profile.driver) machines.driver(profile.driver);
+  if (profile.driver && profile.driver !== 'qemu') return { ...profile, driver: profile.driver };
+  const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
+  if (!probe || probe.available) return { ...requireBase(profile, work.layout), driver: 'qemu' };
+  if (profile.base !== undefined) throw probe.reason;
+  if (process.getuid?.() === 0) {
+    throw new NixproofError(
+      'UNSUPPORTED_SANDBOX_ROOT',
+      `${profile.name} would run in a sandbox, as root, on this host`,
+      {
+        hint: 'install QEMU for a real machine, or say --driver sandbox if that is what you want',
+      },
+    );
+  }
+  work.progress(`${probe.reason.message}: ${profile.name} runs in a sandbox on this host`);
+  return { ...profile, driver: 'sandbox' };
+}
+
+/** A base nobody can make is refused before anything starts; one that is only not prepared is its host's to tell. */
+function requireBase(profile: Profile, layout: Layout): Profile {
+  if (profile.base !== undefined) {
+    baseFor(profile.base, layout);
+    return profile;
+  }
+  throw new NixproofError('CONFIG_BASE_MISSING', `profile ${profile.name} names no base for its machine to boot`, {
+    hint: 'add `base: debian` to the profile, or --driver sandbox to run it in a scratch folder on this host',
+  });
+}

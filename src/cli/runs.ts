@@ -1,0 +1,65 @@
+import { NixproofError } from '../domain/error.js';
+import type { RunReport } from '../domain/run.js';
+import { listRunReports, readRunReport } from '../records/artifacts.js';
+import type { ServerUse } from './server.js';
+import { serverAtHand } from './server.js';
+import type { Session } from './session.js';
+
+/** How many runs of a server elsewhere are listed. */
+const LISTED = 50;
+
+/** Said of a run whose verdict is open while no stack runs that could go on with it. */
+const RESTING = 'interrupted: `nixproof up` goes on with it';
+
+/** A run in full, as it is now. @throws NixproofError `CONFIG_UNKNOWN_RUN` */
+export async function findRun(session: Session, run: string): Promise<RunReport> {
+  const recorded = await readRunReport(session.layout.runs, run);
+  if (recorded && recorded.verdict !== null) return recorded;
+  const server = await serverAtHand(session);
+  try {
+    const live = server && (await liveReport(server, run));
+    if (live) return { ...live, metrics: recorded?.metrics ?? {} };
+    if (recorded) return { ...recorded, state: server ? recorded.state : RESTING };
+    const waiting = server && (await waitingRun(server, run));
+    if (waiting) return waiting;
+  } finally {
+    await server?.[Symbol.asyncDispose]();
+  }
+  throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run ${run}`, {
+    hint: 'see `nixproof status` for the runs there are',
+  });
+}
+
+/** The runs of this host, and of a server elsewhere; newest first. */
+export async function findRuns(session: Session): Promise<readonly RunReport[]> {
+  const recorded = await listRunReports(session.layout.runs);
+  const open = new Set(recorded.filter(({ verdict }) => verdict === null).map(({ run }) => run));
+  const server = await serverAtHand(session);
+  try {
+    if (!server) return recorded.map((report) => (report.verdict === null ? { ...report, state: RESTING } : report));
+    const known = new Set(recorded.map(({ run }) => run));
+    const { listRuns } = await import('../client.js');
+    const elsewhere = (await listRuns(server.link, LISTED)).filter((run) => !known.has(run));
+    const live = await Promise.all([...open, ...elsewhere].map((run) => liveReport(server, run)));
+    const fresh = new Map(live.filter((report) => report !== undefined).map((report) => [report.run, report]));
+    const merged = recorded.map((report) => fresh.get(report.run) ?? report);
+    const others = elsewhere.map((run) => fresh.get(run)).filter((report) => report !== undefined);
+    return [...merged, ...others].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
+  } finally {
+    await server?.[Symbol.asyncDispose]();
+  }
+}
+
+/** A run that was asked for, and that no worker has begun or answers for. */
+async function waitingRun({ link }: ServerUse, run: string): Promise<RunReport | undefined> {
+  const { requestedRun } = await import('../client.js');
+  const { waitingReport } = await import('./results.js');
+  const requested = await requestedRun(link, run);
+  return requested && waitingReport(requested);
+}
+
+async function liveReport({ link }: ServerUse, run: string): Promise<RunReport | undefined> {
+  const { queryRun } = await import('../client.js');
+  // Without a worker nobody answers: then what is recorded has to do.
+  return queryRun(link, run).catch(() => undefined);
+}

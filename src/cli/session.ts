@@ -1,0 +1,113 @@
+import { NixproofError, familyOf, messageOf } from '../domain/error.js';
+import { EXIT } from '../domain/verdict.js';
+import type { Work } from '../domain/work.js';
+import { layoutOf, nixproofHome, type Layout } from '../host/paths.js';
+import { stripTerminal } from '../reports/escape.js';
+
+/** What every command is given: where things are, how to speak, and when to stop. */
+export interface Session extends Work {
+  readonly layout: Layout;
+  /** Whether stdout carries one JSON document and nothing else. */
+  readonly json: boolean;
+  readonly colour: boolean;
+  /** Whether a live view may be drawn on the terminal. */
+  readonly animated: boolean;
+  /** One line for people: stdout, or stderr where stdout is JSON's. */
+  say(line: string): void;
+  /** The command's product, as it is. */
+  print(text: string | Uint8Array): void;
+}
+
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Aborted by the first Ctrl-C; the second one ends the process at once: what is durable goes on in the stack. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+/**
+ * Runs a command's body and ends the process with its exit code. A NixproofError becomes a message, its hint and the exit code
+ * of its family; nothing else of it is shown without `--verbose`.
+ */
+export async function runCommand(options: CommonOptions, body: (session: Session) => Promise<number>): Promise<void> {
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
+    interrupt.abort(new Interrupted('interrupted'));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.fault),
+  );
+  const session = createSession(options, interrupt.signal);
+  try {
+    process.exitCode = await body(session);
+  } catch (error) {
+    const interrupted = interrupt.signal.aborted;
+    process.exitCode = interrupted ? EXIT.interrupted : exitCodeFor(error);
+    complain(session, interrupted ? interruption() : error, options.verbose ?? false);
+  }
+  await drained();
+  process.exit();
+}
+
+function createSession({ json = false }: CommonOptions, signal: AbortSignal): Session {
+  const people = json ? process.stderr : process.stdout;
+  const say = (line: string) => void people.write(`${line}\n`);
+  return {
+    layout: layoutOf(nixproofHome()),
+    json,
+    colour: people.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
+    animated: people.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'],
+    signal,
+    say,
+    progress: (message) => void process.stderr.write(`${stripTerminal(message)}\n`),
+    print: (text) => void process.stdout.write(text),
+  };
+}
+
+function interruption(): NixproofError {
+  return new NixproofError('INTERNAL_INTERRUPTED', 'interrupted');
+}
+
+function exitCodeFor(error: unknown): number {
+  if (!(error instanceof NixproofError)) return EXIT.fault;
+  const family = familyOf(error.code);
+  return family === 'CONFIG' || family === 'UNSUPPORTED' ? EXIT.usage : EXIT.fault;
+}
+
+function complain(session: Session, error: unknown, verbose: boolean): void {
+  const known = error instanceof NixproofError ? error : undefined;
+  if (session.json) {
+    const { code = 'INTERNAL_UNEXPECTED', hint, details = {} } = known ?? {};
+    session.print(`${JSON.stringify({ error: { code, message: messageOf(error), hint, details } })}\n`);
+  }
+  const problems = known?.details['problems'];
+  const lines = Array.isArray(problems) ? (problems as string[]) : [messageOf(error)];
+  for (const line of lines) process.stderr.write(`error: ${stripTerminal(line)}\n`);
+  const tail = known?.details['console'];
+  if (Array.isArray(tail))
+    process.stderr.write(
+      `the console's last lines:\n${(tail as string[]).map((line) => `  ${stripTerminal(line)}\n`).join('')}`,
+    );
+  if (known?.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`);
+  if (verbose && error instanceof Error)
+    process.stderr.write(`${known?.code ?? ''} ${error.stack ?? ''}\n${causes(error)}`);
+}
+
+function causes(error: Error): string {
+  return error.cause instanceof Error
+    ? `caused by ${error.cause.stack ?? error.cause.message}\n${causes(error.cause)}`
+    : '';
+}
+
+/** Everything written so far has left the process: `process.exit` would cut off a pipe. */
+async function drained(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
+  }
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { EXIT } from '../domain/verdict.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+interface SetupOptions extends CommonOptions {
+  readonly base: string;
+}
+
+export function registerSetup(program: Command): void {
+  program
+    .command('setup')
+    .description('get or build a base and freeze its template; nothing is done twice')
+    .option('--base <name>', 'which base', 'debian')
+    .option('--json', 'print what was made as JSON')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof setup --base debian')
+    .action((options: SetupOptions) => runCommand(options, (session) => setup(session, options)));
+}
+
+async function setup(session: Session, { base }: SetupOptions): Promise<number> {
+  const { prepareBase } = await import('../machines/qemu/prepare.js');
+  const started = performance.now();
+  const image = await prepareBase(base, session.layout, session);
+  const { durationText } = await import('../reports/quantities.js');
+  if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
+  session.say(
+    `base ${image.name} is ready after ${durationText(performance.now() - started)} (${image.fingerprint.slice(0, 12)})`,
+  );
+  return EXIT.ok;
+}

@@ -1,0 +1,174 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { messageOf } from '../domain/error.js';
+import type { DriverName } from '../domain/profile.js';
+import type { Keep, RunReport, SuiteReport, SuiteRequest } from '../domain/run.js';
+import { EXIT, exitCodeOf } from '../domain/verdict.js';
+import { writeWhole } from '../host/files.js';
+import type { ServerUse } from './server.js';
+import { duration, list, parallelism, wholeNumber } from './options.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+interface TestOptions extends CommonOptions {
+  readonly config?: string;
+  readonly profiles?: readonly string[];
+  readonly parallel?: 'auto' | number;
+  readonly driver?: DriverName;
+  readonly base?: string;
+  readonly heal?: boolean | 'auto' | 'ask' | 'never';
+  readonly maxHeals?: number;
+  readonly keep: Keep;
+  readonly detach?: boolean;
+  readonly timeout?: number;
+  readonly reportDir?: string;
+  readonly junit?: string;
+  readonly strict?: boolean;
+}
+
+export function registerTest(program: Command): void {
+  program
+    .command('test')
+    .description('run profile tests: all profiles when none is named')
+    .argument('[profiles...]', 'profiles of the configuration, or hosts of the flake here')
+    .option(
+      '--config <file>',
+      'the configuration; default: the nearest nixproof.yaml, .ts or .json upwards, else the flake',
+    )
+    .option('--profiles <names>', 'the same as naming them, separated by commas', list)
+    .option('--parallel <n>', 'how many at once: a number, or auto for what this host can take', parallelism)
+    .addOption(new Option('--driver <name>', 'how machines are driven').choices(['qemu', 'libvirt', 'ssh', 'sandbox']))
+    .option('--base <base>', 'what machines boot, instead of what the profiles say')
+    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'ask', 'never']))
+    .option('--no-heal', 'the same as --heal never')
+    .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
+    .addOption(
+      new Option('--keep <when>', 'which machines outlive their runs')
+        .choices(['never', 'failed', 'always'])
+        .default('never'),
+    )
+    .option('--detach', 'start and leave: the test goes on')
+    .option('--timeout <duration>', 'a limit for each run as a whole, such as 2h', duration)
+    .option('--report-dir <folder>', 'copy the reports there')
+    .option('--junit <file>', 'write a JUnit report of all runs')
+    .option('--strict', 'a healed run counts as failed in the exit code')
+    .option('--json', 'print the result as JSON')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  nixproof test                       every profile of the nearest configuration
+  nixproof test vm server --parallel 2
+  nixproof test --driver sandbox --json > result.json
+  nixproof test vm --keep failed      then: nixproof vm ssh RUN
+
+Exit status: 0 passed or healed · 1 failed · 2 usage or configuration · 3 the bench's own fault · 130 interrupted`,
+    )
+    .action((names: string[], options: TestOptions) => runCommand(options, (session) => test(session, names, options)));
+}
+
+async function test(session: Session, names: readonly string[], options: TestOptions): Promise<number> {
+  const profiles = await profilesOf(session, names, options);
+  const { parallelFromEnvironment } = await import('../config/environment.js');
+  const parallel = options.parallel ?? parallelFromEnvironment(process.env) ?? 'auto';
+  const { useServer } = await import('./server.js');
+  await using server = await useServer(session);
+  const { planSuite } = await import('./plan.js');
+  const suite = planSuite(profiles, {
+    keep: options.keep,
+    timeoutMs: options.timeout,
+    parallel,
+    searchAttributes: server.link.searchAttributes,
+  });
+  session.signal.throwIfAborted();
+  await server.holdFor(suite.suite);
+  const { startSuite } = await import('../client.js');
+  await startSuite(server.link, suite);
+  return options.detach ? await detach(session, server, suite) : await follow(session, server, suite, options);
+}
+
+async function profilesOf(session: Session, names: readonly string[], options: TestOptions) {
+  const { openConfig } = await import('../config/open.js');
+  const { resolveProfiles } = await import('../config/resolve.js');
+  const { createRegistry } = await import('../machines/registry.js');
+  const { chooseDriver } = await import('./plan.js');
+  const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
+  for (const note of config.notes) session.progress(note);
+  const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
+  const profiles = await resolveProfiles(config, [...names, ...(options.profiles ?? [])], {
+    flags: {
+      ...(options.driver === undefined ? {} : { driver: options.driver }),
+      ...(options.base === undefined ? {} : { base: options.base }),
+      ...(heal === undefined ? {} : { heal }),
+      ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
+    },
+  });
+  const machines = createRegistry(session.layout);
+  const chosen = [];
+  for (const profile of profiles) chosen.push(await chooseDriver(profile, machines, session));
+  return chosen;
+}
+
+async function detach(session: Session, server: ServerUse, suite: SuiteRequest): Promise<number> {
+  const { startedReport } = await import('./results.js');
+  if (session.json) session.print(`${JSON.stringify(startedReport(suite.runs, suite.suite), null, 2)}\n`);
+  for (const { run } of suite.runs) session.say(`started ${run}`);
+  const ui = server.uiOf(suite.suite);
+  if (ui) session.say(`temporal  ${ui}`);
+  session.say(`watch it with: nixproof watch ${suite.suite}`);
+  return EXIT.ok;
+}
+
+async function follow(session: Session, server: ServerUse, suite: SuiteRequest, options: TestOptions): Promise<number> {
+  const { cancel, suiteOutcome } = await import('../client.js');
+  const { watchRuns } = await import('./live/watch-runs.js');
+  const { suiteReport } = await import('./results.js');
+  const ui = server.uiOf(suite.suite);
+  if (ui) session.say(`temporal  ${ui}`);
+  const watching = watchRuns(
+    session,
+    server.link,
+    suite.runs.map(({ run, profile }) => ({ run, profile: profile.name })),
+  );
+  const onInterrupt = () => {
+    session.progress('cancelling; once more leaves it to the worker');
+    cancel(server.link, suite.suite).catch((error: unknown) => session.progress(`not cancelled: ${messageOf(error)}`));
+  };
+  session.signal.addEventListener('abort', onInterrupt, { once: true });
+  if (session.signal.aborted) onInterrupt();
+  const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
+  const report = await suiteReport(server.link, session.layout, outcome);
+  await publish(report, options);
+  await summarize(session, server, report);
+  return session.signal.aborted ? EXIT.interrupted : exitCodeOf(outcome.verdict, options.strict ?? false);
+}
+
+/** The files the user asked for beside the artifacts. */
+async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): Promise<void> {
+  const { renderSuiteJunit, renderSuiteMarkdown, reporters } = await import('../reports/index.js');
+  const { runFiles } = await import('../records/artifacts.js');
+  const { reportSource } = await import('../reports/source.js');
+  if (junit !== undefined) await writeWhole(junit, renderSuiteJunit(report.runs));
+  if (reportDir === undefined) return;
+  await mkdir(reportDir, { recursive: true });
+  await writeFile(path.join(reportDir, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(path.join(reportDir, 'suite.md'), renderSuiteMarkdown(report.runs));
+  await writeFile(path.join(reportDir, 'junit.xml'), renderSuiteJunit(report.runs));
+  for (const run of report.runs) {
+    const source = reportSource(runFiles(path.dirname(run.artifacts), run.run), run);
+    await writeFile(path.join(reportDir, `${run.run}.html`), await reporters.html.render(source));
+  }
+}
+
+async function summarize(session: Session, server: ServerUse, report: SuiteReport): Promise<void> {
+  if (session.json) {
+    session.print(`${JSON.stringify(report, null, 2)}\n`);
+    return;
+  }
+  const { renderTerminalSummary } = await import('../reports/index.js');
+  const reportOf = ({ artifacts }: RunReport) => (artifacts === '' ? undefined : path.join(artifacts, 'report.html'));
+  session.print(
+    `\n${renderTerminalSummary(report.runs, { colour: session.colour, reportOf, uiOf: ({ run }) => server.uiOf(run) })}`,
+  );
+}

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { NixproofError } from '../domain/error.js';
+import { EXIT } from '../domain/verdict.js';
+import type { Endpoint } from '../machines/machine.js';
+import { runCommand, type CommonOptions, type Session } from './session.js';
+
+export function registerVm(program: Command): void {
+  const vm = program.command('vm').description("this host's machines by hand");
+  vm.command('list')
+    .description('every machine, what it is, and the space it takes')
+    .option('--json', 'print a JSON array')
+    .action((options: CommonOptions) => runCommand(options, listMachines));
+  vm.command('ip')
+    .description('where a machine answers SSH')
+    .argument('<machine>', 'a machine, which has the name of its run')
+    .option('--json', 'print JSON')
+    .action((id: string, options: CommonOptions) => runCommand(options, (session) => showAddress(session, id)));
+  vm.command('ssh')
+    .description('a shell in a machine, or a command there')
+    .argument('<machine>')
+    .argument('[command...]', 'behind --')
+    .addHelpText('after', '\nExamples:\n  nixproof vm ssh RUN\n  nixproof vm ssh RUN -- lsblk')
+    .action((id: string, command: string[]) => runCommand({}, (session) => logIn(session, id, command)));
+  vm.command('stop')
+    .description('destroy machines and all they have on this host')
+    .argument('<machines...>')
+    .action((ids: string[]) => runCommand({}, (session) => stopMachines(session, ids)));
+}
+
+async function registryOf(session: Session) {
+  const { createRegistry } = await import('../machines/registry.js');
+  return createRegistry(session.layout);
+}
+
+/** @throws NixproofError `CONFIG_UNKNOWN_MACHINE` */
+async function registryOfKnown(session: Session, ids: readonly string[]) {
+  const registry = await registryOf(session);
+  const known = new Set((await registry.list()).map(({ id }) => id));
+  const unknown = ids.filter((id) => !known.has(id));
+  if (unknown.length === 0) return registry;
+  throw new NixproofError('CONFIG_UNKNOWN_MACHINE', `there is no machine ${unknown.join(', ')} on this host`, {
+    hint: 'see `nixproof vm list`',
+  });
+}
+
+async function listMachines(session: Session): Promise<number> {
+  const machines = await (await registryOf(session)).list();
+  if (session.json) {
+    session.print(`${JSON.stringify(machines, null, 2)}\n`);
+    return EXIT.ok;
+  }
+  const { bytesText } = await import('../reports/quantities.js');
+  if (machines.length === 0) session.say('no machines');
+  for (const { id, driver, base, state, diskBytes } of machines) {
+    session.say([id, driver, base ?? '-', state, bytesText(diskBytes)].join('  '));
+  }
+  return EXIT.ok;
+}
+
+async function showAddress(session: Session, id: string): Promise<number> {
+  await using machine = await (await registryOfKnown(session, [id])).attach(id, session);
+  if (machine.info.driver === 'sandbox') {
+    throw new NixproofError('UNSUPPORTED_ADDRESS', 'a sandbox answers only while a command of ours serves it', {
+      hint: `use \`nixproof vm ssh ${id}\``,
+    });
+  }
+  const { host, port, user, keyFile } = await machine.endpoint();
+  if (session.json) session.print(`${JSON.stringify({ host, port, user, keyFile })}\n`);
+  else session.print(`${host}:${port}\n`);
+  return EXIT.ok;
+}
+
+async function logIn(session: Session, id: string, command: readonly string[]): Promise<number> {
+  await using machine = await (await registryOfKnown(session, [id])).attach(id, session);
+  // Connecting once pins a host key that is still unknown.
+  await machine.connect(session);
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-ssh-'));
+  try {
+    return await runSsh(await machine.endpoint(), path.join(folder, 'known_hosts'), command);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** OpenSSH's client in the foreground, with our key and the pinned host key. */
+async function runSsh(
+  { host, port, user, keyFile, hostKey }: Endpoint,
+  knownHosts: string,
+  command: readonly string[],
+): Promise<number> {
+  const { quote } = await import('../machines/quote.js');
+  await writeFile(knownHosts, `[${host}]:${port} ${hostKey ?? ''}\n`);
+  const options = [
+    'StrictHostKeyChecking=yes',
+    `UserKnownHostsFile=${knownHosts}`,
+    'IdentitiesOnly=yes',
+    'LogLevel=ERROR',
+  ];
+  const args = ['-p', String(port), '-i', keyFile, ...options.flatMap((option) => ['-o', option]), `${user}@${host}`];
+  const remote = command.length > 0 ? ['--', quote(command)] : [];
+  return new Promise((resolve, reject) => {
+    const child = spawn('ssh', [...args, ...remote], { stdio: 'inherit' });
+    child.on('exit', (code) => resolve(code ?? 255));
+    child.on('error', (cause) => reject(new NixproofError('HOST_TOOL_MISSING', 'ssh is not installed', { cause })));
+  });
+}
+
+async function stopMachines(session: Session, ids: readonly string[]): Promise<number> {
+  const registry = await registryOfKnown(session, ids);
+  for (const id of ids) {
+    await registry.destroy(id, session);
+    session.say(`destroyed ${id}`);
+  }
+  return EXIT.ok;
+}

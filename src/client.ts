@@ -1,0 +1,210 @@
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import proto from '@temporalio/proto';
+import { NixproofError, messageOf } from './domain/error.js';
+import { QUERIES, SEARCH_ATTRIBUTES, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
+import type { DriverName } from './domain/profile.js';
+import type { RunReport, SuiteOutcome, SuiteRequest } from './domain/run.js';
+import { unreachable, type ServerAddress } from './server-address.js';
+
+/** A connection to a Temporal server on which runs are started and watched. */
+export interface ServerLink extends AsyncDisposable {
+  readonly client: Client;
+  readonly address: string;
+  readonly namespace: string;
+  /** Whether the server knows our search attributes. Runs go on without them. */
+  readonly searchAttributes: boolean;
+}
+
+const CONNECT_MS = 10_000;
+/** A query that no worker answers has no deadline of its own; the next one may be answered. */
+const QUERY_MS = 5000;
+/** A new attribute is there a moment after it was added. */
+const ATTRIBUTES_MS = 15_000;
+
+/**
+ * Connects, and adds our search attributes where they are missing and that is permitted.
+ * @throws NixproofError `SERVER_UNREACHABLE`
+ */
+export async function connectClient(server: ServerAddress): Promise<ServerLink> {
+  const namespace = server.namespace ?? 'default';
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({
+      ...(server.options as object | undefined),
+      address: server.address,
+      connectTimeout: CONNECT_MS,
+    });
+  } catch (error) {
+    throw unreachable(server, error);
+  }
+  return {
+    client: new Client({ connection, namespace }),
+    address: server.address,
+    namespace,
+    searchAttributes: await ensureSearchAttributes(connection, namespace),
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
+const WANTED = Object.values(SEARCH_ATTRIBUTES);
+
+/** True once the server knows them all; false where it does not and will not let us add them. */
+async function ensureSearchAttributes(connection: Connection, namespace: string): Promise<boolean> {
+  const missing = async () => {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    return WANTED.filter((name) => !(name in customAttributes));
+  };
+  try {
+    const absent = await missing();
+    if (absent.length === 0) return true;
+    const { INDEXED_VALUE_TYPE_KEYWORD } = proto.temporal.api.enums.v1.IndexedValueType;
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(absent.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD])),
+    });
+    for (const end = performance.now() + ATTRIBUTES_MS; performance.now() < end;) {
+      if ((await missing()).length === 0) return true;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return false;
+  } catch {
+    // No operator's permission (Temporal Cloud, a locked cluster): `nixproof doctor` names the command.
+    return false;
+  }
+}
+
+/** Starts a suite. @throws NixproofError `SERVER_START_REFUSED` */
+export async function startSuite(
+  { client, searchAttributes: known }: ServerLink,
+  request: SuiteRequest,
+): Promise<void> {
+  try {
+    await client.workflow.start(WORKFLOWS.suite, {
+      workflowId: request.suite,
+      taskQueue: SHARED_TASK_QUEUE,
+      args: [request],
+      staticSummary: `suite of ${request.runs.map(({ profile }) => profile.name).join(', ')}`.slice(0, 200),
+      memo: { runs: request.runs.map(({ run, profile, driver }) => ({ run, profile: profile.name, driver })) },
+      ...(known
+        ? {
+            typedSearchAttributes: [
+              { key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.suite, 'KEYWORD'), value: request.suite },
+            ],
+          }
+        : {}),
+    });
+  } catch (error) {
+    throw new NixproofError('SERVER_START_REFUSED', `the server did not start the suite: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A run as its suite has it on record, whether it has begun or not. */
+export interface RequestedRun {
+  readonly run: string;
+  readonly profile: string;
+  readonly driver: DriverName;
+  readonly suite: string;
+  /** Whether the suite goes on. */
+  readonly open: boolean;
+}
+
+/** What a suite was asked to run, without a worker's help; undefined where the server has no such suite. */
+async function requestedRuns({ client }: ServerLink, suite: string): Promise<readonly RequestedRun[] | undefined> {
+  try {
+    const { memo, status } = await client.workflow.getHandle(suite).describe();
+    const runs = (memo?.['runs'] ?? []) as readonly Omit<RequestedRun, 'suite' | 'open'>[];
+    return runs.map((run) => ({ ...run, suite, open: status.name === 'RUNNING' }));
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** A run that a suite asked for, though it may not have begun. */
+export async function requestedRun(link: ServerLink, run: string): Promise<RequestedRun | undefined> {
+  return (await requestedRuns(link, suiteOfRun(run)))?.find((requested) => requested.run === run);
+}
+
+/** Waits for a suite's end. A suite that was terminated from outside is `cancelled`. */
+export async function suiteOutcome({ client }: ServerLink, suite: string): Promise<SuiteOutcome> {
+  return (await client.workflow.getHandle(suite).result()) as SuiteOutcome;
+}
+
+/** A run as its workflow knows it, or undefined where the server has no such run (it has not begun, or is forgotten). */
+export async function queryRun({ client }: ServerLink, run: string): Promise<RunReport | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_MS, () =>
+      client.workflow.getHandle(run).query<RunReport>(QUERIES.report),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** The number of events in a workflow's history. */
+export async function historyEvents({ client }: ServerLink, workflowId: string): Promise<number> {
+  return (await client.workflow.getHandle(workflowId).describe()).historyLength;
+}
+
+/** Asks a run or suite to end; false where there is none that goes on. */
+export async function cancel({ client }: ServerLink, workflowId: string): Promise<boolean> {
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    if ((await handle.describe()).status.name !== 'RUNNING') return false;
+    await handle.cancel();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
+/** A run or a suite found by its id. */
+export interface FoundWorkflow {
+  readonly id: string;
+  readonly kind: 'run' | 'suite';
+  readonly suite: string;
+  readonly runs: readonly { readonly run: string; readonly profile: string }[];
+}
+
+/** What an id names on the server; undefined where it names nothing of ours. */
+export async function describeWorkflow(link: ServerLink, id: string): Promise<FoundWorkflow | undefined> {
+  const handle = link.client.workflow.getHandle(id);
+  try {
+    const { type } = await handle.describe();
+    if (type === WORKFLOWS.suite) {
+      return { id, kind: 'suite', suite: id, runs: (await requestedRuns(link, id)) ?? [] };
+    }
+    if (type !== WORKFLOWS.run) return undefined;
+    const known = (await requestedRun(link, id)) ?? (await queryRun(link, id));
+    return known && { id, kind: 'run', suite: known.suite, runs: [{ run: id, profile: known.profile }] };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Waits for the end of what was found. */
+export async function waitFor(link: ServerLink, found: FoundWorkflow): Promise<SuiteOutcome> {
+  if (found.kind === 'suite') return suiteOutcome(link, found.id);
+  const { suite, profile, driver, verdict } = (await link.client.workflow.getHandle(found.id).result()) as RunReport;
+  const known = verdict ?? 'error';
+  return { suite, verdict: known, runs: [{ run: found.id, profile, driver, verdict: known }] };
+}
+
+/** The ids of the newest runs the server knows. */
+export async function listRuns({ client }: ServerLink, limit: number): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for await (const { workflowId } of client.workflow.list({
+    query: `WorkflowType = '${WORKFLOWS.run}'`,
+    pageSize: limit,
+  })) {
+    ids.push(workflowId);
+    if (ids.length >= limit) break;
+  }
+  return ids;
+}

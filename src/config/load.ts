@@ -1,0 +1,123 @@
+import { createJiti } from 'jiti';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf, NixproofError } from '../domain/error.js';
+import { isErrno } from '../host/files.js';
+import { shownPath, upwards } from './paths.js';
+import type { Config } from './schema.js';
+import { formatPath, validateConfig, type Problem } from './validate.js';
+import { readYaml, type Position } from './yaml-document.js';
+
+/** Names a configuration may have, in the order in which they are looked for in each folder. */
+const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js', 'mjs', 'json'].map(
+  (extension) => `nixproof.${extension}`,
+);
+
+/** A configuration and where it came from. */
+export interface LoadedConfig {
+  /** Absolute path of the file: the configuration, or the flake it was made from. */
+  readonly file: string;
+  /** Its folder, which the paths in it are relative to. */
+  readonly folder: string;
+  readonly config: Config;
+}
+
+/** The configuration that holds for a folder: in it, or in the nearest one above. */
+export async function findConfig(cwd: string): Promise<string | undefined> {
+  for (const folder of upwards(cwd)) {
+    for (const name of CONFIG_NAMES) {
+      const file = path.join(folder, name);
+      if (await isFile(file)) return file;
+    }
+  }
+  return undefined;
+}
+
+/** Whether there is a file (links are followed). */
+export async function isFile(file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found?.isFile() ?? false;
+}
+
+/**
+ * Reads and validates a configuration; its name's end tells the format.
+ * @param cwd names of files in messages are relative to it
+ * @throws NixproofError `CONFIG_NOT_FOUND`; `CONFIG_INVALID` with every problem, `file:line:column: path: what`, in `details.problems`
+ */
+export async function loadConfig(file: string, cwd = process.cwd()): Promise<LoadedConfig> {
+  const absolute = path.resolve(cwd, file);
+  const name = shownPath(absolute, cwd);
+  const config = /\.(ya?ml|json)$/.test(absolute)
+    ? fromYaml(await readConfig(absolute, name), name)
+    : await fromModule(absolute, name);
+  return { file: absolute, folder: path.dirname(absolute), config };
+}
+
+function fromYaml(text: string, name: string): Config {
+  const at = ({ line, column }: Position) => `${name}:${line}:${column}`;
+  const yaml = readYaml(text);
+  if (!yaml.ok) throw invalid(yaml.problems.map(({ position, message }) => `${at(position)}: ${message}`));
+  const validation = validateConfig(yaml.value);
+  if (validation.valid) return validation.config;
+  const placed = validation.problems.map((problem) => ({ problem, position: yaml.positionOf(problem) }));
+  placed.sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
+  throw invalid(placed.map(({ problem, position }) => `${at(position)}: ${sentence(problem)}`));
+}
+
+async function fromModule(file: string, name: string): Promise<Config> {
+  await requireFile(file, name);
+  // Whoever writes `import { defineConfig } from 'nixproof'` gets ours, whether or not nixproof is installed beside the file.
+  const jiti = createJiti(import.meta.url, {
+    alias: { nixproof: fileURLToPath(new URL('../index', import.meta.url)) },
+    interopDefault: false,
+    fsCache: false,
+    moduleCache: false,
+  });
+  const module = await jiti.import<{ readonly default?: unknown }>(file).catch((error: unknown) => {
+    throw invalid([cannotLoad(error, file, name)], error);
+  });
+  if (module.default === undefined) {
+    throw invalid([`${name}: expected a default export such as \`export default defineConfig({ … })\`, got none`]);
+  }
+  const validation = validateConfig(module.default);
+  if (validation.valid) return validation.config;
+  throw invalid(validation.problems.map((problem) => `${name}: ${sentence(problem)}`));
+}
+
+/** The compiler ends its message with the place, columns from nought: `ParseError: Unexpected token FILE:2:5`. */
+function cannotLoad(error: unknown, file: string, name: string): string {
+  const message = messageOf(error).replaceAll(file, name).replace(/\s+/g, ' ').trim();
+  const [, what = message, place = name, column] = /^(?:ParseError: )?(.*?) (\S+:\d+):(\d+)$/.exec(message) ?? [];
+  return `${place}${column === undefined ? '' : `:${Number(column) + 1}`}: cannot be loaded: ${what}`;
+}
+
+function sentence({ path, message }: Problem): string {
+  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
+}
+
+function invalid(problems: readonly string[], cause?: unknown): NixproofError {
+  const more = problems.length - 1;
+  const rest = more === 0 ? '' : ` (and ${more} more ${more === 1 ? 'problem' : 'problems'})`;
+  return new NixproofError('CONFIG_INVALID', `${problems[0] ?? 'the configuration is wrong'}${rest}`, {
+    hint: 'correct the configuration; an editor that is given its JSON Schema (nixproof/schema.json) explains every key',
+    details: { problems },
+    cause,
+  });
+}
+
+async function readConfig(file: string, name: string): Promise<string> {
+  await requireFile(file, name);
+  return await readFile(file, 'utf8');
+}
+
+async function requireFile(file: string, name: string): Promise<void> {
+  const hint = 'give the path of a configuration, or run `nixproof init` to write one';
+  try {
+    if ((await stat(file)).isFile()) return;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTDIR')) throw error;
+    throw new NixproofError('CONFIG_NOT_FOUND', `there is no ${name}`, { hint, cause: error });
+  }
+  throw new NixproofError('CONFIG_NOT_FOUND', `${name} is not a file`, { hint });
+}

@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { base } from './base.js';
+import { check } from './check-schema.js';
+import { duration, machinePath, patterned, section, size, text, variableName, wholeNumber } from './fields.js';
+import { describeIssue, expectedOneOf } from './messages.js';
+
+export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
+const INSTALL_KINDS = ['script', 'nixos'] as const;
+
+/**
+ * What is not copied unless the user says otherwise: history, Nix's result links, direnv's cache and installed packages, all
+ * of which are large, made again from the rest, or meant for the host.
+ */
+const DEFAULT_EXCLUDE: readonly string[] = ['.git', '/result', '/result-*', '.direnv', 'node_modules'];
+
+const machine = section({
+  memory: wholeNumber(128, 1_048_576, 'MiB')
+    .optional()
+    .describe('Memory in MiB. Default: 4096 for kind nixos, 2048 for scripts.'),
+  cpus: wholeNumber(1, 256).default(2).describe('Virtual CPUs.'),
+  disks: z
+    .array(size)
+    .min(1)
+    .max(16)
+    .default(['20G'])
+    .describe('Sizes of the target disks, in order; the first is $NIXPROOF_DISK.'),
+  firmware: z.enum(['uefi', 'bios']).default('uefi').describe('What the machine boots with.'),
+});
+
+const deploy = section({
+  from: text('the path of a folder')
+    .default('.')
+    .describe("The folder to copy, relative to the configuration's folder."),
+  to: machinePath
+    .default('/root/config')
+    .describe("Where it is put in the machine: the installer's working directory."),
+  exclude: z
+    .array(text("a pattern in .gitignore's syntax"))
+    .default([...DEFAULT_EXCLUDE])
+    .describe("What is not copied: patterns in .gitignore's syntax."),
+});
+
+const limits = {
+  timeout: duration.default('2h').describe('How long the installer may take.'),
+  stall: duration.default('15m').describe('How long the installer may print nothing before it counts as stalled.'),
+  reboot: z
+    .boolean()
+    .default(true)
+    .describe('Whether the machine is restarted from the installed disk before it is checked.'),
+  env: z
+    .record(
+      variableName,
+      // The value is not shown: it may be a secret.
+      z.string({ error: (issue) => `expected text, got a value of type ${typeof issue.input}; put it in quotes` }),
+    )
+    .default({})
+    .describe("Set in the installer's environment. No place for secrets: it is recorded with the run."),
+};
+
+const scriptInstall = section({
+  kind: z.literal('script').describe('Any installer that a shell can start.'),
+  run: text('a shell command').describe('The shell command that installs, started in `deploy.to`.'),
+  ...limits,
+}).describe('An installer script.');
+
+const nixosInstall = section({
+  kind: z.literal('nixos').describe('nixos-install from a flake.'),
+  flake: patterned('a flake reference such as .#vm', /^[^#\s]*#[^#\s]+$/).describe(
+    'The flake and the name in its nixosConfigurations, such as `.#vm`, relative to the deployed folder.',
+  ),
+  disko: z.boolean().default(true).describe("Whether disko partitions the disks from the flake's configuration first."),
+  ...limits,
+}).describe('A NixOS flake.');
+
+const install = z.discriminatedUnion('kind', [scriptInstall, nixosInstall], {
+  error: (issue) => (isMapping(issue.input) ? expectedOneOf(INSTALL_KINDS, issue.input['kind']) : describeIssue(issue)),
+});
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export const profile = section({
+  base: base
+    .optional()
+    .describe(
+      'What the pristine machine boots: nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256. Default for kind nixos: nixos.',
+    ),
+  driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
+  machine: machine.prefault({}).describe('The hardware.'),
+  deploy: deploy.prefault({}).describe('What is copied into the machine before the installer runs.'),
+  install: install.describe('How the system is installed.'),
+  checks: z.array(check).default([]).describe('What is verified on the installed system, in order.'),
+});
+
+/** A profile as the configuration has it, validated, with the defaults that depend on nothing. */
+export type ProfileConfig = z.output<typeof profile>;

@@ -1,0 +1,143 @@
+import { stat } from 'node:fs/promises';
+import { NixproofError } from '../domain/error.js';
+import type { DriverName, HealingPolicy, Installation, MachineShape, Profile } from '../domain/profile.js';
+import { absoluteBase, base } from './base.js';
+import { resolveCheck } from './checks.js';
+import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.js';
+import type { LoadedConfig } from './load.js';
+import { absolutePath, shownPath } from './paths.js';
+import type { ProfileConfig } from './profile-schema.js';
+import type { Config } from './schema.js';
+import { didYouMean } from './suggest.js';
+import { parseDuration, parseSize } from './units.js';
+
+/** What flags of the command line say of every profile. */
+export interface ProfileFlags {
+  readonly driver?: DriverName;
+  readonly base?: string;
+  /** `--heal`; `--no-heal` is `never`. */
+  readonly heal?: HealingPolicy['policy'];
+  readonly maxHeals?: number;
+}
+
+export interface ResolveOptions {
+  /** Default: the process's. */
+  readonly env?: Environment;
+  readonly flags?: ProfileFlags;
+  /** What paths in flags are relative to; default: the working folder. */
+  readonly cwd?: string;
+}
+
+/**
+ * Memory where nothing is said. nixos: evaluating nixpkgs takes 1–2 GiB, and the live system's writable store is memory too.
+ * A script's packages come from an archive; a live Debian with partitioning tools is content with 2 GiB.
+ */
+const DEFAULT_MEMORY_MIB = { nixos: 4096, script: 2048 } as const;
+
+/**
+ * The profiles to test, complete: flags win over the environment, the environment over the file, and what is left has defaults.
+ * @param names profiles in the order they are wanted, each once; none: all of them, in the file's order
+ * @throws NixproofError `CONFIG_UNKNOWN_PROFILE`, `CONFIG_ENVIRONMENT`, `CONFIG_FLAG`, `CONFIG_DEPLOY_MISSING`, `CONFIG_KEY_MISSING`
+ */
+export async function resolveProfiles(
+  loaded: LoadedConfig,
+  names: readonly string[] = [],
+  options: ResolveOptions = {},
+): Promise<readonly Profile[]> {
+  const { env = process.env, flags = {}, cwd = process.cwd() } = options;
+  const settings = readEnvironment(env);
+  const flagBase = flags.base === undefined ? undefined : absoluteBase(validBase(flags.base), cwd);
+  const wanted = names.length > 0 ? [...new Set(names)] : Object.keys(loaded.config.profiles);
+  for (const name of wanted) requireProfile(loaded, name, cwd);
+  return await Promise.all(
+    wanted.map(async (name) => {
+      const config = loaded.config.profiles[name] as ProfileConfig;
+      const bootsNothing = (flags.driver ?? config.driver) === 'sandbox' || (flags.driver ?? config.driver) === 'ssh';
+      const defaultBase = config.install.kind === 'nixos' && !bootsNothing ? 'nixos' : undefined;
+      const fileBase = config.base === undefined ? defaultBase : absoluteBase(config.base, loaded.folder);
+      const boots = flagBase ?? fileBase;
+      const driver = flags.driver ?? config.driver;
+      return {
+        name,
+        ...(boots === undefined ? {} : { base: boots }),
+        ...(driver === undefined ? {} : { driver }),
+        machine: shapeOf(config, settings),
+        deploy: { ...config.deploy, from: await deployedFolder(name, config, loaded, cwd) },
+        install: installationOf(config),
+        checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
+        healing: healingOf(loaded.config, settings, flags),
+      };
+    }),
+  );
+}
+
+function requireProfile({ config, file }: LoadedConfig, name: string, cwd: string): void {
+  if (Object.hasOwn(config.profiles, name)) return;
+  const known = Object.keys(config.profiles);
+  const message = `there is no profile ${JSON.stringify(name)} in ${shownPath(file, cwd)}${didYouMean(name, known)}`;
+  throw new NixproofError('CONFIG_UNKNOWN_PROFILE', message, {
+    hint: `name one of these: ${known.join(', ')}`,
+    details: { profile: name, profiles: known },
+  });
+}
+
+function validBase(written: string): string {
+  const result = base.safeParse(written);
+  if (result.success) return result.data;
+  throw new NixproofError('CONFIG_FLAG', `--base: ${result.error.issues[0]?.message ?? 'not a base'}`, {
+    hint: 'give --base one of these, or leave it out to use the one of the configuration',
+    details: { flag: '--base' },
+  });
+}
+
+function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSettings): MachineShape {
+  return {
+    memoryMiB: settings.memoryMiB ?? machine.memory ?? DEFAULT_MEMORY_MIB[install.kind],
+    cpus: machine.cpus,
+    diskBytes: machine.disks.map((size) => settings.diskBytes ?? validated(parseSize(size))),
+    firmware: machine.firmware,
+  };
+}
+
+function installationOf({ install }: ProfileConfig): Installation {
+  const { timeout, stall, ...rest } = install;
+  return { ...rest, timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
+}
+
+function healingOf({ healing }: Config, settings: EnvironmentSettings, flags: ProfileFlags): HealingPolicy {
+  return {
+    policy: flags.heal ?? policyOf(healing.policy, settings.healing),
+    threshold: healing.threshold,
+    max: flags.maxHeals ?? settings.maxHeals ?? healing.max,
+    heals: healing.heals,
+  };
+}
+
+/** `HEALING_ENABLED=true` turns healing on where the file has it off, and leaves an `ask` alone. */
+function policyOf(policy: HealingPolicy['policy'], enabled: boolean | undefined): HealingPolicy['policy'] {
+  if (enabled === undefined) return policy;
+  if (!enabled) return 'never';
+  return policy === 'never' ? 'auto' : policy;
+}
+
+async function deployedFolder(
+  name: string,
+  { deploy }: ProfileConfig,
+  { folder }: LoadedConfig,
+  cwd: string,
+): Promise<string> {
+  const from = absolutePath(folder, deploy.from);
+  const found = await stat(from).catch(() => undefined);
+  if (found?.isDirectory()) return from;
+  const what = found ? 'is not a folder' : 'does not exist';
+  throw new NixproofError('CONFIG_DEPLOY_MISSING', `profile ${name}: deploy.from ${what}: ${shownPath(from, cwd)}`, {
+    hint: 'set deploy.from to the folder to copy; it is relative to the configuration’s folder',
+    details: { profile: name, from },
+  });
+}
+
+/** The schema let only texts through that have a value. */
+function validated(value: number | undefined): number {
+  if (value === undefined) throw new NixproofError('INTERNAL_UNVALIDATED', 'a size or duration was not validated');
+  return value;
+}

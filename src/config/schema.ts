@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
+import { profile } from './profile-schema.js';
+
+export const HEAL_POLICIES = ['auto', 'ask', 'never'] as const;
+
+const commands = z.array(text('a shell command')).default([]);
+
+const heal = section({
+  name: text("the heal's name").describe('What the heal is called in reports.'),
+  for: patterned('a failure class such as network.http', /^[a-z0-9-]+(\.[a-z0-9-]+)*$/).describe(
+    'The failure class it is for.',
+  ),
+  confidence: fraction().default(0.8).describe('How likely it helps, from 0 to 1, before there is any record of it.'),
+  run: commands.describe('Shell commands on the failed machine.'),
+  config: z
+    .record(treePath, z.string())
+    .default({})
+    .describe('Files written into the deployed tree (path: content), kept as a patch.'),
+  undo: commands.describe('Shell commands that take it back where it did not help.'),
+  resume: z
+    .enum(['phase', 'rerun'])
+    .default('phase')
+    .describe('Where the installer goes on: at the failed phase, or anew.'),
+}).refine((one) => one.run.length > 0 || Object.keys(one.config).length > 0, {
+  error: 'expected something to do: run or config',
+});
+
+const healing = section({
+  policy: z
+    .enum(HEAL_POLICIES)
+    .default('auto')
+    .describe('auto: heal at or above the threshold; ask: a person approves; never: do not heal.'),
+  threshold: fraction().default(0.6).describe('The least confidence at which a heal is applied by itself.'),
+  max: wholeNumber(0, 100).default(3).describe('How many heals a run may try.'),
+  heals: z
+    .array(heal)
+    .superRefine((heals, context) => {
+      heals.forEach(({ name }, index) => {
+        if (heals.findIndex((other) => other.name === name) === index) return;
+        context.addIssue({
+          code: 'custom',
+          path: [index, 'name'],
+          message: `expected a name of its own, got ${JSON.stringify(name)} again`,
+        });
+      });
+    })
+    .default([])
+    .describe('Heals of your own, beside the built-in ones.'),
+});
+
+/** The configuration file. */
+export const configSchema = section({
+  $schema: z.string().optional().describe('Where the JSON Schema is, for editors.'),
+  profiles: z
+    .record(profileName, profile)
+    .refine((profiles) => Object.keys(profiles).length > 0, { error: 'expected at least one profile, got none' })
+    .describe('What is tested, by name.'),
+  healing: healing.prefault({}).describe('What is done when an installer fails.'),
+});
+
+/** A configuration as it is written: only `install` is required of a profile. */
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** A validated configuration. */
+export type Config = z.output<typeof configSchema>;

@@ -1,0 +1,64 @@
+/** What family a fault belongs to: decides whether it is tried again and which exit code it gives. */
+export type ErrorFamily = 'CONFIG' | 'UNSUPPORTED' | 'HOST' | 'MACHINE' | 'TRANSPORT' | 'SERVER' | 'INTERNAL';
+
+/** A stable, documented code such as `CONFIG_UNKNOWN_PROFILE`. It is the `type` of the Temporal ApplicationFailure. */
+export type ErrorCode = `${ErrorFamily}_${string}`;
+
+/** Serialisable facts about a fault. Never a secret. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+export interface ErrorOptions {
+  /** What the user can do about it: one imperative sentence, with the command where there is one. */
+  readonly hint?: string;
+  readonly details?: ErrorDetails;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one kind of error that is thrown on purpose. Outcomes (an installer that failed, a red check) are data, never this.
+ * `message` is one sentence for people; `code` is for programs.
+ */
+export class NixproofError extends Error {
+  override readonly name = 'NixproofError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+}
+
+/** The family of a code: the part before its first underscore. */
+export function familyOf(code: string): ErrorFamily {
+  const family = code.split('_', 1)[0];
+  switch (family) {
+    case 'CONFIG':
+    case 'UNSUPPORTED':
+    case 'HOST':
+    case 'MACHINE':
+    case 'TRANSPORT':
+    case 'SERVER':
+      return family;
+    default:
+      return 'INTERNAL';
+  }
+}
+
+/** Faults of machines and connections after which looking again shows the same. */
+const FINAL: readonly string[] = ['MACHINE_GONE', 'MACHINE_NEVER_BOOTED', 'TRANSPORT_HOST_KEY', 'TRANSPORT_AUTH'];
+
+/** Whether looking again can help: machines and connections come back, wrong configurations and missing tools do not. */
+export function isRetryable(code: string): boolean {
+  if (FINAL.includes(code)) return false;
+  const family = familyOf(code);
+  return family === 'MACHINE' || family === 'TRANSPORT' || family === 'SERVER' || family === 'INTERNAL';
+}
+
+/** What a caught value says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

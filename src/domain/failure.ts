@@ -1,0 +1,38 @@
+import type { AttemptOutcome } from './attempt.js';
+import type { FailureRecord } from './run.js';
+
+/**
+ * Why an attempt did not succeed, or undefined where it did. An exit status of zero is success whatever was printed: an
+ * error marker alone is evidence, not a verdict.
+ */
+export function failureOf(outcome: AttemptOutcome): FailureRecord | undefined {
+  if (outcome.end.kind === 'exited' && outcome.end.exitCode === 0) return undefined;
+  const line = outcome.errors[0] ?? outcome.tail.at(-1);
+  const reason = describeEnd(outcome);
+  const phase = outcome.phases.at(-1)?.name ?? '';
+  const best = outcome.diagnoses?.[0];
+  if (best !== undefined) {
+    const { class: failureClass, confidence, offset, evidence } = best;
+    return { class: failureClass, phase, line: evidence[0] ?? '', offset, confidence, reason };
+  }
+  return plainFailure(phase, line?.text ?? reason, line?.offset ?? outcome.log.bytes, reason);
+}
+
+/** A failure that nobody has diagnosed. */
+export function plainFailure(phase: string, line: string, offset: number, reason: string): FailureRecord {
+  return { class: 'unknown', phase, line, offset, confidence: 0, reason };
+}
+
+/** How it ended, for people. */
+export function describeEnd({ end }: AttemptOutcome): string {
+  switch (end.kind) {
+    case 'exited':
+      return `the installer ended with exit status ${end.exitCode}`;
+    case 'stalled':
+      return `the installer printed nothing for ${Math.round(end.silentMs / 1000)} s and was stopped`;
+    case 'timed-out':
+      return `the installer took longer than ${Math.round(end.limitMs / 1000)} s and was stopped`;
+    case 'killed':
+      return 'the installer was killed before it could say how it ended';
+  }
+}

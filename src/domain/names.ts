@@ -1,0 +1,25 @@
+/** The task queue that every worker polls: workflows, and the choice of a host. */
+export const SHARED_TASK_QUEUE = 'nixproof';
+
+/** The task queue of one host: what touches its machines and artifacts. */
+export function hostTaskQueue(hostId: string): string {
+  return `nixproof-host-${hostId}`;
+}
+
+/** The suite a run belongs to: the names of both end in the same stamp (`20261123-071500-ab12`). */
+export function suiteOfRun(run: string): string {
+  return `suite-${run.split('-').slice(-3).join('-')}`;
+}
+
+/** Names that clients and workflows share. */
+export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
+export const QUERIES = { report: 'report', suite: 'suite' } as const;
+export const SIGNALS = { progressed: 'progressed' } as const;
+
+/** Our search attributes, all keywords. */
+export const SEARCH_ATTRIBUTES = {
+  profile: 'NixproofProfile',
+  verdict: 'NixproofVerdict',
+  phase: 'NixproofPhase',
+  suite: 'NixproofSuite',
+} as const;

@@ -1,0 +1,92 @@
+/** How a machine is driven. */
+export type DriverName = 'qemu' | 'libvirt' | 'ssh' | 'sandbox';
+
+export type Firmware = 'uefi' | 'bios';
+
+/** The hardware a profile asks for. */
+export interface MachineShape {
+  readonly memoryMiB: number;
+  readonly cpus: number;
+  /** Sizes of the target disks in bytes, in order; the first is what an installer finds in `$NIXPROOF_DISK`. */
+  readonly diskBytes: readonly number[];
+  readonly firmware: Firmware;
+}
+
+/** What is copied into the machine before the installer runs. */
+export interface Deployment {
+  /** Absolute path of a folder on the host. */
+  readonly from: string;
+  /** Absolute path in the machine; the installer's working directory. */
+  readonly to: string;
+  /** Patterns in .gitignore's syntax. */
+  readonly exclude: readonly string[];
+}
+
+interface InstallLimits {
+  readonly timeoutMs: number;
+  /** No output for so long is a stall. */
+  readonly stallMs: number;
+  /** Whether the machine is restarted from the installed disk before it is checked. */
+  readonly reboot: boolean;
+  /** Set in the installer's environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export type Installation =
+  | (InstallLimits & { readonly kind: 'script'; readonly run: string })
+  | (InstallLimits & {
+      readonly kind: 'nixos';
+      /** A flake reference such as `.#vm`, relative to the deployed folder. */
+      readonly flake: string;
+      /** Whether disko partitions the disks from the flake's configuration first. */
+      readonly disko: boolean;
+    });
+
+/** Who logs in for a check; the bench's own login where absent. */
+export interface Login {
+  readonly user: string;
+  /** Absolute path of a private key on the host. */
+  readonly key: string;
+}
+
+/** One thing verified on the installed system. */
+export type Check = { readonly name: string; readonly login?: Login } & (
+  | { readonly kind: 'run'; readonly run: string; readonly expect?: string; readonly match?: string }
+  | { readonly kind: 'service'; readonly service: string }
+  | { readonly kind: 'units' }
+  | { readonly kind: 'reboot'; readonly times: number }
+);
+
+/** A heal the user wrote in the configuration. */
+export interface UserHeal {
+  readonly name: string;
+  /** The failure class it is for, such as `network.http`. */
+  readonly for: string;
+  readonly confidence: number;
+  readonly run: readonly string[];
+  /** Files written into the deployed tree: path → content. */
+  readonly config: Readonly<Record<string, string>>;
+  readonly undo: readonly string[];
+  readonly resume: 'phase' | 'rerun';
+}
+
+export interface HealingPolicy {
+  readonly policy: 'auto' | 'ask' | 'never';
+  readonly threshold: number;
+  readonly max: number;
+  readonly heals: readonly UserHeal[];
+}
+
+/** A profile with every default filled in and every path absolute: what a run is asked to do. Plain data. */
+export interface Profile {
+  readonly name: string;
+  /** What the machine boots (`nixos`, `debian`, `disk:PATH`, `iso:…`); absent for drivers that boot nothing. */
+  readonly base?: string;
+  /** Absent where the user left the choice to us. */
+  readonly driver?: DriverName;
+  readonly machine: MachineShape;
+  readonly deploy: Deployment;
+  readonly install: Installation;
+  readonly checks: readonly Check[];
+  readonly healing: HealingPolicy;
+}

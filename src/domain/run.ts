@@ -1,0 +1,135 @@
+import type { DriverName, Profile } from './profile.js';
+import type { Verdict } from './verdict.js';
+
+/** When the machine outlives its run, for `nixproof debug`. */
+export type Keep = 'never' | 'failed' | 'always';
+
+/** What one profile test is asked to do: the input of the profileTest workflow. */
+export interface RunRequest {
+  /** Also the workflow's id: `<profile>-<date>-<random>`. */
+  readonly run: string;
+  readonly suite: string;
+  readonly profile: Profile;
+  readonly driver: DriverName;
+  readonly keep: Keep;
+  /** A limit for the whole run, milliseconds; absent: only the installer's own. */
+  readonly timeoutMs?: number;
+  /** Whether the server knows our search attributes. */
+  readonly searchAttributes: boolean;
+}
+
+/** What a suite is asked to do: the input of the testSuite workflow. */
+export interface SuiteRequest {
+  readonly suite: string;
+  readonly runs: readonly RunRequest[];
+  /** How many runs go on at the same time. */
+  readonly parallel: number;
+}
+
+/** One phase of one attempt. `durationMs` runs to the next phase's start or the attempt's end. */
+export interface PhaseRecord {
+  readonly name: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly attempt: number;
+}
+
+/** Why an attempt did not succeed. */
+export interface FailureRecord {
+  /** A class of the failure table; `unknown` where nothing more is known. */
+  readonly class: string;
+  readonly phase: string;
+  /** The most telling line. Guest text: hostile. */
+  readonly line: string;
+  /** Its byte offset in the attempt's log. */
+  readonly offset: number;
+  readonly confidence: number;
+  /** How the attempt ended, in words of ours: exit status, stall, limit. */
+  readonly reason: string;
+}
+
+export interface HealRecord {
+  readonly name: string;
+  readonly class: string;
+  readonly confidence: number;
+  readonly outcome: 'worked' | 'no-effect' | 'failed' | 'rejected';
+  readonly resumed: 'phase' | 'rerun';
+}
+
+export interface CheckResult {
+  readonly name: string;
+  readonly status: 'pass' | 'fail' | 'skip';
+  /** What was seen, in one line. Guest text: hostile. */
+  readonly detail: string;
+  readonly durationMs: number;
+}
+
+/** The installer's log of the last attempt, compared with the guest's. */
+export interface LogSummary {
+  readonly bytes: number;
+  readonly lines: number;
+  /** Of the artifact; `verified` says whether the guest's own sum of its log was the same. */
+  readonly sha256: string;
+  readonly verified: boolean;
+}
+
+/** The bench's own fault, where the verdict is `error`. */
+export interface FaultRecord {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Samples of one metric: milliseconds since the epoch and the value. */
+export type MetricSeries = readonly (readonly [at: number, value: number])[];
+
+/** One run in full: `run.json`, and the run objects of the command line's JSON. */
+export interface RunReport {
+  readonly run: string;
+  readonly suite: string;
+  readonly profile: string;
+  /** Null until the run ends. */
+  readonly verdict: Verdict | null;
+  /** What the run is doing now, in words; `done` once it has ended. */
+  readonly state: string;
+  readonly driver: DriverName;
+  readonly base?: string;
+  /** The host whose worker held the machine. */
+  readonly host?: string;
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly attempts: number;
+  readonly phases: readonly PhaseRecord[];
+  readonly failures: readonly FailureRecord[];
+  readonly heals: readonly HealRecord[];
+  readonly checks: readonly CheckResult[];
+  readonly metrics: Readonly<Record<string, MetricSeries>>;
+  readonly historyEvents: number;
+  readonly log: LogSummary;
+  readonly fault?: FaultRecord;
+  /** Whether the machine answered from the disk that was installed, without the live system, before it was checked. */
+  readonly bootedInstalled?: boolean;
+  /** Things the user should know that are no failure: `machine kept`, `acceleration: tcg`. */
+  readonly notes: readonly string[];
+  /** Absolute path of the run's folder on its host. */
+  readonly artifacts: string;
+}
+
+export interface SuiteReport {
+  readonly suite: string;
+  readonly verdict: Verdict | null;
+  readonly runs: readonly RunReport[];
+}
+
+/** What the suite's workflow knows at its end: its runs' reports are theirs. */
+export interface SuiteOutcome {
+  readonly suite: string;
+  readonly verdict: Verdict;
+  readonly runs: readonly {
+    readonly run: string;
+    readonly profile: string;
+    readonly driver: DriverName;
+    readonly verdict: Verdict;
+  }[];
+}

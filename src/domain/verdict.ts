@@ -1,0 +1,35 @@
+/**
+ * How a run ended. `healed` is a pass that needed changes and is never shown as a plain pass; `error` is the bench's own
+ * fault, not the profile's.
+ */
+export type Verdict = 'passed' | 'healed' | 'failed' | 'error' | 'cancelled';
+
+/** Worst first: the order in which verdicts decide a suite's. */
+const SEVERITY: readonly Verdict[] = ['cancelled', 'error', 'failed', 'healed', 'passed'];
+
+/** The verdict of a suite: the worst of its runs' verdicts; a suite without runs is an `error`. */
+export function worstVerdict(verdicts: readonly Verdict[]): Verdict {
+  return SEVERITY.find((verdict) => verdicts.includes(verdict)) ?? 'error';
+}
+
+/** Exit codes of the command line, as documented in docs/cli.md. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, fault: 3, interrupted: 130 } as const;
+
+/**
+ * The exit code for a suite's verdict.
+ * @param strict counts `healed` as a failure
+ */
+export function exitCodeOf(verdict: Verdict, strict: boolean): number {
+  switch (verdict) {
+    case 'passed':
+      return EXIT.ok;
+    case 'healed':
+      return strict ? EXIT.failed : EXIT.ok;
+    case 'failed':
+      return EXIT.failed;
+    case 'error':
+      return EXIT.fault;
+    case 'cancelled':
+      return EXIT.interrupted;
+  }
+}

@@ -1,0 +1,91 @@
+import { rulesOf, type Rule } from './rule.js';
+
+export const NIX_EVAL: readonly Rule[] = rulesOf('nix.eval', [
+  [
+    'attribute',
+    /attribute '[^']*' (?:missing|already defined|in selection path|at .* already)|attribute (?:name )?'[^']*'(?: of \S+)? (?:is )?missing|dynamic attribute .{0,60}already defined|error: (?:undefined|undeclared) variable|undefined variable '/i,
+    0.92,
+    'the configuration uses a name that is not defined',
+  ],
+  [
+    'recursion',
+    /infinite recursion encountered|stack overflow(?: \(possible infinite recursion\)|; max-call-depth)|max-call-depth exceeded/i,
+    0.93,
+    'the configuration refers to itself without end',
+  ],
+  [
+    'syntax',
+    /syntax error, unexpected|error: (?:syntax error|unexpected (?:token|end))|unexpected (?:invalid token|end of file), expecting|path has a trailing slash|undefined (?:escape|string)/i,
+    0.9,
+    'the configuration has a syntax error',
+    { unless: /bash|sh: line|\.sh:|line \d+: syntax|SQL|yaml|json|near unexpected token|SyntaxError|\.service:/i },
+  ],
+  [
+    'option',
+    /The option [`'‘“]?(?<option>[^'’`”\s]+)['’`”]? (?:does not exist|has conflicting|is (?:used but not defined|defined (?:multiple|both)|read-only|already declared)|was accessed but|can no longer|in .{0,80} (?:is already|does not|has))|The (?:unique |read-only )?option .{0,80}(?:is defined multiple times|set multiple times)|A definition for option .{0,120}is not of type|(?:has|have) conflicting definition(?: value)?s|is used but not defined|is not of type [`'‘“]|has no value defined|Definition values?:/i,
+    0.92,
+    'an option of the configuration is wrong: {option}',
+    { unless: /has been renamed to|evaluation warning/i },
+  ],
+  [
+    'assertions',
+    /Failed assertions?:|assertion '.{1,200}' failed|assertion \(.{1,200}\) failed at|assertion failed at|evaluation aborted with the following|error: (?:.{0,60} )?while evaluating (?:the )?assertion/i,
+    0.92,
+    'the configuration fails its own assertions',
+  ],
+  [
+    'type',
+    /expected an? [\w ]+? but found (?:an? )?|value is (?:an? )?[\w ]{1,40}? while (?:an? )?[\w ]{1,40}? was expected|cannot coerce |called without required argument|called with unexpected argument|attempt to call something which is not a function|is not a function but|cannot (?:compare|convert|add|concatenate|append|decode|look up) (?:an? |the )?['"‘<\w]|string '[^']*' (?:doesn't represent an absolute path|is not allowed to refer|cannot)|the string '.*' is not allowed to refer to a store path|list index \d+ is out of bounds|invalid regular expression|function '[^']*' called|JSON (?:value|type)|the value .{0,60}is not (?:of )?type|(?:is|are) not of the (?:right|expected) type/i,
+    0.86,
+    'a value in the configuration has the wrong type',
+    { unless: /kernel|apt|hostname|device|modprobe|bash/i },
+  ],
+  [
+    'import',
+    /path '(?<path>[^']*)' does not exist|file '(?<file>[^']*)' was not found in the Nix search path|(?:is|are) not tracked by Git|does not exist in Git repository|Path '[^']*' (?:in the repository|does not exist)|opening file '[^']*\.nix': No such file|getting status of '(?<status>[^']*(?:\.nix|-source)[^']*)': No such file|cannot (?:find|import) file '[^']*\.nix|will be ignored.{0,40}not tracked/i,
+    0.88,
+    'an imported file is not there, or not known to Git: {path}{file}',
+    { unless: /flake\.nix'?:|is not in the Nix store|flake input|binary cache/i },
+  ],
+  [
+    'pure',
+    /(?:forbidden|not allowed|restricted|cannot look up .{0,60}) in (?:pure|restricted)(?: evaluation| eval)? ?mode|is (?:forbidden|not allowed) in restricted mode|cannot look up '<|import-from-derivation|allow-import-from-derivation/i,
+    0.88,
+    'the configuration reads what pure evaluation forbids',
+  ],
+  [
+    'refused-package',
+    /refusing to evaluate|(?:is|are) (?:marked as )?(?:insecure|broken)\b.{0,40}(?:refus|package|,|$)|has an unfree license|is not (?:supported on|available on the requested hostPlatform)|permittedInsecurePackages|allowUnfree|NIXPKGS_ALLOW_/i,
+    0.88,
+    'nixpkgs refuses a package of the configuration',
+    { unless: /pipe|link/i },
+  ],
+  [
+    'removed',
+    /error: .{0,200}?(?:has been|have been|was|were|is|are|been) (?:removed|moved|renamed|deprecated|replaced|superseded|dropped|merged|discontinued|converted)\b|(?:^|[\s:])(?:The |the )?(?:option|package|module|setting|attribute|definition) .{0,120}?(?:no longer (?:has any effect|exists|supported|available|works))|[‘'`][\w.-]+[’'`] (?:has been|was) (?:removed|renamed|moved)\b/i,
+    0.84,
+    'the configuration uses something that was removed or renamed',
+    { unless: /warning: .{0,300}(?:renamed|deprecated)|trace: (?:warning|Obsolete)/i },
+  ],
+  [
+    'module',
+    /error: (?:The )?(?:module|option|configuration|attribute|package|overlay|function|argument|user|service)\b|is not a (?:NixOS|valid) module|(?:module|option)s? .{0,80}was imported into/i,
+    0.7,
+    'a module of the configuration is wrong',
+    { unless: /compile|builder/i, near: /\.nix\b|\/nix\/|nixos|home-?manager|lib\./i },
+  ],
+  [
+    'any-error',
+    /^error: (?=.{10})/i,
+    0.42,
+    'Nix gave up, most likely on the configuration',
+    { near: /\.nix\b|\/nix\/store|derivation|nixos|evaluat/i, unless: /exit code|builder|connect|permission|flake/i },
+  ],
+  [
+    'while-evaluating',
+    /error: (?:cached failure of attribute|evaluation (?:of|failed)|getting attr|in the (?:condition|right operand|left operand))|evaluation error|Failed to (?:evaluate|parse) |error: .{0,80}(?:throw|abort)|(?:…|\.\.\.) while (?:evaluating|calling|applying|selecting)/i,
+    0.6,
+    'the configuration does not evaluate',
+    { unless: /builder for|hash mismatch|Could not resolve|unable to download/i },
+  ],
+]);

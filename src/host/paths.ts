@@ -1,0 +1,36 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+
+/** Where everything nixproof keeps lives: `$NIXPROOF_HOME`, else `$XDG_STATE_HOME/nixproof`, else `~/.local/state/nixproof`. */
+export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
+  if (env['NIXPROOF_HOME']) return path.resolve(env['NIXPROOF_HOME']);
+  return path.join(env['XDG_STATE_HOME'] ?? path.join(homedir(), '.local', 'state'), 'nixproof');
+}
+
+/** Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`. */
+export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  return path.join(env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'nixproof');
+}
+
+/** The folders below the home, by what they hold. */
+export interface Layout {
+  readonly home: string;
+  /** `bases/<base>/…`: images and templates. */
+  readonly bases: string;
+  /** `machines/<id>/…`: what a driver needs to find a machine again. */
+  readonly machines: string;
+  /** `runs/<run-id>/…`: artifacts. */
+  readonly runs: string;
+  /** The local Temporal server: lock, state, database, logs. */
+  readonly stack: string;
+}
+
+export function layoutOf(home: string): Layout {
+  return {
+    home,
+    bases: path.join(home, 'bases'),
+    machines: path.join(home, 'machines'),
+    runs: path.join(home, 'runs'),
+    stack: path.join(home, 'stack'),
+  };
+}

@@ -1,0 +1,151 @@
+import { execa } from 'execa';
+import { readFile, readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { NixproofError } from '../domain/error.js';
+import { isErrno } from './files.js';
+
+/**
+ * Names one process for good: a pid alone is used again after its owner's death, so it goes with the kernel's start time.
+ * (Linux: field 22 of /proc/PID/stat, proc(5); elsewhere `ps -o lstart=`.)
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+/** The identity of a living process, or undefined where there is none (a zombie counts as dead). */
+export async function identify(pid: number): Promise<ProcessIdentity | undefined> {
+  const startedAt = process.platform === 'linux' ? await startTicks(pid) : await psStart(pid);
+  return startedAt === undefined ? undefined : { pid, startedAt };
+}
+
+export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
+  return (await identify(identity.pid))?.startedAt === identity.startedAt;
+}
+
+async function startTicks(pid: number): Promise<string | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The command's name, in parentheses, may hold spaces and parentheses itself: count from the last one.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+async function psStart(pid: number): Promise<string | undefined> {
+  const { stdout, exitCode } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
+  return exitCode === 0 && stdout.trim() !== '' ? stdout.trim() : undefined;
+}
+
+/**
+ * Ends a process: SIGTERM, then SIGKILL after `graceMs`. Resolves when it is gone; does nothing where it is gone already.
+ */
+export async function terminate(identity: ProcessIdentity, graceMs = 5000): Promise<void> {
+  if (!(await isAlive(identity))) return;
+  signalIfThere(identity.pid, 'SIGTERM');
+  if (await waitUntil(async () => !(await isAlive(identity)), graceMs)) return;
+  signalIfThere(identity.pid, 'SIGKILL');
+  await waitUntil(async () => !(await isAlive(identity)), 5000);
+}
+
+/** Every living process whose environment holds `NAME=value`: how a tree of processes is found after it daemonised (Linux). */
+export async function processesWithEnvironment(name: string, value: string): Promise<ProcessIdentity[]> {
+  const wanted = `\0${name}=${value}\0`;
+  const found: ProcessIdentity[] = [];
+  for (const entry of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '');
+    if (!`\0${environment}`.includes(wanted)) continue;
+    const identity = await identify(Number(entry));
+    if (identity) found.push(identity);
+  }
+  return found;
+}
+
+export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}
+
+/** Polls a condition until it holds or the deadline passes; tells which. */
+export async function waitUntil(
+  condition: () => Promise<boolean>,
+  deadlineMs: number,
+  { everyMs = 50, signal }: { everyMs?: number; signal?: AbortSignal } = {},
+): Promise<boolean> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (await condition()) return true;
+    if (performance.now() >= end) return false;
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+const GROUP_GRACE_MS = 3000;
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+  /** The code of the error thrown where the command fails; `HOST_COMMAND_FAILED` unless given. */
+  readonly code?: `HOST_${string}` | `MACHINE_${string}`;
+  readonly hint?: string;
+  /**
+   * For a command that, told to stop, waits for children that were not told: it gets a process group of its own, and the
+   * signal ends the whole group.
+   */
+  readonly group?: boolean;
+  /** Told every line of standard error as it comes: where long commands say what they are doing. */
+  readonly onLine?: (line: string) => void;
+}
+
+/**
+ * Runs a command of the host to its end and gives its standard output. The one way host commands are run.
+ * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `options.code` with the end of its standard
+ * error where it fails or takes longer than `timeoutMs`
+ */
+export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const running = execa(file, args, {
+    reject: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.group ? { detached: true } : {}),
+  });
+  const endGroup = () => {
+    const { pid } = running;
+    if (pid === undefined) return;
+    signalIfThere(-pid, 'SIGTERM');
+    setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
+  };
+  if (options.group) options.signal?.addEventListener('abort', endGroup, { once: true });
+  if (options.onLine) createInterface({ input: running.stderr }).on('line', options.onLine);
+  const result = await running;
+  options.signal?.removeEventListener('abort', endGroup);
+  if (!result.failed) return result.stdout;
+  options.signal?.throwIfAborted();
+  if (result.code === 'ENOENT') {
+    throw new NixproofError('HOST_TOOL_MISSING', `${file} is not installed`, {
+      hint: options.hint ?? 'run `nixproof doctor` to see what is missing and how to get it',
+      details: { tool: file },
+    });
+  }
+  const tail = (result.stderr || result.stdout).trim().split('\n').slice(-5).join('\n');
+  throw new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
+    details: { command: [file, ...args].join(' '), exitCode: result.exitCode ?? -1 },
+    ...(options.hint === undefined ? {} : { hint: options.hint }),
+    cause: result,
+  });
+}

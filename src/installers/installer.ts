@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NixproofError } from '../domain/error.js';
+import type { Profile } from '../domain/profile.js';
+import type { Connection, Machine } from '../machines/machine.js';
+import { quote } from '../machines/quote.js';
+import { nixosInstaller } from './nixos.js';
+import { scriptInstaller } from './script.js';
+
+const ASSETS = fileURLToPath(new URL('../../assets/guest/', import.meta.url));
+const TOOLS = ['nixproof-run', 'nixproof-phase', 'nixproof.sh'] as const;
+const GUEST_FOLDER = '/var/lib/nixproof';
+
+/** Where one attempt's files are in the machine, already mapped for the sandbox. */
+export interface GuestAttempt {
+  readonly folder: string;
+  readonly log: string;
+  readonly status: string;
+  readonly pid: string;
+}
+
+export function guestAttempt(machine: Machine, attempt: number): GuestAttempt {
+  const folder = machine.resolvePath(`${GUEST_FOLDER}/attempt-${attempt}`);
+  return { folder, log: `${folder}/install.log`, status: `${folder}/status`, pid: `${folder}/pid` };
+}
+
+/** The systemd unit of one attempt, where the guest runs systemd. */
+export function unitName(attempt: number): string {
+  return `nixproof-install-${attempt}`;
+}
+
+/**
+ * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
+ * atomically in the guest, so however often this is called the installer starts once.
+ */
+export async function startInstaller(
+  machine: Machine,
+  connection: Connection,
+  profile: Profile,
+  attempt: number,
+): Promise<void> {
+  const guest = guestAttempt(machine, attempt);
+  const bin = machine.resolvePath(`${GUEST_FOLDER}/bin`);
+  for (const tool of TOOLS) await putFile(connection, `${bin}/${tool}`, await readFile(path.join(ASSETS, tool)));
+  await putFile(connection, `${guest.folder}/install.sh`, installScript(machine, profile));
+  const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
+  const started = await connection.exec([
+    'sh',
+    '-c',
+    // systemd keeps a unit apart from our session; elsewhere a session of its own does. The sandbox is never systemd's.
+    `if [ -z "\${NIXPROOF_ROOT:-}" ] && [ -d /run/systemd/system ]; then
+       [ -d "$1/claim" ] || systemctl is-active --quiet ${unitName(attempt)} || systemd-run --quiet --collect --unit=${unitName(attempt)} \\
+         --property=KillMode=control-group --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
+     else
+       setsid ${quote(run)} </dev/null >/dev/null 2>&1 &
+     fi`,
+    'sh',
+    guest.folder,
+  ]);
+  if (started.exitCode !== 0) {
+    throw new NixproofError('MACHINE_START_FAILED', `the installer could not be started: ${started.stderr.trim()}`);
+  }
+}
+
+/** Writes a file in the machine whole, executable. */
+async function putFile(connection: Connection, file: string, content: string | Uint8Array): Promise<void> {
+  const script = 'mkdir -p "$(dirname "$1")" && cat >"$1.tmp" && chmod 755 "$1.tmp" && mv "$1.tmp" "$1"';
+  const { exitCode, stderr } = await connection.exec(['sh', '-c', script, 'sh', file], { input: content });
+  if (exitCode !== 0)
+    throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
+}
+
+function installScript(machine: Machine, profile: Profile): string {
+  const { install } = profile;
+  const environment = {
+    ...install.env,
+    NIXPROOF_PROFILE: profile.name,
+    NIXPROOF_DISK: machine.disks[0] ?? '',
+    NIXPROOF_DISKS: machine.disks.join(' '),
+    NIXPROOF_FIRMWARE: profile.machine.firmware,
+  };
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote([value])}`);
+  const body = install.kind === 'nixos' ? nixosInstaller(install) : scriptInstaller(install);
+  const bin = machine.resolvePath(`${GUEST_FOLDER}/bin`);
+  return `#!/bin/sh\n${exports.join('\n')}\nexport PATH=${quote([bin])}:"$PATH"\n${body}`;
+}
+
+/** Kills the installer and all it started. Does nothing where it has ended. */
+export async function killInstaller(machine: Machine, connection: Connection, attempt: number): Promise<void> {
+  const guest = guestAttempt(machine, attempt);
+  await connection.exec([
+    'sh',
+    '-c',
+    `systemctl kill --signal=SIGKILL ${unitName(attempt)} 2>/dev/null
+     pid=$(cat "$1" 2>/dev/null) && kill -KILL -- "-$pid" "$pid" 2>/dev/null
+     true`,
+    'sh',
+    guest.pid,
+  ]);
+}

@@ -1,0 +1,306 @@
+import { readFile } from 'node:fs/promises';
+import { PassThrough, Readable } from 'node:stream';
+import { Client, type ClientChannel } from 'ssh2';
+import { NixproofError, messageOf } from '../domain/error.js';
+import type { Connection, Endpoint, ExecOptions, ExecResult, Work } from './machine.js';
+import { quote } from './quote.js';
+
+export interface ConnectOptions {
+  readonly signal?: AbortSignal;
+  /** For the handshake; default 20 seconds. */
+  readonly timeoutMs?: number;
+  /** Called with the presented key where the endpoint pins none, before the login goes on: the moment to pin it. */
+  readonly onHostKey?: (hostKey: string) => Promise<void>;
+}
+
+const HANDSHAKE_MS = 20_000;
+/** A dead peer is noticed after three unanswered probes: half a minute, which a starved guest survives. */
+const KEEPALIVE = { keepaliveInterval: 10_000, keepaliveCountMax: 3 };
+const EXEC_MS = 60_000;
+const MAX_OUTPUT_BYTES = 1 << 20;
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: 9,
+  SEGV: 11,
+  PIPE: 13,
+  TERM: 15,
+};
+
+/** A host key in known_hosts' form, `type base64`, from its wire format (RFC 4253, 6.6: the type's name comes first). */
+export function hostKeyText(wire: Buffer): string {
+  const length = wire.readUInt32BE(0);
+  return `${wire.toString('latin1', 4, 4 + length)} ${wire.toString('base64')}`;
+}
+
+/**
+ * Opens an SSH connection.
+ * @throws NixproofError `TRANSPORT_REFUSED`, `TRANSPORT_TIMEOUT`, `TRANSPORT_AUTH`, `TRANSPORT_HOST_KEY` (a key other than
+ * the pinned one), `TRANSPORT_LOST`
+ */
+export async function openConnection(endpoint: Endpoint, options: ConnectOptions = {}): Promise<Connection> {
+  options.signal?.throwIfAborted();
+  const privateKey = await readFile(endpoint.keyFile);
+  const client = new Client();
+  let wrongKey: string | undefined;
+  const verify = (wire: Buffer, answer: (ok: boolean) => void) => {
+    const presented = hostKeyText(wire);
+    if (endpoint.hostKey === undefined) {
+      Promise.resolve(options.onHostKey?.(presented)).then(
+        () => answer(true),
+        () => answer(false),
+      );
+    } else {
+      if (presented !== endpoint.hostKey) wrongKey = presented;
+      answer(presented === endpoint.hostKey);
+    }
+  };
+  await new Promise<void>((resolve, reject) => {
+    const abort = () => client.destroy();
+    const settle = (error?: Error) => {
+      options.signal?.removeEventListener('abort', abort);
+      if (!error) {
+        resolve();
+        return;
+      }
+      client.destroy();
+      reject(options.signal?.aborted ? (options.signal.reason as Error) : connectError(endpoint, error, wrongKey));
+    };
+    options.signal?.addEventListener('abort', abort, { once: true });
+    client
+      .once('ready', () => settle())
+      .on('error', settle)
+      .once('close', () => settle(new Error('the connection was closed during the handshake')))
+      .connect({
+        host: endpoint.host,
+        port: endpoint.port,
+        username: endpoint.user,
+        privateKey,
+        readyTimeout: options.timeoutMs ?? HANDSHAKE_MS,
+        hostVerifier: verify,
+        ...KEEPALIVE,
+      });
+  });
+  return connectionOver(client, endpoint);
+}
+
+function connectError(endpoint: Endpoint, error: Error, wrongKey: string | undefined): NixproofError {
+  const where = `${endpoint.user}@${endpoint.host}:${endpoint.port}`;
+  const level = (error as { level?: string }).level;
+  if (wrongKey !== undefined) {
+    return new NixproofError('TRANSPORT_HOST_KEY', `${where} presented a host key that is not the pinned one`, {
+      hint: 'another machine answers at this address; if the change is yours, remove the machine and run the test again',
+      details: { presented: wrongKey, pinned: endpoint.hostKey ?? null },
+    });
+  }
+  if (level === 'client-authentication') {
+    return new NixproofError('TRANSPORT_AUTH', `${where} refused the key ${endpoint.keyFile}`, {
+      hint: 'check that the system authorises this key for this user',
+      cause: error,
+    });
+  }
+  const timedOut = level === 'client-timeout' || (error as NodeJS.ErrnoException).code === 'ETIMEDOUT';
+  return new NixproofError(
+    timedOut ? 'TRANSPORT_TIMEOUT' : 'TRANSPORT_REFUSED',
+    `no SSH connection to ${where}: ${messageOf(error)}`,
+    { cause: error },
+  );
+}
+
+function connectionOver(client: Client, endpoint: Endpoint): Connection {
+  let lost = false;
+  client.on('close', () => (lost = true));
+  const lostError = (cause?: unknown) =>
+    new NixproofError('TRANSPORT_LOST', `the SSH connection to ${endpoint.host}:${endpoint.port} was lost`, { cause });
+
+  const open = (argv: readonly string[]) =>
+    new Promise<ClientChannel>((resolve, reject) => {
+      if (lost) {
+        reject(lostError());
+        return;
+      }
+      const gone = () => reject(lostError());
+      client.once('close', gone);
+      client.exec(quote(argv), (error, channel) => {
+        client.off('close', gone);
+        if (error) reject(lostError(error));
+        else resolve(channel);
+      });
+    });
+
+  return {
+    get isOpen() {
+      return !lost;
+    },
+    async exec(argv, options = {}) {
+      options.signal?.throwIfAborted();
+      return execOn(await open(argv), argv, options, lostError);
+    },
+    async stream(argv, { signal } = {}) {
+      signal?.throwIfAborted();
+      return streamOf(await open(argv), signal, lostError);
+    },
+    async [Symbol.asyncDispose]() {
+      if (lost) return;
+      const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
+      client.end();
+      const impatient = setTimeout(() => client.destroy(), 1000);
+      await closed;
+      clearTimeout(impatient);
+    },
+  };
+}
+
+/** Ends a remote command: SSH has no kill, so the signal is asked for and the channel closed. */
+function abandon(channel: ClientChannel): void {
+  channel.signal('TERM');
+  channel.close();
+}
+
+async function execOn(
+  channel: ClientChannel,
+  argv: readonly string[],
+  options: ExecOptions,
+  lostError: (cause?: unknown) => NixproofError,
+): Promise<ExecResult> {
+  const maxBytes = options.maxBytes ?? MAX_OUTPUT_BYTES;
+  const stdout = keepHead(channel, maxBytes);
+  const stderr = keepHead(channel.stderr, maxBytes);
+  const timeoutMs = options.timeoutMs ?? EXEC_MS;
+  let exit: number | undefined;
+  channel.on('exit', (...[code, signal]: [number | null, string?]) => {
+    exit = code ?? 128 + (SIGNAL_NUMBERS[(signal ?? '').replace(/^SIG/, '')] ?? 0);
+  });
+  await new Promise<void>((resolve, reject) => {
+    const giveUp = (error: Error) => {
+      abandon(channel);
+      finish(error);
+    };
+    const timer = setTimeout(
+      () => giveUp(new NixproofError('TRANSPORT_TIMEOUT', `${argv[0] ?? ''} did not end within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+    const abort = () => giveUp(options.signal?.reason as Error);
+    options.signal?.addEventListener('abort', abort, { once: true });
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', abort);
+      if (error) reject(error);
+      else resolve();
+    };
+    channel.once('close', () => finish(exit === undefined ? lostError() : undefined));
+    channel.once('error', (error: Error) => finish(lostError(error)));
+    feed(channel, options.input, giveUp);
+  });
+  return { exitCode: exit ?? 255, stdout: stdout(), stderr: stderr() };
+}
+
+function feed(channel: ClientChannel, input: ExecOptions['input'], fail: (error: Error) => void): void {
+  if (input instanceof Readable) {
+    // The command may end before it has read everything: that is for its exit status to say.
+    input.once('error', fail);
+    channel.once('close', () => input.destroy());
+    input.pipe(channel);
+  } else {
+    channel.end(input);
+  }
+}
+
+function keepHead(stream: Readable, maxBytes: number): () => string {
+  const chunks: Buffer[] = [];
+  let kept = 0;
+  stream.on('data', (chunk: Buffer) => {
+    if (kept >= maxBytes) return;
+    const head = chunk.subarray(0, maxBytes - kept);
+    chunks.push(head);
+    kept += head.length;
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+function streamOf(
+  channel: ClientChannel,
+  signal: AbortSignal | undefined,
+  lostError: (cause?: unknown) => NixproofError,
+): Readable {
+  const out = new PassThrough({ highWaterMark: 256 * 1024 });
+  let exited = false;
+  const seen = new Set<'end' | 'close'>();
+  // 'close' may overtake data that back-pressure holds: only both together mean that everything was read.
+  const settle = (which: 'end' | 'close') => {
+    if (seen.add(which).size < 2) return;
+    if (exited) out.end();
+    else out.destroy(lostError());
+  };
+  channel.stderr.resume();
+  channel.on('exit', () => (exited = true));
+  channel.pipe(out, { end: false });
+  channel.once('end', () => settle('end'));
+  channel.once('close', () => settle('close'));
+  channel.once('error', (error: Error) => out.destroy(lostError(error)));
+  const abort = () => out.destroy(signal?.reason as Error);
+  signal?.addEventListener('abort', abort, { once: true });
+  out.once('close', () => {
+    signal?.removeEventListener('abort', abort);
+    if (!exited) abandon(channel);
+  });
+  return out;
+}
+
+/**
+ * Tries to connect until it works or the deadline passes. A wrong host key ends it at once; so does `isAlive` saying no.
+ * @throws NixproofError the last connection's error, `MACHINE_GONE` where `isAlive` said no
+ */
+export async function waitForConnection(
+  endpoint: Endpoint,
+  options: ConnectOptions & {
+    readonly deadlineMs: number;
+    readonly isAlive?: () => Promise<boolean>;
+    /** Told every few seconds while it waits. */
+    readonly progress?: (message: string) => void;
+  },
+): Promise<Connection> {
+  const started = performance.now();
+  for (let lastTold = started; ;) {
+    try {
+      return await openConnection(endpoint, options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const final = error instanceof NixproofError && error.code === 'TRANSPORT_HOST_KEY';
+      const now = performance.now();
+      if (final || now - started >= options.deadlineMs) throw error;
+      if (options.isAlive && !(await options.isAlive())) {
+        throw new NixproofError('MACHINE_GONE', 'the machine stopped before it answered SSH', { cause: error });
+      }
+      if (now - lastTold > 2000) {
+        options.progress?.(`waiting for SSH (${Math.round((now - started) / 1000)} s)`);
+        lastTold = now;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+/** A machine's connection: kept while it lasts, opened again where it was lost. */
+export interface KeptConnection extends AsyncDisposable {
+  get(work: Work): Promise<Connection>;
+}
+
+export function keepConnection(openOne: (work: Work) => Promise<Connection>): KeptConnection {
+  let current: Promise<Connection> | undefined;
+  return {
+    async get(work) {
+      const before = await current?.catch(() => undefined);
+      if (before?.isOpen) return before;
+      current = openOne(work);
+      return current;
+    },
+    async [Symbol.asyncDispose]() {
+      const before = await current?.catch(() => undefined);
+      current = undefined;
+      await before?.[Symbol.asyncDispose]();
+    },
+  };
+}

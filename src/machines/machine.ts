@@ -1,0 +1,139 @@
+import type { Readable } from 'node:stream';
+import type { NixproofError } from '../domain/error.js';
+import type { DriverName, MachineShape } from '../domain/profile.js';
+import type { Work } from '../domain/work.js';
+
+export type { Work };
+
+/** What a driver is asked for. Giving the same request twice gives the same machine. */
+export interface MachineRequest {
+  /** Names the machine for good: letters, digits, dashes. */
+  readonly id: string;
+  /** What the machine boots; drivers that boot nothing ignore it. */
+  readonly base: string | undefined;
+  readonly shape: MachineShape;
+}
+
+/** What is known of a machine without touching it. Kept in `machines/<id>/machine.json`. */
+export interface MachineInfo {
+  readonly id: string;
+  readonly driver: DriverName;
+  readonly base: string | undefined;
+  readonly createdAt: string;
+}
+
+/** Whether a driver can work on this host, found by trying rather than by looking for files. */
+export type DriverProbe =
+  | {
+      readonly available: true;
+      /** How it works here, for people: `QEMU 7.2, tcg (kvm opens, but kills its guest)`. */
+      readonly detail: string;
+    }
+  | { readonly available: false; readonly reason: NixproofError };
+
+/** How machines of one kind are made, found again and destroyed. */
+export interface Driver {
+  readonly name: DriverName;
+  probe(work: Work): Promise<DriverProbe>;
+
+  /**
+   * Makes a pristine machine and resolves when it answers SSH. Idempotent: finds the one it made before under the same id,
+   * and starts over where it finds a half-made one.
+   * @throws NixproofError `HOST_*` (no memory, no disk, no tool), `MACHINE_BASE_MISSING`, `MACHINE_NEVER_BOOTED` (with the
+   * console's tail in its details)
+   */
+  create(request: MachineRequest, work: Work): Promise<Machine>;
+
+  /**
+   * A machine that was made before, by this process or another.
+   * @throws NixproofError `MACHINE_GONE` where there is none, or none that runs
+   */
+  attach(id: string, work: Work): Promise<Machine>;
+
+  list(): Promise<readonly MachineStatus[]>;
+
+  /** Removes a machine and everything it has on the host. Does nothing where there is none. */
+  destroy(id: string, work: Work): Promise<void>;
+}
+
+export interface MachineStatus extends MachineInfo {
+  readonly state: 'running' | 'stopped';
+  /** Space its disks take on the host, bytes. */
+  readonly diskBytes: number;
+}
+
+/** One machine on which one test runs. Disposing closes our connections to it; the machine goes on. */
+export interface Machine extends AsyncDisposable {
+  readonly info: MachineInfo;
+  /** How it runs, for the report: `qemu 7.2, tcg, uefi`. */
+  readonly detail: string;
+  /** Absolute paths of the target disks as the installer sees them. */
+  readonly disks: readonly string[];
+
+  /** Where an absolute path of the machine really is; only the sandbox maps it. */
+  resolvePath(path: string): string;
+
+  /** Where and as whom to log in, for `ssh` by hand and for checks that log in as somebody else. */
+  endpoint(): Promise<Endpoint>;
+
+  /** Our connection, made or made again where it was lost. @throws NixproofError `TRANSPORT_*`, `MACHINE_GONE` */
+  connect(work: Work): Promise<Connection>;
+
+  /** Whether it still runs (the process, the domain): what tells a lost connection from a dead machine. */
+  isRunning(): Promise<boolean>;
+
+  /**
+   * Starts the machine again from the disk that was installed, without the live system, and resolves when it answers SSH.
+   * This is where its host key may change once. Idempotent: a machine that runs from its installed disk already is left alone.
+   * @throws NixproofError `MACHINE_NEVER_BOOTED` with the console's tail in its details
+   */
+  restartInstalled(work: Work): Promise<void>;
+
+  /** Reboots what runs and resolves when it answers SSH as a new boot. */
+  reboot(work: Work): Promise<void>;
+
+  /** The serial console's log on the host, where the machine has one. */
+  readonly consoleLog?: string;
+}
+
+/** What an SSH client needs. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** Path of the private key. */
+  readonly keyFile: string;
+  /** The pinned host key, as in known_hosts (`ssh-ed25519 AAAA…`); undefined before the first connection after an install. */
+  readonly hostKey: string | undefined;
+}
+
+export interface ExecOptions {
+  readonly signal?: AbortSignal;
+  /** After so long the command is given up: `TRANSPORT_TIMEOUT`. Default: one minute. */
+  readonly timeoutMs?: number;
+  readonly input?: string | Uint8Array | Readable;
+  /** How much of stdout and of stderr is kept, from the beginning; default 1 MiB. */
+  readonly maxBytes?: number;
+}
+
+export interface ExecResult {
+  /** 128 + signal where a signal ended it. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One SSH connection. Commands are argv arrays, quoted for the remote shell here and nowhere else. */
+export interface Connection extends AsyncDisposable {
+  /** False once it was lost or disposed of. */
+  readonly isOpen: boolean;
+
+  /** Runs a command to its end. A failing command is a result, not an error. @throws NixproofError `TRANSPORT_*` */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+
+  /**
+   * Runs a command and hands out its standard output as it comes, with back-pressure down to the remote process. The stream
+   * ends when the command does, or is destroyed with `TRANSPORT_LOST`. Destroying it ends the command.
+   */
+  stream(argv: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<Readable>;
+}

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { NixproofError, messageOf } from '../../domain/error.js';
+import { isAlive, type ProcessIdentity } from '../../host/process.js';
+import { waitForConnection } from '../connection.js';
+import type { Connection, Endpoint, Work } from '../machine.js';
+import type { Accelerator } from './accelerator.js';
+import { waitForBanner } from './banner.js';
+
+const MINUTE_MS = 60_000;
+
+/** How long a system may take from power-on to its first SSH login. */
+export const BOOT_DEADLINE_MS: Readonly<Record<Accelerator, number>> = {
+  kvm: 5 * MINUTE_MS,
+  hvf: 5 * MINUTE_MS,
+  tcg: 10 * MINUTE_MS,
+};
+
+/** How often people are told that a system still boots. */
+const PROGRESS_MS = 4000;
+const CONSOLE_TAIL_LINES = 40;
+/** A serial console may say a lot; its end is enough. */
+const CONSOLE_TAIL_BYTES = 64 * 1024;
+
+export interface Boot {
+  readonly endpoint: Endpoint;
+  readonly process: ProcessIdentity;
+  readonly consoleLog: string;
+  readonly deadlineMs: number;
+  /** Whether it starts with its firmware; a clone is up already. */
+  readonly fromPowerOn: boolean;
+  /** What is booting, for people: `the installed system`. */
+  readonly what: string;
+  readonly onHostKey?: (hostKey: string) => Promise<void>;
+}
+
+/**
+ * Waits until a system that was just started answers SSH.
+ * @throws NixproofError `MACHINE_NEVER_BOOTED` with the console's last lines in its details; `TRANSPORT_HOST_KEY` where another
+ * key than the pinned one is presented
+ */
+export async function waitForBoot(boot: Boot, { signal, progress }: Work): Promise<Connection> {
+  const end = performance.now() + boot.deadlineMs;
+  try {
+    if (boot.fromPowerOn) await powerOn(boot, { signal, progress });
+    return await waitForConnection(boot.endpoint, {
+      signal,
+      deadlineMs: Math.max(0, end - performance.now()),
+      isAlive: () => isAlive(boot.process),
+      progress: (message) => progress(`${boot.what}: ${message}`),
+      ...(boot.onHostKey ? { onHostKey: boot.onHostKey } : {}),
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof NixproofError && error.code === 'TRANSPORT_HOST_KEY') throw error;
+    throw await neverBooted(boot.what, boot.consoleLog, error);
+  }
+}
+
+async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
+  const alive = () => isAlive(boot.process);
+  let toldMs = 0;
+  const answered = await waitForBanner(boot.endpoint.port, boot.deadlineMs, {
+    signal,
+    stop: async () => !(await alive()),
+    onAttempt: (waitedMs) => {
+      if (waitedMs - toldMs < PROGRESS_MS) return;
+      toldMs = waitedMs;
+      progress(`${boot.what}: booting (${Math.round(waitedMs / 1000)} s)`);
+    },
+  });
+  if (answered) return;
+  if (!(await alive())) throw new NixproofError('MACHINE_GONE', 'the machine stopped before it answered SSH');
+  throw new NixproofError('TRANSPORT_TIMEOUT', `no SSH server within ${Math.round(boot.deadlineMs / 1000)} s`);
+}
+
+export async function neverBooted(what: string, consoleLog: string, cause: unknown): Promise<NixproofError> {
+  const tail = await consoleTail(consoleLog);
+  return new NixproofError('MACHINE_NEVER_BOOTED', `${what} never answered SSH: ${messageOf(cause)}`, {
+    hint:
+      tail.length === 0
+        ? 'its serial console stayed silent: boot with console=ttyS0 to see why'
+        : `read the end of its serial console in ${consoleLog}`,
+    details: { console: tail, consoleLog },
+    cause,
+  });
+}
+
+/** The last lines a machine wrote to its serial console. Guest text: hostile. */
+export async function consoleTail(consoleLog: string): Promise<readonly string[]> {
+  const bytes = await readFile(consoleLog).catch(() => Buffer.alloc(0));
+  const text = bytes.subarray(Math.max(0, bytes.length - CONSOLE_TAIL_BYTES)).toString('utf8');
+  const lines = text.split(/\r?\n/).map((line) => line.trimEnd());
+  return lines.filter((line) => line !== '').slice(-CONSOLE_TAIL_LINES);
+}
+
+/**
+ * What a guest must be told when it wakes from a frozen state: the time, which stood still, or TLS, tar and make complain; and
+ * some randomness, for its clones woke with the same.
+ */
+export async function wake(connection: Connection, signal: AbortSignal): Promise<void> {
+  const seconds = (Date.now() / 1000).toFixed(3);
+  const script = 'date -u -s "@$1" >/dev/null && cat >/dev/urandom';
+  const result = await connection.exec(['sh', '-c', script, 'sh', seconds], { input: randomBytes(64), signal });
+  if (result.exitCode === 0) return;
+  throw new NixproofError('MACHINE_CLOCK', `the guest's clock could not be set: ${result.stderr.trim()}`);
+}
+
+/** The guest's own name for this boot (random(4)): another one after every reboot. */
+export async function bootId(connection: Connection, signal: AbortSignal): Promise<string> {
+  const { stdout } = await connection.exec(['cat', '/proc/sys/kernel/random/boot_id'], { signal });
+  return stdout.trim();
+}

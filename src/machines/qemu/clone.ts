@@ -1,0 +1,64 @@
+import { mkdir, rm } from 'node:fs/promises';
+import type { MachineShape } from '../../domain/profile.js';
+import type { Work } from '../machine.js';
+import { quote } from '../quote.js';
+import { diskId, type Hardware, qemuArguments } from './command-line.js';
+import { createOverlay } from './images.js';
+import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { migrationEnd, shareMemory } from './migration.js';
+import type { Qmp } from './qmp.js';
+import { machineFiles, type MachineFiles } from './record.js';
+import type { Template } from './template.js';
+
+/** What a clone is asked to be. */
+export interface CloneRequest {
+  readonly id: string;
+  readonly binary: string;
+  /** Whatever is there is removed first. */
+  readonly folder: string;
+  readonly diskBytes: MachineShape['diskBytes'];
+}
+
+/** Makes a machine from a template: overlays on its disks, its memory copied on write, its devices' state read. The guest runs. */
+export async function cloneTemplate(template: Template, request: CloneRequest, work: Work): Promise<QemuProcess> {
+  const { folder, id, binary } = request;
+  const files = machineFiles(folder);
+  await killMachine(folder);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await overlay(template, files, work.signal);
+  const hardware: Hardware = {
+    ...template.hardware,
+    disks: [files.system, ...request.diskBytes.map((_, index) => files.target(index))],
+  };
+  const args = qemuArguments(hardware, {
+    name: `nixproof-${id}`,
+    memory: { kind: 'frozen', file: template.files.memory, access: 'copy' },
+    ...(template.uefiCode === undefined ? {} : { uefi: { code: template.uefiCode, variables: files.variables } }),
+    consoleLog: files.console,
+    sockets: socketsFolder(folder),
+    incoming: true,
+  });
+  const { qmp: opened, ...process } = await launch(binary, args, { folder, id, signal: work.signal });
+  await using qmp = opened;
+  await thaw(qmp, template, request, work.signal);
+  return process;
+}
+
+async function overlay(template: Template, files: MachineFiles, signal: AbortSignal): Promise<void> {
+  const pairs: [string, string][] = [[files.system, template.files.system]];
+  if (template.uefiCode !== undefined) pairs.push([files.variables, template.files.variables]);
+  for (const index of template.hardware.disks.slice(1).keys())
+    pairs.push([files.target(index), template.files.target(index)]);
+  await Promise.all(pairs.map(([file, backing]) => createOverlay(file, backing, 'qcow2', signal)));
+}
+
+async function thaw(qmp: Qmp, template: Template, { diskBytes }: CloneRequest, signal: AbortSignal): Promise<void> {
+  await shareMemory(qmp);
+  await qmp.execute('migrate-incoming', { uri: `exec:${quote(['cat', template.files.state])}` });
+  await migrationEnd(qmp, signal);
+  // The guest's driver has read the template's blank disks; it is told their new sizes as a disk's that was grown.
+  for (const [index, size] of diskBytes.entries())
+    await qmp.execute('block_resize', { device: diskId(index + 1), size });
+  await qmp.execute('cont');
+}

@@ -1,0 +1,123 @@
+import type { Firmware } from '../../domain/profile.js';
+import type { Accelerator } from './accelerator.js';
+
+/** What the guest can see of its hardware. Template and clone have the same to the letter. */
+export interface Hardware {
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly firmware: Firmware;
+  /** In the order in which the guest numbers them: the first is /dev/vda. Paths of qcow2 images. */
+  readonly disks: readonly string[];
+  /** One authorized_keys line that the guest's systemd gives to root. */
+  readonly publicKey: string;
+  /** A kernel started without boot loader; absent: the firmware boots the first disk. */
+  readonly direct?: { readonly kernel: string; readonly initrd: string; readonly commandLine: string };
+}
+
+/** Where the guest's memory lives. `frozen` is a template's: written by it, copied on write by its clones. */
+export type Memory =
+  { readonly kind: 'own' } | { readonly kind: 'frozen'; readonly file: string; readonly access: 'write' | 'copy' };
+
+/** What the guest cannot see: files and sockets of this host. */
+export interface Wiring {
+  /** Shown in the process list: `nixproof-<id>`. */
+  readonly name: string;
+  readonly memory: Memory;
+  /** UEFI only: the firmware's code, and the machine's own variables, qcow2. */
+  readonly uefi?: { readonly code: string; readonly variables: string };
+  readonly consoleLog: string;
+  /** Folder of the sockets: its path is short, for a socket's may have 107 bytes (unix(7)). */
+  readonly sockets: string;
+  /** Waits, paused, for a template's device state. */
+  readonly incoming: boolean;
+}
+
+/** The names of the sockets in the sockets' folder. */
+export const SOCKETS = { qmp: 'qmp', console: 'console', agent: 'agent' } as const;
+
+/**
+ * QEMU's arguments for one machine. Pure; paths are absolute.
+ * SMBIOS type 11 carries a systemd credential (systemd.system-credentials(7): ssh.authorized_keys.root).
+ */
+export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
+  const socket = (name: string) => escapeComma(`${wiring.sockets}/${name}`);
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-msg', 'timestamp=on'],
+    ...['-name', escapeComma(wiring.name)],
+    ...machine(hardware, wiring.memory),
+    ...(wiring.uefi ? pflash(wiring.uefi) : []),
+    ...hardware.disks.flatMap(disk),
+    // Port 0: the kernel picks a free one, and `info usernet` tells which. Nobody can take it in between.
+    ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', '-device', 'virtio-net-pci,netdev=net'],
+    ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto', '-device', 'VGA'],
+    ...[
+      '-chardev',
+      `file,id=serial,path=${escapeComma(wiring.consoleLog)},append=on`,
+      '-device',
+      'isa-serial,chardev=serial',
+    ],
+    ...['-device', 'virtio-serial-pci'],
+    ...[
+      '-chardev',
+      `socket,id=console,path=${socket(SOCKETS.console)},server=on,wait=off`,
+      '-device',
+      'virtconsole,chardev=console',
+    ],
+    ...['-chardev', `socket,id=agent,path=${socket(SOCKETS.agent)},server=on,wait=off`],
+    ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
+    ...['-smbios', `type=11,value=${authorizedKey(hardware.publicKey)}`],
+    ...(hardware.direct ? direct(hardware.direct) : []),
+    ...['-qmp', `unix:${socket(SOCKETS.qmp)},server=on,wait=off`],
+    ...(wiring.incoming ? ['-S', '-incoming', 'defer'] : []),
+  ];
+}
+
+function machine({ accelerator, cpus, memoryMiB }: Hardware, memory: Memory): string[] {
+  const backend =
+    memory.kind === 'own'
+      ? `memory-backend-ram,id=mem,size=${memoryMiB}M`
+      : `memory-backend-file,id=mem,size=${memoryMiB}M,mem-path=${escapeComma(memory.file)},share=${memory.access === 'write' ? 'on' : 'off'}`;
+  return [
+    ...['-machine', 'q35,memory-backend=mem', '-object', backend, '-m', `${memoryMiB}M`],
+    ...['-accel', accelerator, '-cpu', accelerator === 'tcg' ? 'max' : 'host', '-smp', String(cpus)],
+  ];
+}
+
+function pflash({ code, variables }: NonNullable<Wiring['uefi']>): string[] {
+  return [
+    ...['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${escapeComma(code)}`],
+    ...['-drive', `if=pflash,unit=1,format=qcow2,id=variables,file=${escapeComma(variables)}`],
+  ];
+}
+
+function disk(file: string, index: number): string[] {
+  const id = diskId(index);
+  return [
+    ...['-drive', `if=none,id=${id},format=qcow2,discard=unmap,file=${escapeComma(file)}`],
+    ...['-device', `virtio-blk-pci,drive=${id},serial=nixproof-${id}`],
+  ];
+}
+
+/** The name by which QMP knows a disk. */
+export function diskId(index: number): string {
+  return `disk${index}`;
+}
+
+function direct({ kernel, initrd, commandLine }: NonNullable<Hardware['direct']>): string[] {
+  return ['-kernel', kernel, '-initrd', initrd, '-append', commandLine];
+}
+
+function authorizedKey(publicKey: string): string {
+  return `io.systemd.credential.binary:ssh.authorized_keys.root=${Buffer.from(`${publicKey}\n`).toString('base64')}`;
+}
+
+/** In QEMU's options a comma ends a value and two commas are one. */
+function escapeComma(value: string): string {
+  return value.replaceAll(',', ',,');
+}
+
+/** Absolute path of a disk in the guest, by its number on the command line. */
+export function guestDisk(index: number): string {
+  return `/dev/vd${String.fromCharCode('a'.charCodeAt(0) + index)}`;
+}

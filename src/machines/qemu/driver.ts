@@ -1,0 +1,187 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BaseImage } from '../../bases/base.js';
+import { baseFor } from '../../bases/registry.js';
+import { NixproofError } from '../../domain/error.js';
+import { folderBytes } from '../../host/files.js';
+import { cacheDirectory, type Layout } from '../../host/paths.js';
+import { isAlive } from '../../host/process.js';
+import type { KeyPair } from '../keys.js';
+import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
+import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
+import { BOOT_DEADLINE_MS, waitForBoot, wake } from './boot.js';
+import { requireDisk, requireMemory } from './capacity.js';
+import { cloneTemplate } from './clone.js';
+import { describeInstallation, findInstallation, type Installation } from './installation.js';
+import { killMachine } from './launch.js';
+import { benchKey } from './login.js';
+import { gone, qemuMachine } from './qemu-machine.js';
+import { machineFiles, type QemuRecord } from './record.js';
+import { templateFor, type Template } from './template.js';
+
+const DEFAULT_BASE = 'debian';
+/** A run that fills more than this has a disk to itself or fails with a full one. */
+const MACHINE_BYTES = 2 * 1024 ** 3;
+
+export interface QemuDriverOptions {
+  readonly layout: Layout;
+  /** How long a system may take from power-on to SSH; by accelerator unless given. */
+  readonly bootDeadlineMs?: number;
+}
+
+/** QEMU by itself: no daemon, no root. Machines are clones of booted, frozen templates. */
+export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions): Driver {
+  const machineOf = (record: QemuRecord, first?: Connection) =>
+    qemuMachine(layout, record, {
+      ...(first ? { first } : {}),
+      ...(bootDeadlineMs === undefined ? {} : { bootDeadlineMs }),
+    });
+  return {
+    name: 'qemu',
+
+    async probe({ signal }) {
+      try {
+        return { available: true, detail: describeInstallation(await findInstallation(cacheDirectory(), signal)) };
+      } catch (error) {
+        if (error instanceof NixproofError) return { available: false, reason: error };
+        throw error;
+      }
+    },
+
+    async create(request, work) {
+      const known = await readRecord<QemuRecord>(layout, request.id);
+      if (known?.driver === 'qemu' && (known.stage === 'restarting' || (await runs(known)))) return machineOf(known);
+      const made = await createMachine(layout, request, work);
+      return machineOf(made.record, made.connection);
+    },
+
+    async attach(id) {
+      const record = await readRecord<QemuRecord>(layout, id);
+      const machine = record?.driver === 'qemu' ? machineOf(record) : undefined;
+      if (!machine || !(await machine.isRunning())) throw gone(id);
+      return machine;
+    },
+
+    async list() {
+      const records = await Promise.all((await machineIds(layout)).map((id) => readRecord<QemuRecord>(layout, id)));
+      return Promise.all(records.flatMap((record) => (record?.driver === 'qemu' ? [statusOf(layout, record)] : [])));
+    },
+
+    destroy: (id) => removeMachine(layout, id),
+  };
+}
+
+async function runs({ process }: QemuRecord): Promise<boolean> {
+  return process !== undefined && (await isAlive(process.identity));
+}
+
+async function statusOf(layout: Layout, record: QemuRecord): Promise<MachineStatus> {
+  const { id, driver, base, createdAt } = record;
+  const state = (await runs(record)) ? 'running' : 'stopped';
+  return { id, driver, base, createdAt, state, diskBytes: await folderBytes(machineFolder(layout, id)) };
+}
+
+async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
+  const { id, shape } = request;
+  const name = request.base ?? DEFAULT_BASE;
+  const base = await requireBase(layout, name);
+  const installation = await findInstallation(cacheDirectory(), work.signal);
+  await mkdir(layout.machines, { recursive: true });
+  await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
+  const login = await benchKey(layout);
+  const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);
+  await requireMemory(shape.memoryMiB);
+  work.progress('cloning the template');
+  try {
+    return await cloneMachine(layout, request, { name, installation, login, template }, work);
+  } catch (error) {
+    // Nobody has heard of it yet, so nobody would ever destroy it.
+    await removeMachine(layout, id);
+    throw error;
+  }
+}
+
+/** A machine as it was written down, and the connection that was opened to wake it. */
+interface Made {
+  readonly record: QemuRecord;
+  readonly connection: Connection;
+}
+
+interface Ingredients {
+  readonly name: string;
+  readonly installation: Installation;
+  readonly login: KeyPair;
+  readonly template: Template;
+}
+
+async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingredients, work: Work): Promise<Made> {
+  const { id, shape } = request;
+  const { name, installation, login, template } = from;
+  const folder = machineFolder(layout, id);
+  const process = await cloneTemplate(
+    template,
+    { id, binary: installation.binary, folder, diskBytes: shape.diskBytes },
+    work,
+  );
+  const connection = await waitForBoot(
+    {
+      endpoint: {
+        host: '127.0.0.1',
+        port: process.sshPort,
+        user: 'root',
+        keyFile: login.keyFile,
+        hostKey: template.hostKey,
+      },
+      process: process.identity,
+      consoleLog: machineFiles(folder).console,
+      deadlineMs: BOOT_DEADLINE_MS[installation.accelerator],
+      fromPowerOn: false,
+      what: 'the clone',
+    },
+    work,
+  );
+  await wake(connection, work.signal);
+  const record = recordOf(request, name, installation, template, process);
+  await writeRecord(layout, record);
+  return { record, connection };
+}
+
+async function removeMachine(layout: Layout, id: string): Promise<void> {
+  const folder = machineFolder(layout, id);
+  await killMachine(folder);
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Templates stand beside the images of their base, by its fingerprint. */
+export function templatesFolder(layout: Layout, base: BaseImage): string {
+  return path.join(layout.bases, base.name, `${base.fingerprint}-templates`);
+}
+
+async function requireBase(layout: Layout, name: string): Promise<BaseImage> {
+  const base = await baseFor(name, layout).find();
+  if (base) return base;
+  throw new NixproofError('HOST_BASE_MISSING', `the base ${name} was not prepared on this host`, {
+    hint: `run \`nixproof setup --base ${name}\``,
+    details: { base: name },
+  });
+}
+
+function recordOf(
+  { id, shape }: MachineRequest,
+  base: string,
+  { version, accelerator }: Installation,
+  { hostKey }: Template,
+  process: NonNullable<QemuRecord['process']>,
+): QemuRecord {
+  return {
+    id,
+    driver: 'qemu',
+    base,
+    createdAt: new Date().toISOString(),
+    shape,
+    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}`,
+    stage: 'live',
+    process,
+    hostKey,
+  };
+}

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { NixproofError, messageOf } from '../../domain/error.js';
+import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
+import { SOCKETS } from './command-line.js';
+import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
+
+/** A running QEMU, as it is kept on disk. */
+export interface QemuProcess {
+  readonly identity: ProcessIdentity;
+  /** Of 127.0.0.1, forwarded to the guest's SSH. */
+  readonly sshPort: number;
+}
+
+/** The mark on every process of a machine: its folder, which no machine of another home shares. */
+const COOKIE = 'NIXPROOF_MACHINE_FOLDER';
+const START_MS = 20_000;
+
+/**
+ * Folder of a machine's sockets: not in the machine's own folder, whose path may be too long for a socket's, but found again from
+ * it. Not in the user's runtime folder either, which goes when the user logs out while a machine goes on.
+ */
+export function socketsFolder(folder: string): string {
+  const hash = createHash('sha256').update(path.resolve(folder)).digest('hex').slice(0, 16);
+  return `/tmp/nixproof-${hash}`;
+}
+
+/**
+ * Starts QEMU in a session of its own, so that it outlives this process, and resolves with an open QMP conversation when it is
+ * up. What it says goes to `qemu.log` in the folder.
+ * @throws NixproofError `MACHINE_QEMU_FAILED` with the end of that log
+ */
+export async function launch(
+  binary: string,
+  args: readonly string[],
+  { folder, id, signal }: { readonly folder: string; readonly id: string; readonly signal: AbortSignal },
+): Promise<QemuProcess & { readonly qmp: Qmp }> {
+  signal.throwIfAborted();
+  const sockets = socketsFolder(folder);
+  await rm(sockets, { recursive: true, force: true });
+  await mkdir(sockets, { mode: 0o700 });
+  const log = path.join(folder, 'qemu.log');
+  const output = await open(log, 'a');
+  // Not execa: its output would run through this process, and QEMU is to outlive it.
+  const child = spawn(binary, args, {
+    cwd: folder,
+    env: { ...process.env, [COOKIE]: path.resolve(folder), NIXPROOF_MACHINE: id },
+    detached: true,
+    stdio: ['ignore', output.fd, output.fd],
+  });
+  child.on('error', () => undefined);
+  child.unref();
+  await output.close();
+  const identity = child.pid === undefined ? undefined : await identify(child.pid);
+  try {
+    const qmp = await firstConversation(path.join(sockets, SOCKETS.qmp), identity, signal);
+    const sshPort = forwardedPort(await qmp.human('info usernet'));
+    if (identity === undefined || sshPort === undefined) throw new Error('QEMU does not tell its forwarded port');
+    return { identity, sshPort, qmp };
+  } catch (error) {
+    await killMachine(folder);
+    signal.throwIfAborted();
+    throw await launchError(error, log);
+  }
+}
+
+async function firstConversation(
+  socket: string,
+  identity: ProcessIdentity | undefined,
+  signal: AbortSignal,
+): Promise<Qmp> {
+  const end = performance.now() + START_MS;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await connectQmp(socket, START_MS);
+    } catch (error) {
+      const alive = identity !== undefined && (await isAlive(identity));
+      if (!alive || performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function launchError(cause: unknown, log: string): Promise<NixproofError> {
+  const tail = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-10);
+  const last = tail.at(-1) ?? '';
+  return new NixproofError('MACHINE_QEMU_FAILED', `QEMU did not start: ${last === '' ? messageOf(cause) : last}`, {
+    hint: 'run `nixproof doctor`: it tries QEMU and says what is missing',
+    details: { log: tail },
+    cause,
+  });
+}
+
+/** Ends every process of a machine, also one whose making was interrupted before it was written down. */
+export async function killMachine(folder: string): Promise<void> {
+  for (;;) {
+    const processes = await processesWithEnvironment(COOKIE, path.resolve(folder));
+    if (processes.length === 0) break;
+    await Promise.all(processes.map((identity) => terminate(identity, 3000)));
+  }
+  await rm(socketsFolder(folder), { recursive: true, force: true });
+}

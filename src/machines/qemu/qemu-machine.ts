@@ -1,0 +1,220 @@
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NixproofError } from '../../domain/error.js';
+import { cacheDirectory, type Layout } from '../../host/paths.js';
+import { isAlive } from '../../host/process.js';
+import { keepConnection, openConnection } from '../connection.js';
+import type { Connection, Endpoint, Machine, Work } from '../machine.js';
+import { machineFolder, readRecord, writeRecord } from '../record.js';
+import { BOOT_DEADLINE_MS, bootId, neverBooted, waitForBoot } from './boot.js';
+import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
+import { findInstallation, type Installation } from './installation.js';
+import { killMachine, launch, socketsFolder } from './launch.js';
+import { benchKey } from './login.js';
+import { connectQmp } from './qmp.js';
+import { machineFiles, type QemuRecord } from './record.js';
+
+const SYNC_MS = 5 * 60_000;
+const REBOOT_POLL_MS = 300;
+/** systemd gives a unit a minute and a half to stop, and kills what is left (systemd-system.conf(5)). */
+const SHUTDOWN_MS = 3 * 60_000;
+
+export interface QemuMachineOptions {
+  /** A connection that is open already. */
+  readonly first?: Connection;
+  /** How long a system may take from power-on to SSH; by accelerator unless given. */
+  readonly bootDeadlineMs?: number;
+}
+
+/** A machine of this driver, from its record. */
+export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMachineOptions = {}): Machine {
+  const folder = machineFolder(layout, initial.id);
+  const files = machineFiles(folder);
+  let record = initial;
+  let opened = options.first;
+  const bootDeadlineMs = ({ accelerator }: Installation) => options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator];
+
+  const save = async (change: Partial<QemuRecord>) => {
+    record = { ...record, ...change };
+    await writeRecord(layout, record);
+  };
+  /** Another process may have restarted it since we looked. */
+  const refresh = async () => {
+    const current = await readRecord<QemuRecord>(layout, record.id);
+    if (!current) throw gone(record.id);
+    record = current;
+  };
+  const isRunning = async () => record.process !== undefined && (await isAlive(record.process.identity));
+  const endpoint = async (): Promise<Endpoint> => {
+    if (!record.process) throw gone(record.id);
+    const { keyFile } = await benchKey(layout);
+    return { host: '127.0.0.1', port: record.process.sshPort, user: 'root', keyFile, hostKey: record.hostKey };
+  };
+  /** The first key an installed system presents is its key from then on. */
+  const pin = async (presented: string) => {
+    if (record.hostKey === undefined) await save({ hostKey: presented });
+    if (record.hostKey !== presented) throw new Error('another host key than at the first attempt');
+  };
+  const open = async ({ signal }: Work): Promise<Connection> => {
+    if (opened?.isOpen) return opened;
+    try {
+      return await openConnection(await endpoint(), { signal, onHostKey: pin });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (await isRunning()) throw error;
+      throw gone(record.id, error);
+    }
+  };
+  const connection = keepConnection(async (work) => {
+    const connected = await open(work);
+    opened = undefined;
+    return connected;
+  });
+  const close = async () => {
+    await connection[Symbol.asyncDispose]();
+    await opened?.[Symbol.asyncDispose]();
+    opened = undefined;
+  };
+
+  const boot = async (what: string, work: Work, deadlineMs: number): Promise<Connection> => {
+    if (!record.process) throw gone(record.id);
+    const { identity } = record.process;
+    return waitForBoot(
+      {
+        endpoint: await endpoint(),
+        process: identity,
+        consoleLog: files.console,
+        deadlineMs,
+        fromPowerOn: true,
+        what,
+        onHostKey: pin,
+      },
+      work,
+    );
+  };
+
+  return {
+    get info() {
+      const { id, driver, base, createdAt } = record;
+      return { id, driver, base, createdAt };
+    },
+    get detail() {
+      return record.detail;
+    },
+    disks: record.shape.diskBytes.map((_, index) => guestDisk(index + 1)),
+    consoleLog: files.console,
+    resolvePath: (absolute) => absolute,
+    endpoint,
+    connect: (work) => connection.get(work),
+    // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
+    isRunning: async () => record.stage === 'restarting' || (await isRunning()),
+
+    async restartInstalled(work) {
+      await refresh();
+      const installation = await findInstallation(cacheDirectory(), work.signal);
+      if (record.stage !== 'installed' || !(await isRunning())) {
+        if (record.stage === 'live') await sync(() => connection.get(work), work);
+        await close();
+        await save({ stage: 'restarting', process: undefined, hostKey: undefined });
+        await killMachine(folder);
+        work.progress('starting the machine from its installed disk');
+        const process = await startInstalled(layout, record, installation, work);
+        await save({ stage: 'installed', process });
+      }
+      opened = await boot('the installed system', work, bootDeadlineMs(installation));
+    },
+
+    async reboot(work) {
+      const installation = await findInstallation(cacheDirectory(), work.signal);
+      const before = await bootId(await connection.get(work), work.signal);
+      await askedAndReset(folder, async () => askForReboot(await connection.get(work), work), work);
+      await close();
+      const end = performance.now() + bootDeadlineMs(installation);
+      for (;;) {
+        const next = await boot('the rebooted system', work, Math.max(0, end - performance.now()));
+        // The old system answers until its sshd is stopped.
+        const now = await bootId(next, work.signal).catch(() => before);
+        if (now !== '' && now !== before) {
+          opened = next;
+          return;
+        }
+        await next[Symbol.asyncDispose]();
+        if (performance.now() > end)
+          throw await neverBooted('the rebooted system', files.console, new Error('no reboot'));
+        await new Promise((resolve) => setTimeout(resolve, REBOOT_POLL_MS));
+      }
+    },
+
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** @returns the error for a machine that is not there, or whose QEMU has died */
+export function gone(id: string, cause?: unknown): NixproofError {
+  return new NixproofError('MACHINE_GONE', `the machine ${id} does not run on this host`, {
+    details: { machine: id },
+    cause,
+  });
+}
+
+/** The live system is switched off, not shut down: what it holds back from its disks would be lost. */
+async function sync(connect: () => Promise<Connection>, work: Work): Promise<void> {
+  try {
+    await (await connect()).exec(['sync'], { signal: work.signal, timeoutMs: SYNC_MS });
+  } catch {
+    work.signal.throwIfAborted();
+    work.progress('the live system did not answer: its installed disk is used as it is');
+  }
+}
+
+async function startInstalled(layout: Layout, record: QemuRecord, installation: Installation, work: Work) {
+  const folder = machineFolder(layout, record.id);
+  const files = machineFiles(folder);
+  const { cpus, memoryMiB, firmware, diskBytes } = record.shape;
+  const args = qemuArguments(
+    {
+      accelerator: installation.accelerator,
+      cpus,
+      memoryMiB,
+      firmware,
+      disks: diskBytes.map((_, index) => files.target(index)),
+      publicKey: (await benchKey(layout)).publicKey,
+    },
+    {
+      name: `nixproof-${record.id}`,
+      memory: { kind: 'own' },
+      ...(firmware === 'uefi' && installation.uefi
+        ? { uefi: { code: installation.uefi.code, variables: files.variables } }
+        : {}),
+      consoleLog: files.console,
+      sockets: socketsFolder(folder),
+      incoming: false,
+    },
+  );
+  const { qmp, ...process } = await launch(installation.binary, args, { folder, id: record.id, signal: work.signal });
+  await qmp[Symbol.asyncDispose]();
+  return process;
+}
+
+/**
+ * Asks for a reboot and waits until the guest resets its machine: on its way down it still answers, or leaves connections
+ * hanging. Where QEMU does not tell of it in time, what the guest says of its boot decides alone.
+ */
+async function askedAndReset(folder: string, ask: () => Promise<void>, { signal }: Work): Promise<void> {
+  await using qmp = await connectQmp(path.join(socketsFolder(folder), SOCKETS.qmp));
+  const reset = qmp.next('RESET');
+  await ask();
+  const limit = new AbortController();
+  const late = delay(SHUTDOWN_MS, undefined, { signal: AbortSignal.any([signal, limit.signal]) }).catch(
+    () => undefined,
+  );
+  await Promise.race([reset, qmp.closed, late]);
+  limit.abort();
+  signal.throwIfAborted();
+}
+
+/** A system without systemd has `reboot`; whichever it is may end the connection before it answers. */
+async function askForReboot(connection: Connection, { signal, progress }: Work): Promise<void> {
+  progress('rebooting');
+  await connection.exec(['sh', '-c', 'systemctl reboot || reboot'], { signal }).catch(() => signal.throwIfAborted());
+}

@@ -1,0 +1,40 @@
+import path from 'node:path';
+import type { MachineShape } from '../../domain/profile.js';
+import type { MachineInfo } from '../machine.js';
+import type { QemuProcess } from './launch.js';
+
+/**
+ * The qemu driver's machine.json. It is written when a machine is complete, and again before and after every change of
+ * what runs, so that whoever reads it knows what to go on with.
+ */
+export interface QemuRecord extends MachineInfo {
+  readonly driver: 'qemu';
+  readonly shape: MachineShape;
+  /** How it runs, for people. */
+  readonly detail: string;
+  /** `restarting`: the live system was given up, the installed one may or may not have been started. */
+  readonly stage: 'live' | 'restarting' | 'installed';
+  /** Undefined only while restarting. */
+  readonly process: QemuProcess | undefined;
+  readonly hostKey: string | undefined;
+}
+
+/** The files in a machine's folder. */
+export interface MachineFiles {
+  readonly folder: string;
+  readonly console: string;
+  /** The live system's disk. */
+  readonly system: string;
+  readonly variables: string;
+  target(index: number): string;
+}
+
+export function machineFiles(folder: string): MachineFiles {
+  return {
+    folder,
+    console: path.join(folder, 'console.log'),
+    system: path.join(folder, 'system.qcow2'),
+    variables: path.join(folder, 'variables.qcow2'),
+    target: (index) => path.join(folder, `disk-${index + 1}.qcow2`),
+  };
+}

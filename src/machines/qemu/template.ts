@@ -1,0 +1,247 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { BaseImage } from '../../bases/base.js';
+import { NixproofError } from '../../domain/error.js';
+import type { MachineShape } from '../../domain/profile.js';
+import { readJson, writeJson } from '../../host/files.js';
+import { withLock } from '../../host/lock.js';
+import { isAlive, waitUntil } from '../../host/process.js';
+import type { KeyPair } from '../keys.js';
+import type { Connection, Work } from '../machine.js';
+import { BOOT_DEADLINE_MS, neverBooted, waitForBoot } from './boot.js';
+import { requireDisk, requireMemory } from './capacity.js';
+import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
+import { createBlank, createOverlay } from './images.js';
+import type { Installation } from './installation.js';
+import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { migrationEnd, shareMemory } from './migration.js';
+import type { Qmp } from './qmp.js';
+import { machineFiles, type MachineFiles } from './record.js';
+
+/** A booted base, frozen with its memory: what machines are cloned from. */
+export interface Template {
+  readonly files: TemplateFiles;
+  /** The definition every clone shares with it; the disks are the template's own. */
+  readonly hardware: Hardware;
+  readonly uefiCode: string | undefined;
+  /** Presented by every clone. */
+  readonly hostKey: string;
+}
+
+export interface TemplateFiles extends MachineFiles {
+  /** The guest's memory, in a file of its size, sparse. */
+  readonly memory: string;
+  /** Everything else of the machine: registers and devices. */
+  readonly state: string;
+}
+
+interface TemplateRecord {
+  readonly hostKey: string;
+  readonly createdAt: string;
+}
+
+/** What a template is of. */
+export interface TemplateRequest {
+  readonly base: BaseImage;
+  readonly shape: MachineShape;
+  readonly installation: Installation;
+  readonly login: KeyPair;
+  /** Where templates of this base are kept. */
+  readonly folder: string;
+}
+
+/** Room for a target disk's header; clones make it as large as they need. */
+const BLANK_BYTES = 1024 * 1024;
+const READY_MS = 5 * 60_000;
+const MIB = 1024 * 1024;
+
+/**
+ * The template of a base for one shape: found, or made by booting the base and freezing it. Memory, processors, firmware, the
+ * number of disks, QEMU and the bench's key are its identity; the sizes of disks are not.
+ */
+export async function templateFor(request: TemplateRequest, work: Work): Promise<Template> {
+  const uefiCode = firmwareCode(request);
+  const folder = path.join(request.folder, identityOf(request));
+  const found = await readTemplate(folder, request, uefiCode);
+  if (found) return found;
+  await mkdir(request.folder, { recursive: true });
+  const onWait = () => work.progress('another process makes this template: waiting for it');
+  await withLock(`${folder}.lock`, { signal: work.signal, onWait }, async () => {
+    if (!(await readTemplate(folder, request, uefiCode))) await makeTemplate(folder, request, uefiCode, work);
+  });
+  const made = await readTemplate(folder, request, uefiCode);
+  if (!made) throw new NixproofError('MACHINE_TEMPLATE', `the template ${folder} was removed while it was being made`);
+  return made;
+}
+
+/** Whether the template a request needs is there already. */
+export async function hasTemplate(request: TemplateRequest): Promise<boolean> {
+  const folder = path.join(request.folder, identityOf(request));
+  return (await readJson<TemplateRecord>(recordFile(folder))) !== undefined;
+}
+
+function firmwareCode({ shape, installation }: TemplateRequest): string | undefined {
+  if (shape.firmware === 'bios') return undefined;
+  if (installation.uefi) return installation.uefi.code;
+  throw new NixproofError('HOST_FIRMWARE_MISSING', 'the profile wants UEFI, and no OVMF firmware was found', {
+    hint: 'install it: `apt-get install ovmf`, `dnf install edk2-ovmf`; or set `machine.firmware: bios`',
+  });
+}
+
+/** The command line itself decides, so that nothing the guest could see can change unnoticed. */
+function identityOf(request: TemplateRequest): string {
+  const definition = qemuArguments(
+    hardwareOf(request, templateFiles('/')),
+    wiringOf('', templateFiles('/'), firmwareCode(request)),
+  );
+  const parts = [definition, request.base.fingerprint, request.installation.version];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+function templateFiles(folder: string): TemplateFiles {
+  return { ...machineFiles(folder), memory: path.join(folder, 'memory'), state: path.join(folder, 'state') };
+}
+
+function recordFile(folder: string): string {
+  return path.join(folder, 'template.json');
+}
+
+function hardwareOf({ base, shape, installation, login }: TemplateRequest, files: MachineFiles): Hardware {
+  return {
+    accelerator: installation.accelerator,
+    cpus: shape.cpus,
+    memoryMiB: shape.memoryMiB,
+    firmware: shape.firmware,
+    disks: [files.system, ...shape.diskBytes.map((_, index) => files.target(index))],
+    publicKey: login.publicKey,
+    direct: base.boot,
+  };
+}
+
+function wiringOf(name: string, files: TemplateFiles, uefiCode: string | undefined): Wiring {
+  return {
+    name,
+    memory: { kind: 'frozen', file: files.memory, access: 'write' },
+    ...(uefiCode === undefined ? {} : { uefi: { code: uefiCode, variables: files.variables } }),
+    consoleLog: files.console,
+    sockets: socketsFolder(files.folder),
+    incoming: false,
+  };
+}
+
+async function readTemplate(
+  folder: string,
+  request: TemplateRequest,
+  uefiCode: string | undefined,
+): Promise<Template | undefined> {
+  const record = await readJson<TemplateRecord>(recordFile(folder));
+  if (!record) return undefined;
+  const files = templateFiles(folder);
+  return { files, hardware: hardwareOf(request, files), uefiCode, hostKey: record.hostKey };
+}
+
+async function makeTemplate(
+  folder: string,
+  request: TemplateRequest,
+  uefiCode: string | undefined,
+  work: Work,
+): Promise<void> {
+  const { base, shape, installation } = request;
+  const making = path.join(path.dirname(folder), `.${path.basename(folder)}`);
+  await killMachine(making);
+  await rm(making, { recursive: true, force: true });
+  await requireMemory(shape.memoryMiB);
+  await requireDisk(request.folder, shape.memoryMiB * MIB, `a template with ${shape.memoryMiB} MiB of memory`);
+  await mkdir(making);
+  try {
+    const files = templateFiles(making);
+    await createOverlay(files.system, base.disk, 'qcow2', work.signal);
+    if (installation.uefi && uefiCode !== undefined) {
+      await createOverlay(files.variables, installation.uefi.variables, 'raw', work.signal);
+    }
+    for (const index of shape.diskBytes.keys()) await createBlank(files.target(index), BLANK_BYTES, work.signal);
+    work.progress(`booting ${base.name} once for ${describe(shape)}: later machines are clones of it`);
+    const hostKey = await bootAndFreeze(request, files, uefiCode, work);
+    const record: TemplateRecord = { hostKey, createdAt: new Date().toISOString() };
+    await writeJson(recordFile(making), record);
+    await rename(making, folder);
+  } finally {
+    await killMachine(making);
+    await rm(making, { recursive: true, force: true });
+  }
+}
+
+function describe({ memoryMiB, cpus, diskBytes, firmware }: MachineShape): string {
+  return `${memoryMiB} MiB, ${cpus} cpus, ${diskBytes.length} disks, ${firmware}`;
+}
+
+async function bootAndFreeze(
+  request: TemplateRequest,
+  files: TemplateFiles,
+  uefiCode: string | undefined,
+  work: Work,
+): Promise<string> {
+  const id = `template-${request.base.name}`;
+  const args = qemuArguments(hardwareOf(request, files), wiringOf(`nixproof-${id}`, files, uefiCode));
+  const guest = await launch(request.installation.binary, args, { folder: files.folder, id, signal: work.signal });
+  await using qmp = guest.qmp;
+  const hostKey = await waitUntilReady(request, files, guest, work);
+  work.progress('freezing it');
+  await freeze(qmp, files, work.signal);
+  await qmp.execute('quit').catch(() => undefined);
+  await waitUntil(async () => !(await isAlive(guest.identity)), 10_000);
+  return hostKey;
+}
+
+/** Waits for SSH and for systemd to have started everything; gives the host key it presented. */
+async function waitUntilReady(
+  request: TemplateRequest,
+  files: TemplateFiles,
+  guest: QemuProcess,
+  work: Work,
+): Promise<string> {
+  let hostKey: string | undefined;
+  await using connection = await waitForBoot(
+    {
+      endpoint: {
+        host: '127.0.0.1',
+        port: guest.sshPort,
+        user: 'root',
+        keyFile: request.login.keyFile,
+        hostKey: undefined,
+      },
+      process: guest.identity,
+      consoleLog: files.console,
+      deadlineMs: BOOT_DEADLINE_MS[request.installation.accelerator],
+      fromPowerOn: true,
+      what: `the base ${request.base.name}`,
+      onHostKey: async (presented) => {
+        hostKey = presented;
+      },
+    },
+    work,
+  );
+  await settle(connection, files, work);
+  if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
+  return hostKey;
+}
+
+async function settle(connection: Connection, files: TemplateFiles, { signal }: Work): Promise<void> {
+  const wait = await connection.exec(['systemctl', 'is-system-running', '--wait'], { signal, timeoutMs: READY_MS });
+  const state = wait.stdout.trim();
+  if (state !== 'running') throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
+  // What is in the page cache now, every clone finds there; what is not on the disk yet, every clone would have to write.
+  await connection.exec(
+    ['sh', '-c', 'nix --version; sgdisk --version; mkfs.btrfs --version; lsblk; tar --version; sync'],
+    { signal },
+  );
+}
+
+async function freeze(qmp: Qmp, files: TemplateFiles, signal: AbortSignal): Promise<void> {
+  await shareMemory(qmp);
+  await qmp.execute('stop');
+  // QEMU's working directory is the template's folder, so its shell needs no quoting here.
+  await qmp.execute('migrate', { uri: `exec:cat >${path.basename(files.state)}` });
+  await migrationEnd(qmp, signal);
+}

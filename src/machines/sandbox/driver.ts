@@ -1,0 +1,212 @@
+import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { NixproofError } from '../../domain/error.js';
+import { folderBytes } from '../../host/files.js';
+import type { Layout } from '../../host/paths.js';
+import { processesWithEnvironment, terminate } from '../../host/process.js';
+import { keepConnection, openConnection } from '../connection.js';
+import { keyPairAt } from '../keys.js';
+import type { Driver, Endpoint, Machine, MachineInfo, MachineRequest, MachineStatus, Work } from '../machine.js';
+import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
+import { startSandboxServer, type SandboxServer } from './server.js';
+
+/** The sandbox's machine.json. */
+interface SandboxRecord extends MachineInfo {
+  readonly disks: readonly string[];
+  /** Counts up at every reboot: a sandbox's boot identity. */
+  readonly boot: number;
+  /** `installed` once it was restarted from its disk; its host key is another one then, as a real machine's would be. */
+  readonly stage: 'live' | 'installed';
+}
+
+/** What a scratch root has from the beginning. */
+const FOLDERS = ['config', 'dev', 'etc', 'mnt', 'root', 'run', 'tmp', 'usr/local/bin', 'var/lib', 'var/log'];
+/** Below this a run would fail in mid-air. */
+const MIN_FREE_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Machines that are scratch folders: an SSH server in this process runs real commands of this host in them, disks are sparse
+ * image files. Everything above the machine contract is the same as for a VM. It is no security boundary: what runs in it
+ * runs as the user who started the worker.
+ */
+export function createSandboxDriver({ layout }: { readonly layout: Layout }): Driver {
+  const driver: Driver = {
+    name: 'sandbox',
+
+    async probe() {
+      return { available: true, detail: 'processes of this host in a scratch folder' };
+    },
+
+    async create(request, work) {
+      const existing = await readRecord<SandboxRecord>(layout, request.id);
+      if (!existing) await makeSandbox(layout, request, work);
+      return attachSandbox(layout, request.id, work);
+    },
+
+    attach: (id, work) => attachSandbox(layout, id, work),
+
+    async list() {
+      const records = await Promise.all((await machineIds(layout)).map((id) => readRecord<SandboxRecord>(layout, id)));
+      return Promise.all(
+        records
+          .filter((record) => record?.driver === 'sandbox')
+          .map((record) => statusOf(layout, record as SandboxRecord)),
+      );
+    },
+
+    async destroy(id) {
+      await endProcesses(id);
+      await rm(machineFolder(layout, id), { recursive: true, force: true });
+    },
+  };
+  return driver;
+}
+
+async function statusOf(layout: Layout, record: SandboxRecord): Promise<MachineStatus> {
+  const { id, driver, base, createdAt } = record;
+  const processes = await processesWithEnvironment('NIXPROOF_MACHINE', id);
+  return {
+    id,
+    driver,
+    base,
+    createdAt,
+    state: processes.length > 0 ? 'running' : 'stopped',
+    diskBytes: await folderBytes(machineFolder(layout, id)),
+  };
+}
+
+async function makeSandbox(layout: Layout, request: MachineRequest, work: Work): Promise<void> {
+  const folder = machineFolder(layout, request.id);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await requireSpace(layout.home);
+  work.progress('making a scratch root');
+  const root = path.join(folder, 'root');
+  for (const name of FOLDERS) await mkdir(path.join(root, name), { recursive: true });
+  const disks: string[] = [];
+  for (const [index, size] of request.shape.diskBytes.entries()) {
+    // Named as the target disks of a VM are: /dev/vda is the live system's there.
+    const disk = path.join(root, 'dev', `vd${String.fromCharCode('b'.charCodeAt(0) + index)}`);
+    const handle = await open(disk, 'w');
+    await handle.truncate(size);
+    await handle.close();
+    disks.push(disk);
+  }
+  await keyPairAt(hostKeyFile(folder, 'live'), 'nixproof-sandbox');
+  await writeRecord(layout, {
+    id: request.id,
+    driver: 'sandbox',
+    base: request.base,
+    createdAt: new Date().toISOString(),
+    disks,
+    boot: 1,
+    stage: 'live',
+  } as SandboxRecord);
+}
+
+async function requireSpace(home: string): Promise<void> {
+  const { bavail, bsize } = await statfs(home);
+  const free = bavail * bsize;
+  if (free >= MIN_FREE_BYTES) return;
+  throw new NixproofError(
+    'HOST_DISK_FULL',
+    `${home} has ${Math.floor(free / 1048576)} MiB left, a sandbox needs 256 MiB`,
+    {
+      hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
+      details: { freeBytes: free, neededBytes: MIN_FREE_BYTES },
+    },
+  );
+}
+
+function hostKeyFile(folder: string, stage: SandboxRecord['stage']): string {
+  return path.join(folder, `host-key-${stage}`);
+}
+
+async function endProcesses(id: string): Promise<void> {
+  // What is killed may have started more in the meantime: look again until there is nothing.
+  for (;;) {
+    const processes = await processesWithEnvironment('NIXPROOF_MACHINE', id);
+    if (processes.length === 0) return;
+    await Promise.all(processes.map((identity) => terminate(identity, 1000)));
+  }
+}
+
+async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Machine> {
+  const folder = machineFolder(layout, id);
+  const first = await readRecord<SandboxRecord>(layout, id);
+  if (!first) throw gone(id);
+  const login = await keyPairAt(path.join(layout.home, 'ssh', 'id_ed25519'), 'nixproof');
+  let server: SandboxServer | undefined;
+  let record = first;
+  const root = path.join(folder, 'root');
+
+  const serve = async () =>
+    (server ??= await startSandboxServer({
+      hostKeyFile: hostKeyFile(folder, record.stage),
+      authorizedKey: login.publicKey,
+      cwd: root,
+      env: sandboxEnvironment(id, root),
+    }));
+  const endpoint = async (): Promise<Endpoint> => ({
+    host: '127.0.0.1',
+    port: (await serve()).port,
+    user: 'root',
+    keyFile: login.keyFile,
+    hostKey: (await keyPairAt(hostKeyFile(folder, record.stage), 'nixproof-sandbox')).publicKey
+      .split(' ')
+      .slice(0, 2)
+      .join(' '),
+  });
+  const isThere = async () => (await readRecord(layout, id)) !== undefined;
+  const connection = keepConnection(async ({ signal }) => openConnection(await endpoint(), { signal }));
+  const close = async () => {
+    await connection[Symbol.asyncDispose]();
+    await server?.[Symbol.asyncDispose]();
+    server = undefined;
+  };
+  const restart = async (stage: SandboxRecord['stage']) => {
+    await close();
+    await endProcesses(id);
+    if (stage === 'installed') await keyPairAt(hostKeyFile(folder, 'installed'), 'nixproof-sandbox');
+    record = { ...record, boot: record.boot + 1, stage };
+    await writeRecord(layout, record);
+  };
+
+  work.signal.throwIfAborted();
+  return {
+    info: record,
+    detail: 'sandbox: processes of this host in a scratch folder',
+    disks: record.disks,
+    resolvePath: (absolute) => path.join(root, path.posix.normalize(`/${absolute}`)),
+    endpoint,
+    async connect(work) {
+      if (!(await isThere())) throw gone(id);
+      return connection.get(work);
+    },
+    isRunning: isThere,
+    async restartInstalled() {
+      if (record.stage === 'live') await restart('installed');
+    },
+    reboot: () => restart(record.stage),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function gone(id: string): NixproofError {
+  return new NixproofError('MACHINE_GONE', `there is no machine ${id} on this host`);
+}
+
+function sandboxEnvironment(id: string, root: string): Record<string, string> {
+  return {
+    PATH: `${root}/usr/local/bin:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+    HOME: `${root}/root`,
+    USER: 'root',
+    SHELL: '/bin/bash',
+    LANG: 'C.UTF-8',
+    TERM: 'dumb',
+    TMPDIR: `${root}/tmp`,
+    NIXPROOF_ROOT: root,
+    // The mark by which everything the machine ever started is found again.
+    NIXPROOF_MACHINE: id,
+  };
+}

@@ -1,0 +1,90 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { RunReport, RunRequest } from '../domain/run.js';
+import { readJson, writeJson } from '../host/files.js';
+
+/** The files of one attempt of the installer. */
+export interface AttemptFiles {
+  readonly folder: string;
+  /** The installer's bytes as they came. */
+  readonly log: string;
+  /** One RecordedEvent a line. */
+  readonly events: string;
+  /** How far the follower has come: see activities/follow.ts. */
+  readonly follow: string;
+}
+
+/** The names inside a run's folder: a public layout, documented in docs/artifacts.md. */
+export interface RunFiles {
+  readonly folder: string;
+  /** RunReport; `verdict` is null until the end. */
+  readonly run: string;
+  /** What was asked: RunRequest, the configuration's snapshot in it. */
+  readonly request: string;
+  readonly heals: string;
+  readonly checks: string;
+  /** Record<string, MetricSeries>. */
+  readonly metrics: string;
+  /** The machine's serial console. */
+  readonly console: string;
+  /** Journal, kernel log and the like of the installed system. */
+  readonly collected: string;
+  readonly report: Readonly<Record<'json' | 'html' | 'markdown' | 'junit', string>>;
+  readonly patch: string;
+  attempt(number: number): AttemptFiles;
+}
+
+export function runFiles(runsFolder: string, run: string): RunFiles {
+  const folder = path.join(runsFolder, run);
+  const file = (name: string) => path.join(folder, name);
+  return {
+    folder,
+    run: file('run.json'),
+    request: file('request.json'),
+    heals: file('heals.json'),
+    checks: file('checks.json'),
+    metrics: file('metrics.json'),
+    console: file('console.log'),
+    collected: file('collected'),
+    report: {
+      json: file('report.json'),
+      html: file('report.html'),
+      markdown: file('report.md'),
+      junit: file('junit.xml'),
+    },
+    patch: file('heal.patch'),
+    attempt(number) {
+      const attempt = path.join(folder, `attempt-${number}`);
+      return {
+        folder: attempt,
+        log: path.join(attempt, 'install.log'),
+        events: path.join(attempt, 'events.ndjson'),
+        follow: path.join(attempt, 'follow.json'),
+      };
+    },
+  };
+}
+
+export async function writeRunReport(files: RunFiles, report: RunReport): Promise<void> {
+  await writeJson(files.run, report);
+}
+
+export async function writeRunRequest(files: RunFiles, request: RunRequest): Promise<void> {
+  await writeJson(files.request, request);
+}
+
+/** A run's report as its folder has it, or undefined where there is no such run on this host. */
+export async function readRunReport(runsFolder: string, run: string): Promise<RunReport | undefined> {
+  return readJson<RunReport>(runFiles(runsFolder, run).run);
+}
+
+/** Every run recorded on this host, newest first. Folders that hold no readable run are passed over. */
+export async function listRunReports(runsFolder: string): Promise<RunReport[]> {
+  const entries = await readdir(runsFolder, { withFileTypes: true }).catch(() => []);
+  const reports = await Promise.all(
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => readRunReport(runsFolder, entry.name).catch(() => undefined)),
+  );
+  return reports.filter((report) => report !== undefined).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
+}

@@ -1,0 +1,135 @@
+import type { CheckResult, FailureRecord, HealRecord, RunReport } from '../../domain/run.js';
+import { oneLine } from '../escape.js';
+import { lookOf, reasonText } from '../outcome.js';
+import { durationText, plural } from '../quantities.js';
+import { storyOf } from '../story.js';
+import { failureExcerpt, type AttemptLog } from './log.js';
+import { html, type Html } from './template.js';
+
+const CHECKS_SHOWN = 500;
+const HEALS_SHOWN = 50;
+
+/** The verdict and the story: what a reader sees first. */
+export function banner(run: RunReport): Html {
+  const { key, word, sign, meaning } = lookOf(run.verdict);
+  return html`<header>
+    <div class="verdict ${key}">
+      <h1><span class="badge">${sign} ${word}</span> ${oneLine(run.profile, 120)}</h1>
+      <p class="story">${unbroken(storyOf(run))}</p>
+      <p class="soft">${meaning}</p>
+      ${fault(run)}
+    </div>
+  </header>`;
+}
+
+/** Keeps a number and its unit of time on one line. */
+function unbroken(text: string): string {
+  return text.replace(/(\d) (?=(?:ms|[smhd])\b)/g, '$1\u00a0');
+}
+
+function fault(run: RunReport): Html {
+  if (run.fault === undefined) return html``;
+  const { code, message, hint } = run.fault;
+  return html`<p><code class="status">${code}</code> ${oneLine(message)}</p>
+    ${hint === undefined ? undefined : html`<p><strong>What to do:</strong> ${oneLine(hint)}</p>`}`;
+}
+
+/** Every attempt's failure with its lines in context, the last one first: it is the one that counts. */
+export function failures(run: RunReport, logs: readonly AttemptLog[]): Html {
+  const failed = logs.filter(({ attempt }) => attempt.failure !== undefined).reverse();
+  if (failed.length === 0) return html``;
+  return html`<section aria-labelledby="failures">
+    <h2 id="failures">${run.verdict === 'healed' ? 'What was healed' : 'What failed'}</h2>
+    ${failed.map((log) => failure(run, log))}
+  </section>`;
+}
+
+function failure(run: RunReport, log: AttemptLog): Html {
+  const record = log.attempt.failure;
+  if (record === undefined) return html``;
+  return html`<h3>Attempt ${log.attempt.number}, phase <code>${oneLine(record.phase, 120)}</code></h3>
+    <p>${capitalised(reasonText(record))}.${record.class === 'unknown' ? undefined : classOf(record)}</p>
+    ${failureExcerpt(run, log)}`;
+}
+
+function capitalised(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+function classOf(record: FailureRecord): Html {
+  return html` Recognised as <code>${oneLine(record.class, 100)}</code> with confidence ${record.confidence.toFixed(2)}.`;
+}
+
+/** The heals tried; where one worked, how to keep what it changed. */
+export function heals(run: RunReport): Html {
+  if (run.heals.length === 0) return html``;
+  const patch =
+    run.verdict === 'healed'
+      ? html`<p>The configuration’s changes: <code>nixproof patch ${oneLine(run.run, 200)}</code></p>`
+      : undefined;
+  return html`<section aria-labelledby="heals">
+    <h2 id="heals">Heals</h2>
+    <table class="stack">
+      <thead>
+        <tr>
+          <th scope="col">heal</th>
+          <th scope="col">for</th>
+          <th scope="col">confidence</th>
+          <th scope="col">outcome</th>
+          <th scope="col">went on by</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${run.heals.slice(0, HEALS_SHOWN).map(healRow)}
+      </tbody>
+    </table>
+    ${patch}
+  </section>`;
+}
+
+function healRow(heal: HealRecord): Html {
+  return html`<tr>
+    <th scope="row">${oneLine(heal.name, 120)}</th>
+    <td data-label="for"><code>${oneLine(heal.class, 100)}</code></td>
+    <td data-label="confidence" class="short">${heal.confidence.toFixed(2)}</td>
+    <td data-label="outcome" class="status ${heal.outcome === 'worked' ? 'pass' : 'skip'}">${heal.outcome}</td>
+    <td data-label="went on by" class="short">${heal.resumed}</td>
+  </tr>`;
+}
+
+/** The checks, red ones first. */
+export function checks(run: RunReport): Html {
+  if (run.checks.length === 0) return html``;
+  const order = ['fail', 'skip', 'pass'];
+  const sorted = [...run.checks].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status));
+  const passed = run.checks.filter((check) => check.status === 'pass').length;
+  const more = sorted.length - CHECKS_SHOWN;
+  return html`<section aria-labelledby="checks">
+    <h2 id="checks">Checks: ${passed} of ${run.checks.length} passed</h2>
+    <table class="stack">
+      <thead>
+        <tr>
+          <th scope="col">result</th>
+          <th scope="col">check</th>
+          <th scope="col">seen</th>
+          <th scope="col" class="number">took</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${sorted.slice(0, CHECKS_SHOWN).map(checkRow)}
+      </tbody>
+    </table>
+    ${more > 0 ? html`<p class="soft">… ${plural(more, 'check')} left out</p>` : undefined}
+  </section>`;
+}
+
+const CHECK_WORDS: Readonly<Record<CheckResult['status'], string>> = { pass: '✓ pass', fail: '✗ fail', skip: '– skip' };
+
+function checkRow(check: CheckResult): Html {
+  return html`<tr class="${check.status}-row">
+    <td class="status ${check.status}">${CHECK_WORDS[check.status]}</td>
+    <th scope="row">${oneLine(check.name, 200)}</th>
+    <td><code>${oneLine(check.detail, 600)}</code></td>
+    <td class="number">${durationText(check.durationMs)}</td>
+  </tr>`;
+}

@@ -1,0 +1,79 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Work } from '../domain/work.js';
+import { ownIdentity, tryLock } from '../host/lock.js';
+import type { Layout } from '../host/paths.js';
+import type { ProcessIdentity } from '../host/process.js';
+import { openBulletin } from './bulletin.js';
+import { keepServer, keepWorker } from './keepers.js';
+import { isNeeded } from './leases.js';
+import { isUnfinished, untilUnneeded } from './needs.js';
+import { type StackRecord, writeFailure } from './record.js';
+import { clearRemnants } from './remnants.js';
+import { startServer } from './server-process.js';
+import { type StackFiles, stackFiles } from './stack-files.js';
+import { getTemporalServer } from './temporal-server.js';
+
+export interface HolderOptions {
+  readonly layout: Layout;
+  /** Its signal ends the stack in order, whoever uses it. */
+  readonly work: Work;
+  /** What is run as the worker; `nixproof worker` unless given. */
+  readonly workerCommand?: readonly string[] | undefined;
+  readonly onReady?: (stack: StackRecord) => void;
+}
+
+/** The command line that runs one of our own commands in this installation. */
+export function ownCommand(command: string): readonly string[] {
+  return [process.execPath, fileURLToPath(new URL('../cli/main.js', import.meta.url)), command];
+}
+
+/**
+ * Owns the local stack: starts server and worker, starts them again when they die, and ends them in order when nothing has
+ * needed them for a moment or the signal says so. There is one holder a home: `busy` where another process is it.
+ * @throws NixproofError why the stack could not be started or kept (also kept in failure.json, for those who wait)
+ */
+export async function runHolder(options: HolderOptions): Promise<'ended' | 'busy'> {
+  const files = stackFiles(options.layout);
+  const attempt = await tryLock(files.lock);
+  if (attempt.status === 'held') return 'busy';
+  const self = await ownIdentity();
+  try {
+    await mkdir(files.leases, { recursive: true });
+    await rm(files.failure, { force: true });
+    await clearRemnants(files, options.work.progress);
+    await hold(files, self, options);
+    return 'ended';
+  } catch (error) {
+    if (options.work.signal.aborted) return 'ended';
+    await writeFailure(files, self, error);
+    throw error;
+  } finally {
+    await attempt.lock.release();
+  }
+}
+
+/** What is acquired here is given back in the opposite order: nobody joins any more, then the worker ends, then the server. */
+async function hold(files: StackFiles, self: ProcessIdentity, options: HolderOptions): Promise<void> {
+  const { work, layout, workerCommand = ownCommand('worker') } = options;
+  const executable = await getTemporalServer({ work });
+  await using bulletin = openBulletin(files, self);
+  const household = { files, home: layout.home, bulletin, work };
+
+  const running = await startServer(files, executable, work, (child) => bulletin.note({ server: child.identity }));
+  await using server = keepServer(household, executable, running);
+  await using link = running.link;
+  await using worker = await keepWorker(household, workerCommand, running);
+  await using open = { [Symbol.asyncDispose]: () => bulletin.withdraw() };
+
+  const facts = { address: running.address, uiUrl: running.uiUrl, version: executable.version };
+  const record = await bulletin.publish(facts);
+  options.onReady?.(record);
+  for (;;) {
+    await Promise.race([untilUnneeded(files, link, work.signal), server.gaveUp, worker.gaveUp]);
+    await open[Symbol.asyncDispose]();
+    // A lease taken before the record went is seen now; who takes one after that finds no record, and waits for the lock.
+    if (!(await isNeeded(files, (suite) => isUnfinished(link, suite)))) return;
+    await bulletin.publish(facts);
+  }
+}

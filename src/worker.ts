@@ -1,0 +1,104 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  Worker,
+  makeTelemetryFilterString,
+  type LogEntry,
+} from '@temporalio/worker';
+import { createHostActivities, createSharedActivities } from './activities/index.js';
+import { WORKER_SHUTDOWN } from './activities/temporal.js';
+import { NixproofError } from './domain/error.js';
+import { SHARED_TASK_QUEUE, hostTaskQueue } from './domain/names.js';
+import { hostIdentity } from './host/identity.js';
+import type { Layout } from './host/paths.js';
+import { createRegistry } from './machines/registry.js';
+import { unreachable, type ServerAddress } from './server-address.js';
+
+const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+/** How long a worker that is to end waits for what it does before that is handed over. */
+const GRACE_MS = 500;
+/** What the SDK holds back of heartbeats: cancellation comes back with one, so it is seldom. */
+const HEARTBEAT_THROTTLE_MS = 1500;
+
+export interface WorkerOptions {
+  readonly layout: Layout;
+  readonly server: ServerAddress;
+  /** Ends the worker in order: what it does is handed to the next one at once. */
+  readonly signal: AbortSignal;
+  /** Called once, when both queues are about to be polled. */
+  readonly onReady?: (hostId: string) => void;
+}
+
+/**
+ * Runs a worker until `signal`: it polls the shared queue (workflows, the choice of a host) and this host's own (machines and
+ * artifacts).
+ * @throws NixproofError `SERVER_UNREACHABLE`, `INTERNAL_BUNDLE_MISSING`
+ */
+export async function runWorker({ layout, server, signal, onReady }: WorkerOptions): Promise<void> {
+  if (!existsSync(BUNDLE)) {
+    throw new NixproofError('INTERNAL_BUNDLE_MISSING', `${BUNDLE} is missing`, { hint: 'run `npm run build`' });
+  }
+  Runtime.install({
+    logger: new DefaultLogger('WARN', writeEntry),
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
+    shutdownSignals: [],
+  });
+  const hostId = await hostIdentity(layout);
+  const connection = await connect(server);
+  try {
+    const common = {
+      connection,
+      namespace: server.namespace ?? 'default',
+      identity: `${hostId}@${process.pid}`,
+      shutdownGraceTime: GRACE_MS,
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+    };
+    const dependencies = { hostId, layout, machines: createRegistry(layout) };
+    const workers = [
+      await Worker.create({
+        ...common,
+        taskQueue: SHARED_TASK_QUEUE,
+        workflowBundle: { codePath: BUNDLE },
+        activities: createSharedActivities(dependencies),
+      }),
+      await Worker.create({
+        ...common,
+        taskQueue: hostTaskQueue(hostId),
+        activities: createHostActivities(dependencies),
+      }),
+    ];
+    const stop = () => workers.forEach((worker) => worker.shutdown());
+    onReady?.(hostId);
+    const running = Promise.all(workers.map((worker) => worker.run()));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    await running;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** One line an entry. The queue of a host has no workflows on purpose; a handover at the worker's end is no trouble. */
+function writeEntry({ level, timestampNanos, message, meta }: LogEntry): void {
+  const error = meta?.['error'] instanceof Error ? meta['error'] : undefined;
+  const handover = error instanceof ApplicationFailure && error.type === WORKER_SHUTDOWN;
+  if (message.startsWith('No workflows registered') || handover) return;
+  const at = new Date(Number(timestampNanos / 1_000_000n)).toISOString();
+  const about: unknown[] = [meta?.['workflowId'], meta?.['activityType'], error?.message].filter(
+    (part) => part !== undefined,
+  );
+  process.stderr.write(`${at} ${level} ${[message, ...about].join(': ')}\n`);
+}
+
+async function connect(server: ServerAddress): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect({ ...server.options, address: server.address });
+  } catch (error) {
+    throw unreachable(server, error);
+  }
+}

@@ -1,0 +1,2 @@
+export { profileTest } from './profile-test.js';
+export { testSuite } from './test-suite.js';

@@ -1,0 +1,269 @@
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  defineQuery,
+  defineSignal,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import type { HostActivities, SharedActivities } from '../activities/index.js';
+import type { AttemptOutcome, InstallProgress } from '../domain/attempt.js';
+import { failureOf, plainFailure } from '../domain/failure.js';
+import { newReport } from '../domain/new-report.js';
+import { SHARED_TASK_QUEUE, QUERIES, SIGNALS } from '../domain/names.js';
+import type { CheckResult, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
+import type { Verdict } from '../domain/verdict.js';
+import { setAttribute } from './search-attributes.js';
+import { runDetails } from './story.js';
+
+export const reportQuery = defineQuery<RunReport>(QUERIES.report);
+export const progressedSignal = defineSignal<[InstallProgress]>(SIGNALS.progressed);
+
+/** The phase between the installer's end and the checks, in our own words. */
+const BOOT = 'BOOT';
+
+/** So often the follower may signal a change of phase in one run: what keeps a chatty installer's history flat. */
+const PHASE_UPDATES = 15;
+const MINUTE_MS = 60_000;
+
+/** Heartbeats come on a timer every second; a worker that misses them for so long is taken for dead. */
+const HEARTBEAT = {
+  heartbeatTimeout: 10_000,
+  retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },
+};
+/** A worker's death is no failure of the installer: following it has no limit of tries but its own deadline. */
+const FOLLOW_RETRY = { initialInterval: 500, backoffCoefficient: 1.5, maximumInterval: 10_000, maximumAttempts: 1000 };
+
+/** What a run without `--timeout` may take: every step has its own limit, this one ends what has none. */
+const LONGEST_RUN_MS = 7 * 24 * 60 * MINUTE_MS;
+
+/** What a run knows of itself while it goes on. */
+type Draft = { -readonly [K in keyof RunReport]: RunReport[K] };
+
+/**
+ * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
+ * durably. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
+ * It always completes, with its report: cancellation too is a verdict.
+ */
+export async function profileTest(request: RunRequest): Promise<RunReport> {
+  const run = createRun(request);
+  try {
+    await CancellationScope.withTimeout(request.timeoutMs ?? LONGEST_RUN_MS, () => run.test());
+  } catch (error) {
+    // Our own scope's time is up where nobody asked for the end of the workflow's.
+    if (isCancellation(error) && !CancellationScope.current().consideredCancelled) run.ranOutOfTime();
+    else run.stopped(error);
+  }
+  await CancellationScope.nonCancellable(() => run.finish());
+  return run.report();
+}
+
+function createRun(request: RunRequest) {
+  const draft: Draft = emptyReport(request);
+  let host: HostSteps | undefined;
+  let phaseUpdates = PHASE_UPDATES;
+  let cloned = false;
+
+  const tell = (state: string) => {
+    draft.state = state;
+    setCurrentDetails(runDetails(draft));
+  };
+  setHandler(reportQuery, () => report());
+  setHandler(progressedSignal, (progress) => {
+    phaseUpdates -= 1;
+    setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
+    tell(`installing: ${keyword(progress.phase)}`);
+  });
+
+  async function test(): Promise<void> {
+    tell('looking for a host');
+    const place = await shared.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
+    draft.host = place.host;
+    draft.artifacts = place.artifacts;
+    draft.notes = [...draft.notes, ...place.notes];
+    host = hostSteps(place.taskQueue);
+
+    tell('getting a pristine machine');
+    cloned = true;
+    const machine = await host.cloneMachine.executeWithOptions({ summary: machineSummary(request) }, [
+      request,
+      report(),
+    ]);
+    draft.notes = [...draft.notes, machine.detail];
+
+    tell('deploying the configuration');
+    await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
+
+    const outcome = await attempt(host, 1);
+    const failure = failureOf(outcome);
+    if (failure) {
+      draft.failures = [...draft.failures, failure];
+      // Diagnosis and healing take their place here: heal, then attempt again.
+      draft.verdict = 'failed';
+      return;
+    }
+    if (!(await boot(host))) {
+      draft.verdict = 'failed';
+      return;
+    }
+    tell('checking the installed system');
+    draft.checks = await host.verify.executeWithOptions({ summary: `${request.profile.checks.length} checks` }, [
+      request,
+    ]);
+    draft.verdict = verdictOf(draft.checks);
+  }
+
+  async function attempt(steps: HostSteps, number: number): Promise<AttemptOutcome> {
+    draft.attempts = number;
+    tell('starting the installer');
+    await steps.startInstaller.executeWithOptions({ summary: `attempt ${number}` }, [request, number]);
+    tell('installing');
+    const outcome = await steps.followInstaller.executeWithOptions(
+      {
+        summary: `attempt ${number}`,
+        startToCloseTimeout: request.profile.install.timeoutMs + 30 * MINUTE_MS,
+        retry: FOLLOW_RETRY,
+      },
+      [request, number, phaseUpdates],
+    );
+    draft.phases = [...draft.phases, ...phasesOf(outcome, number)];
+    draft.log = outcome.log;
+    return outcome;
+  }
+
+  async function boot(steps: HostSteps): Promise<boolean> {
+    if (!request.profile.install.reboot) return true;
+    tell('restarting from the installed disk');
+    const started = Date.now();
+    setAttribute(request.searchAttributes, 'phase', BOOT);
+    const outcome = await steps.restartInstalled.executeWithOptions({ summary: 'boot the installed system' }, [
+      request,
+    ]);
+    draft.phases = [...draft.phases, phase(BOOT, started, Date.now(), draft.attempts)];
+    draft.bootedInstalled = outcome.booted;
+    if (outcome.booted) return true;
+    draft.failures = [...draft.failures, plainFailure(BOOT, outcome.line, draft.log.bytes, outcome.reason)];
+    return false;
+  }
+
+  function ranOutOfTime(): void {
+    const last = draft.phases.at(-1)?.name ?? '';
+    const reason = `the run took longer than ${Math.round((request.timeoutMs ?? LONGEST_RUN_MS) / 1000)} s while ${draft.state}`;
+    draft.verdict = 'failed';
+    draft.failures = [...draft.failures, plainFailure(last, reason, draft.log.bytes, reason)];
+  }
+
+  function stopped(error: unknown): void {
+    if (isCancellation(error)) draft.verdict = 'cancelled';
+    else {
+      draft.verdict = 'error';
+      draft.fault = faultOf(error);
+    }
+  }
+
+  /** Collect what there is, report, release: whatever happened before, and whatever happens to one of these. */
+  async function finish(): Promise<void> {
+    const verdict = draft.verdict ?? 'error';
+    draft.verdict = null;
+    const steps = host;
+    if (steps && cloned) {
+      tell('collecting logs');
+      await unlessFault(() => steps.collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request]));
+    }
+    setAttribute(request.searchAttributes, 'verdict', verdict);
+    const wrong = verdict === 'failed' || verdict === 'error';
+    const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
+    if (keep && cloned) draft.notes = [...draft.notes, `machine ${request.run} is kept`];
+    if (steps && cloned) {
+      tell(keep ? 'keeping the machine' : 'releasing the machine');
+      await unlessFault(() =>
+        steps.releaseMachine.executeWithOptions({ summary: keep ? 'keep' : 'destroy' }, [request, keep]),
+      );
+    }
+    draft.verdict = verdict;
+    draft.durationMs = Date.now() - Date.parse(draft.startedAt);
+    tell('done');
+    if (steps)
+      await unlessFault(() => steps.writeReports.executeWithOptions({ summary: verdict }, [request, report()]));
+    setCurrentDetails(runDetails(draft));
+  }
+
+  /** A fault in tidying up is told, and never hides the verdict. */
+  async function unlessFault(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      const fault = faultOf(error);
+      draft.notes = [...draft.notes, `${fault.code}: ${fault.message}`];
+    }
+  }
+
+  function report(): RunReport {
+    return { ...draft, historyEvents: workflowInfo().historyLength };
+  }
+
+  return { test, ranOutOfTime, stopped, finish, report };
+}
+
+type HostSteps = ReturnType<typeof hostSteps>;
+
+const shared = proxyActivities<SharedActivities>({
+  taskQueue: SHARED_TASK_QUEUE,
+  startToCloseTimeout: MINUTE_MS,
+  retry: HEARTBEAT.retry,
+}).acquireMachine;
+
+function hostSteps(taskQueue: string) {
+  return proxyActivities<HostActivities>({
+    taskQueue,
+    startToCloseTimeout: 60 * MINUTE_MS,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ...HEARTBEAT,
+  });
+}
+
+function emptyReport({ run, suite, profile, driver }: RunRequest): Draft {
+  const startedAt = new Date(Date.now()).toISOString();
+  const report = newReport({ run, suite, profile: profile.name, driver, startedAt });
+  return profile.base === undefined ? report : { ...report, base: profile.base };
+}
+
+function machineSummary({ driver, profile }: RunRequest): string {
+  return profile.base === undefined ? driver : `${driver}, from ${profile.base}`;
+}
+
+function phase(name: string, startedAt: number, endedAt: number, attempt: number): PhaseRecord {
+  return { name, startedAt: new Date(startedAt).toISOString(), durationMs: endedAt - startedAt, attempt };
+}
+
+function phasesOf(outcome: AttemptOutcome, attempt: number): PhaseRecord[] {
+  return outcome.phases.map(({ name, at }, index) =>
+    phase(name, at, outcome.phases[index + 1]?.at ?? outcome.endedAt, attempt),
+  );
+}
+
+function verdictOf(checks: readonly CheckResult[]): Verdict {
+  return checks.some((check) => check.status === 'fail') ? 'failed' : 'passed';
+}
+
+/** Server limit for keywords is 255 bytes; a phase's name comes from the guest. */
+function keyword(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
+}
+
+function faultOf(error: unknown): FaultRecord {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const details = cause.details?.[0] as { hint?: string } | undefined;
+    return {
+      code: cause.type ?? 'INTERNAL_UNKNOWN',
+      message: cause.message,
+      ...(details?.hint === undefined ? {} : { hint: details.hint }),
+    };
+  }
+  return { code: 'INTERNAL_UNKNOWN', message: cause instanceof Error ? cause.message : String(cause) };
+}

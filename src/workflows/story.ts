@@ -1,0 +1,29 @@
+import type { RunReport } from '../domain/run.js';
+
+/** Makes guest text inert in markdown: code spans cannot be left, and nothing else is interpreted in them. */
+function code(text: string): string {
+  return `\`${text.replace(/[`\p{Cc}]/gu, ' ').slice(0, 200)}\``;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** The run as the Temporal UI shows it: the workflow's current details, in markdown. */
+export function runDetails(report: RunReport): string {
+  const verdict = report.verdict ? `**${report.verdict}**` : report.state;
+  const lines = [`### ${report.profile} on ${report.driver}: ${verdict}`];
+  if (report.fault) lines.push(`- ${report.fault.code}: ${code(report.fault.message)}`);
+  for (const phase of report.phases) {
+    lines.push(`- ${code(phase.name)}${phase.durationMs > 0 ? ` ${seconds(phase.durationMs)}` : ''}`);
+  }
+  for (const failure of report.failures)
+    lines.push(`- ✗ ${failure.class} in ${code(failure.phase)}: ${code(failure.line)}`);
+  for (const check of report.checks) {
+    lines.push(
+      `- ${check.status === 'pass' ? '✓' : '✗'} ${code(check.name)}${check.status === 'fail' ? ` ${code(check.detail)}` : ''}`,
+    );
+  }
+  lines.push(`- artifacts: ${code(report.artifacts)}`);
+  return lines.join('\n');
+}

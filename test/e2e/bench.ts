@@ -1,0 +1,252 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect } from 'vitest';
+import { connectClient, type ServerLink } from '../../src/client.js';
+import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { Work } from '../../src/domain/work.js';
+import { layoutOf, type Layout } from '../../src/host/paths.js';
+import { identify, processesWithEnvironment, terminate, waitUntil } from '../../src/host/process.js';
+import { readRunReport } from '../../src/records/artifacts.js';
+import { findStack } from '../../src/stack/join.js';
+import { freePorts, isListening } from '../../src/stack/ports.js';
+import { getTemporalServer } from '../../src/stack/temporal-server.js';
+
+const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+/** Far more than anything here takes: a test that waits so long has failed. */
+export const DEADLINE_MS = 120_000;
+/** For a test that waits for several such things. */
+export const LONG = { timeout: 3 * DEADLINE_MS } as const;
+
+const work: Work = { signal: new AbortController().signal, progress: () => undefined };
+
+/** What one command printed, and how it ended: its exit status, or the signal that ended it. */
+export interface Ended {
+  readonly exit: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command that runs: its output so far, and its end. */
+export interface Running {
+  readonly pid: number;
+  readonly output: { readonly stdout: string; readonly stderr: string };
+  readonly ended: Promise<Ended>;
+  kill(signal: NodeJS.Signals): void;
+  /** Waits until it has printed something on either stream. */
+  says(pattern: RegExp, deadlineMs?: number): Promise<void>;
+}
+
+/** A home of its own, with a Temporal server of its own unless it is to use the local stack. */
+export interface Bench extends AsyncDisposable {
+  readonly layout: Layout;
+  /** The connection to its server; there is none on the local stack. */
+  readonly link: ServerLink;
+  /** A new folder with these files; those that begin with `#!` are executable. */
+  folder(files: Readonly<Record<string, string>>): Promise<string>;
+  /** The same bench with more in the environment of its commands. */
+  withEnv(more: NodeJS.ProcessEnv): Pick<Bench, 'np' | 'start'>;
+  /** Where a profile's sandbox has its root, once it has one. */
+  root(profile: string): Promise<string>;
+  /** Runs `nixproof` in a folder to its end. */
+  np(cwd: string, ...args: string[]): Promise<Ended>;
+  start(cwd: string, ...args: string[]): Running;
+  /** Starts a worker and waits until it polls. */
+  worker(): Promise<Running>;
+  /** One run object, as `status RUN --json` prints it. */
+  status(run: string): Promise<RunReport>;
+  /** Waits until a run has its verdict on disk, and gives it as `status` does. */
+  verdictOf(run: string): Promise<RunReport>;
+  /** Waits until nothing of this home runs any more, workers of `worker()` apart. */
+  expectNothingLeft(): Promise<void>;
+}
+
+const opened: Bench[] = [];
+// After a test that failed or never ended, too.
+afterAll(async () => {
+  await Promise.all(opened.map((bench) => bench[Symbol.asyncDispose]()));
+}, DEADLINE_MS);
+
+/** Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest. */
+export async function openBench(server: 'own' | 'local stack', extra: NodeJS.ProcessEnv = {}): Promise<Bench> {
+  const root = await mkdtemp(path.join(tmpdir(), 'nixproof-e2e-'));
+  const layout = layoutOf(path.join(root, 'home'));
+  await mkdir(layout.home);
+  const own = server === 'own' ? await startServer() : undefined;
+  const env: NodeJS.ProcessEnv = {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
+    NIXPROOF_HOME: layout.home,
+    NO_COLOR: '1',
+    ...(own ? { TEMPORAL_ADDRESS: own.address } : {}),
+    ...extra,
+  };
+  const workers = new Set<number>();
+  let closed: Promise<void> | undefined;
+  const commands = (environment: NodeJS.ProcessEnv): Pick<Bench, 'np' | 'start'> => {
+    const start = (cwd: string, ...args: string[]) => {
+      // A test that ran out of time may still go on: it starts nothing that nobody would end.
+      if (closed) throw new Error('the bench is closed');
+      return run(process.execPath, [CLI, ...args], cwd, environment);
+    };
+    return { start, np: (cwd, ...args) => start(cwd, ...args).ended };
+  };
+  const { start, np } = commands(env);
+  const bench: Bench = {
+    layout,
+    get link() {
+      if (!own) throw new Error('the local stack is asked through the command line');
+      return own.link;
+    },
+    folder: (files) => makeFolder(root, files),
+    start,
+    np,
+    withEnv: (more) => commands({ ...env, ...more }),
+    root: (profile) => rootOf(layout, profile),
+    async worker() {
+      const worker = start(layout.home, 'worker');
+      workers.add(worker.pid);
+      await worker.says(/polls/);
+      return worker;
+    },
+    async status(id) {
+      return parsed<RunReport>(await bench.np(root, 'status', id, '--json'));
+    },
+    async verdictOf(id) {
+      await reached(`the verdict of ${id}`, async () => {
+        const verdict = (await readRunReport(layout.runs, id))?.verdict ?? null;
+        return verdict !== null;
+      });
+      return bench.status(id);
+    },
+    async expectNothingLeft() {
+      const left = async () => (await processesOf(layout)).filter(({ pid }) => !workers.has(pid));
+      await waitUntil(async () => (await left()).length === 0, 30_000);
+      expect(await left()).toEqual([]);
+      expect(await readdir(layout.machines).catch(() => [])).toEqual([]);
+    },
+    [Symbol.asyncDispose]: () => (closed ??= close()),
+  };
+  const close = async () => {
+    const stack = await findStack(layout);
+    if (stack) await terminate(stack.holder, 20_000);
+    await Promise.all((await processesOf(layout)).map((identity) => terminate(identity, 3000)));
+    await own?.[Symbol.asyncDispose]();
+    await rm(root, { recursive: true, force: true, maxRetries: 3 });
+  };
+  opened.push(bench);
+  return bench;
+}
+
+async function rootOf(layout: Layout, profile: string): Promise<string> {
+  let found: string | undefined;
+  await reached(`a machine for ${profile}`, async () => {
+    const ids = await readdir(layout.machines).catch(() => []);
+    found = ids.find((id) => id.replace(/(-[\da-f]+){3}$/, '') === profile);
+    return found !== undefined;
+  });
+  return path.join(layout.machines, found ?? '', 'root');
+}
+
+/** Waits for a condition; a test that waits too long says for what. */
+export async function reached(what: string, condition: () => Promise<boolean>): Promise<void> {
+  if (!(await waitUntil(condition, DEADLINE_MS, { everyMs: 20 }))) throw new Error(`it never came to ${what}`);
+}
+
+export function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The JSON document that is all a command has printed. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it asked for
+export function parsed<T>({ stdout, stderr }: Ended): T {
+  try {
+    return JSON.parse(stdout) as T;
+  } catch {
+    throw new Error(`no JSON on standard output: ${JSON.stringify(stdout)}\nstandard error: ${stderr}`);
+  }
+}
+
+/** The one run of a suite's JSON. */
+export function onlyRun(ended: Ended): RunReport {
+  const { runs } = parsed<SuiteReport>(ended);
+  expect(runs).toHaveLength(1);
+  return runs[0] as RunReport;
+}
+
+/** Everything of this home: commands, the stack and its workers, and what sandboxes ever started. */
+async function processesOf(layout: Layout) {
+  const runs = await readdir(layout.runs).catch(() => []);
+  const machines = await readdir(layout.machines).catch(() => []);
+  const marks = [
+    ['NIXPROOF_HOME', layout.home],
+    ['NIXPROOF_STACK_SERVER', layout.stack],
+    ...[...new Set([...runs, ...machines])].map((id) => ['NIXPROOF_MACHINE', id]),
+  ];
+  const found = marks.map(async ([name = '', value = '']) => processesWithEnvironment(name, value));
+  return (await Promise.all(found)).flat();
+}
+
+async function makeFolder(root: string, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(path.join(root, 'config-'));
+  for (const [name, content] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, content);
+    if (content.startsWith('#!')) await chmod(file, 0o755);
+  }
+  return folder;
+}
+
+function run(file: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Running {
+  const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  const ended = new Promise<Ended>((resolve) =>
+    child.once('close', (status, signal) => resolve({ exit: signal ?? status ?? -1, ...output })),
+  );
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  return {
+    pid: child.pid ?? -1,
+    output,
+    ended,
+    kill: (signal) => void child.kill(signal),
+    async says(pattern, deadlineMs = DEADLINE_MS) {
+      const said = () => pattern.test(output.stdout) || pattern.test(output.stderr);
+      await waitUntil(async () => said() || hasEnded(), deadlineMs);
+      if (!said()) throw new Error(`${args.join(' ')} never said ${pattern.source}: ${JSON.stringify(output)}`);
+    },
+  };
+}
+
+/** A test runner that ends early leaves nothing behind either. */
+const children = new Set<ChildProcess>();
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
+/** A Temporal dev server in memory, from the executable that the local stack uses. */
+async function startServer(): Promise<{ readonly address: string; readonly link: ServerLink } & AsyncDisposable> {
+  const { file } = await getTemporalServer({ work });
+  const ports = await freePorts();
+  const options = ['--headless', '--port', String(ports.grpc), '--metrics-port', String(ports.metrics)];
+  const server = run(file, ['server', 'start-dev', ...options, '--log-level', 'error'], tmpdir(), process.env);
+  if (!(await waitUntil(() => isListening(ports.grpc), DEADLINE_MS)))
+    throw new Error(`the Temporal server does not listen: ${server.output.stderr}`);
+  const address = `127.0.0.1:${ports.grpc}`;
+  const link = await connectClient({ address });
+  return {
+    address,
+    link,
+    async [Symbol.asyncDispose]() {
+      await link[Symbol.asyncDispose]();
+      const identity = await identify(server.pid);
+      if (identity) await terminate(identity);
+    },
+  };
+}

@@ -1,0 +1,242 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config/load.js';
+import { resolveProfiles, type ResolveOptions } from '../../../src/config/resolve.js';
+import { faultOf, folderWith } from './folder.js';
+
+async function resolveYaml(text: string, names: readonly string[] = [], options: ResolveOptions = {}) {
+  const cwd = await folderWith({ 'nixproof.yaml': text, 'sub/x': '', 'keys/id': 'secret' });
+  const loaded = await loadConfig('nixproof.yaml', cwd);
+  return { cwd, profiles: await resolveProfiles(loaded, names, { env: {}, cwd, ...options }) };
+}
+
+const SCRIPT = 'install: { kind: script, run: ./install.sh }';
+const NIXOS = 'install: { kind: nixos, flake: .#vm }';
+const TWO = `profiles:\n  vm: { ${NIXOS} }\n  server: { ${SCRIPT} }\n`;
+const healing = { policy: 'auto', threshold: 0.6, max: 3, heals: [] };
+
+test('only install is required: the rest has defaults', async () => {
+  const { cwd, profiles } = await resolveYaml(TWO);
+  const common = {
+    deploy: { from: cwd, to: '/root/config', exclude: ['.git', '/result', '/result-*', '.direnv', 'node_modules'] },
+    checks: [],
+    healing,
+  };
+  const machine = { cpus: 2, diskBytes: [20 * 2 ** 30], firmware: 'uefi' };
+  const limits = { timeoutMs: 7_200_000, stallMs: 900_000, reboot: true, env: {} };
+  expect(profiles).toEqual([
+    {
+      name: 'vm',
+      base: 'nixos',
+      machine: { memoryMiB: 4096, ...machine },
+      install: { kind: 'nixos', flake: '.#vm', disko: true, ...limits },
+      ...common,
+    },
+    {
+      name: 'server',
+      machine: { memoryMiB: 2048, ...machine },
+      install: { kind: 'script', run: './install.sh', ...limits },
+      ...common,
+    },
+  ]);
+});
+
+const FULL = `
+profiles:
+  vm:
+    base: disk:images/base.qcow2
+    driver: qemu
+    machine: { memory: 1024, cpus: 4, disks: [10G, 512M], firmware: bios }
+    deploy: { from: sub, to: /srv/config, exclude: [] }
+    install: { kind: script, run: ./install.sh, timeout: 1h30m, stall: 90s, reboot: false, env: { DEBUG: "1" } }
+    checks:
+      - { name: root is btrfs, run: findmnt -no FSTYPE /, expect: btrfs }
+      - { run: "uname  -r", match: ^6, user: alice, key: keys/id }
+      - { service: sshd }
+      - { units: clean }
+      - { reboot: 1 }
+      - { reboot: 2 }
+healing:
+  policy: ask
+  threshold: 0.8
+  max: 1
+  heals:
+    - { name: use-the-mirror, for: network.http, run: ["true"] }
+`;
+
+test('everything said', async () => {
+  const { cwd, profiles } = await resolveYaml(FULL);
+  const heal = { confidence: 0.8, config: {}, undo: [], resume: 'phase' };
+  expect(profiles).toEqual([
+    {
+      name: 'vm',
+      base: `disk:${cwd}/images/base.qcow2`,
+      driver: 'qemu',
+      machine: { memoryMiB: 1024, cpus: 4, diskBytes: [10 * 2 ** 30, 512 * 2 ** 20], firmware: 'bios' },
+      deploy: { from: path.join(cwd, 'sub'), to: '/srv/config', exclude: [] },
+      install: {
+        kind: 'script',
+        run: './install.sh',
+        timeoutMs: 5_400_000,
+        stallMs: 90_000,
+        reboot: false,
+        env: { DEBUG: '1' },
+      },
+      checks: [
+        { name: 'root is btrfs', kind: 'run', run: 'findmnt -no FSTYPE /', expect: 'btrfs' },
+        {
+          name: 'uname -r',
+          kind: 'run',
+          run: 'uname  -r',
+          match: '^6',
+          login: { user: 'alice', key: path.join(cwd, 'keys/id') },
+        },
+        { name: 'sshd is active', kind: 'service', service: 'sshd' },
+        { name: 'no failed units', kind: 'units' },
+        { name: 'survives a reboot', kind: 'reboot', times: 1 },
+        { name: 'survives 2 reboots', kind: 'reboot', times: 2 },
+      ],
+      healing: {
+        policy: 'ask',
+        threshold: 0.8,
+        max: 1,
+        heals: [{ name: 'use-the-mirror', for: 'network.http', run: ['true'], ...heal }],
+      },
+    },
+  ]);
+});
+
+test('profiles come in the order in which they are named, each once', async () => {
+  const { profiles } = await resolveYaml(TWO, ['server', 'vm', 'server']);
+  expect(profiles.map(({ name }) => name)).toEqual(['server', 'vm']);
+});
+
+test('the environment wins over the file, flags over the environment', async () => {
+  const env = { VM_MEMORY: '512', VM_DISK_SIZE: '5G', MAX_HEALING_ATTEMPTS: '7', HEALING_ENABLED: 'false' };
+  const { profiles: fromEnvironment } = await resolveYaml(FULL, [], { env });
+  expect(fromEnvironment[0]).toMatchObject({
+    machine: { memoryMiB: 512, diskBytes: [5 * 2 ** 30, 5 * 2 ** 30] },
+    healing: { policy: 'never', max: 7 },
+  });
+  const flags = { driver: 'libvirt', base: 'disk:b.img', heal: 'auto', maxHeals: 2 } as const;
+  const { cwd, profiles: fromFlags } = await resolveYaml(FULL, [], { env, flags });
+  expect(fromFlags[0]).toMatchObject({
+    driver: 'libvirt',
+    base: `disk:${cwd}/b.img`,
+    healing: { policy: 'auto', max: 2 },
+  });
+});
+
+test.each([
+  ['auto', 'true', 'auto'],
+  ['ask', 'true', 'ask'],
+  ['never', 'true', 'auto'],
+  ['ask', 'false', 'never'],
+])('policy %s with HEALING_ENABLED=%s is %s', async (policy, enabled, result) => {
+  const text = `${TWO}healing: { policy: ${policy} }\n`;
+  const { profiles } = await resolveYaml(text, ['vm'], { env: { HEALING_ENABLED: enabled } });
+  expect(profiles[0]?.healing.policy).toBe(result);
+});
+
+const HASH = 'a'.repeat(64);
+test.each([
+  ['debian', 'debian'],
+  ['disk:~/base.img', `disk:${homedir()}/base.img`],
+  ['disk:/base.img', 'disk:/base.img'],
+  [`iso:/nixos.iso#${HASH}`, `iso:/nixos.iso#${HASH}`],
+  [`iso:https://example.org/nixos.iso#${HASH}`, `iso:https://example.org/nixos.iso#${HASH}`],
+])('the base %s is %s', async (written, base) => {
+  const { profiles } = await resolveYaml(TWO, ['vm'], { flags: { base: written } });
+  expect(profiles[0]?.base).toBe(base);
+});
+
+test('a driver that boots nothing has no base by default', async () => {
+  const { profiles } = await resolveYaml(TWO, ['vm'], { flags: { driver: 'sandbox' } });
+  expect(profiles[0]).not.toHaveProperty('base');
+});
+
+const WRONG: readonly (readonly [text: string, names: readonly string[], options: ResolveOptions, fault: object])[] = [
+  [
+    TWO,
+    ['servr'],
+    {},
+    {
+      code: 'CONFIG_UNKNOWN_PROFILE',
+      message: 'there is no profile "servr" in nixproof.yaml, did you mean "server"?',
+      hint: 'name one of these: vm, server',
+      details: { profile: 'servr', profiles: ['vm', 'server'] },
+    },
+  ],
+  [
+    TWO,
+    ['constructor'],
+    {},
+    { code: 'CONFIG_UNKNOWN_PROFILE', message: 'there is no profile "constructor" in nixproof.yaml' },
+  ],
+  [
+    `profiles: { vm: { deploy: { from: nowhere }, ${SCRIPT} } }`,
+    [],
+    {},
+    { code: 'CONFIG_DEPLOY_MISSING', message: 'profile vm: deploy.from does not exist: nowhere' },
+  ],
+  [
+    `profiles: { vm: { deploy: { from: nixproof.yaml }, ${SCRIPT} } }`,
+    [],
+    {},
+    { code: 'CONFIG_DEPLOY_MISSING', message: 'profile vm: deploy.from is not a folder: nixproof.yaml' },
+  ],
+  [
+    `profiles: { vm: { ${SCRIPT}, checks: [{ run: id, user: alice, key: keys/none }] } }`,
+    [],
+    {},
+    { code: 'CONFIG_KEY_MISSING', message: 'profile vm, check “id”: there is no key keys/none' },
+  ],
+  [
+    TWO,
+    [],
+    { flags: { base: 'debain' } },
+    {
+      code: 'CONFIG_FLAG',
+      message:
+        '--base: expected nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256 (the hash only a URL must have), got "debain", did you mean "debian"?',
+    },
+  ],
+  [TWO, [], { env: { VM_MEMORY: 'lots' } }, { code: 'CONFIG_ENVIRONMENT' }],
+];
+
+test.each(WRONG)('%s %j %j is refused', async (text, names, options, fault) => {
+  expect(await faultOf(resolveYaml(text, names, options))).toMatchObject(fault);
+});
+
+/** The example of docs/cli.md, as users copy it. */
+const DOCUMENTED = `
+profiles:
+  vm:
+    base: nixos                      # nixos | debian | disk:PATH | iso:PATH_OR_URL#sha256
+    machine: { memory: 4096, cpus: 2, disks: [20G], firmware: uefi }
+    deploy: { from: ., to: /root/config, exclude: [.git] }
+    install: { kind: nixos, flake: .#vm, disko: true }
+    checks:
+      - { name: root is btrfs, run: findmnt -no FSTYPE /, expect: btrfs }
+      - { name: sshd is active, service: sshd }
+      - { name: no failed units, units: clean }
+healing:
+  policy: auto
+  threshold: 0.6
+  max: 3
+  heals:
+    - name: use-the-mirror
+      for: network.http
+      confidence: 0.8
+      run: ["sed -i s/deb.example/mirror.example/ /etc/apt/sources.list"]
+      config: { "hosts/vm/mirror.nix": "…" }
+      undo: ["…"]
+      resume: phase
+`;
+
+test('the documented example is valid', async () => {
+  const { profiles } = await resolveYaml(DOCUMENTED);
+  expect(profiles[0]).toMatchObject({ name: 'vm', base: 'nixos', deploy: { exclude: ['.git'] } });
+  expect(profiles[0]?.healing.heals[0]?.config).toEqual({ 'hosts/vm/mirror.nix': '…' });
+});

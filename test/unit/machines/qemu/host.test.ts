@@ -1,0 +1,104 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { waitForBanner } from '../../../../src/machines/qemu/banner.js';
+import { consoleTail } from '../../../../src/machines/qemu/boot.js';
+import { requireDisk, requireMemory } from '../../../../src/machines/qemu/capacity.js';
+import { findUefi } from '../../../../src/machines/qemu/firmware.js';
+import { describeInstallation } from '../../../../src/machines/qemu/installation.js';
+import { socketsFolder } from '../../../../src/machines/qemu/launch.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'np-host-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('what a machine needs of its host', () => {
+  test('is refused with numbers where there is too little', async () => {
+    const disk = { code: 'HOST_DISK_FULL', details: { neededBytes: 2 ** 60 } };
+    await expect(requireDisk(folder, 2 ** 60, 'a machine')).rejects.toMatchObject(disk);
+    await expect(requireMemory(2 ** 40)).rejects.toMatchObject({
+      code: 'HOST_MEMORY_LOW',
+      details: { neededMiB: 2 ** 40 },
+    });
+  });
+
+  test('is granted where there is enough', async () => {
+    await requireDisk(folder, 1, 'a machine');
+    await requireMemory(1);
+  });
+
+  test('is described', () => {
+    const found = { binary: 'qemu-system-x86_64', version: '7.2.22', uefi: undefined };
+    expect(describeInstallation({ ...found, accelerator: 'kvm', acceleratorReason: undefined })).toBe(
+      'QEMU 7.2.22, kvm, bios only: no OVMF was found',
+    );
+    expect(
+      describeInstallation({
+        ...found,
+        uefi: { code: 'c', variables: 'v' },
+        accelerator: 'tcg',
+        acceleratorReason: 'kvm opens, but kills its guest',
+      }),
+    ).toBe('QEMU 7.2.22, tcg (kvm opens, but kills its guest), uefi and bios');
+  });
+});
+
+describe('firmware', () => {
+  test('is the first pair of which both files are there', async () => {
+    const pair = (name: string) => ({
+      code: path.join(folder, `${name}-code`),
+      variables: path.join(folder, `${name}-variables`),
+    });
+    const [half, whole, later] = [pair('half'), pair('whole'), pair('later')];
+    for (const file of [half.code, whole.code, whole.variables, later.code, later.variables]) await writeFile(file, '');
+    expect(await findUefi([half, whole, later])).toEqual(whole);
+    expect(await findUefi([half])).toBeUndefined();
+  });
+});
+
+test('a sockets’ folder leaves room for the sockets in a socket’s longest path', () => {
+  const sockets = socketsFolder(`/${'long/'.repeat(100)}`);
+  expect(path.join(sockets, 'console').length).toBeLessThan(104);
+  expect(socketsFolder('/a')).not.toBe(socketsFolder('/b'));
+});
+
+describe('the console’s tail', () => {
+  test('is its last lines, without empty ones', async () => {
+    const log = path.join(folder, 'console.log');
+    await writeFile(log, Array.from({ length: 100 }, (_, i) => `line ${i}\r\n\r\n`).join(''));
+    const tail = await consoleTail(log);
+    expect(tail).toHaveLength(40);
+    expect(tail.at(-1)).toBe('line 99');
+  });
+
+  test('is empty where there is no console', async () => {
+    expect(await consoleTail(path.join(folder, 'nothing'))).toEqual([]);
+  });
+});
+
+describe('waiting for a banner', () => {
+  const options = { signal: new AbortController().signal, stop: async () => false, onAttempt: () => undefined };
+  const serve = async (greeting: string) => {
+    const server = createServer((socket) => socket.on('error', () => undefined).end(greeting));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    return { server, port: typeof address === 'object' && address ? address.port : 0 };
+  };
+
+  test('ends when an SSH server says it', async () => {
+    const { server, port } = await serve('SSH-2.0-OpenSSH_9.2\r\n');
+    expect(await waitForBanner(port, 5000, options)).toBe(true);
+    server.close();
+  });
+
+  test('is not fooled by something else, and ends at its deadline or when there is nothing to wait for', async () => {
+    const { server, port } = await serve('HTTP/1.1 400 Bad Request\r\n');
+    expect(await waitForBanner(port, 50, options)).toBe(false);
+    expect(await waitForBanner(port, 60_000, { ...options, stop: async () => true })).toBe(false);
+    server.close();
+  });
+});

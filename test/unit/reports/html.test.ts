@@ -1,0 +1,138 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../../src/host/process.js';
+import type { ReportSource } from '../../../src/reports/reporter.js';
+import { lookOf } from '../../../src/reports/outcome.js';
+import { reporters } from '../../../src/reports/index.js';
+import {
+  ATTACKS,
+  everyRun,
+  failed,
+  healed,
+  hostile,
+  hostileEvents,
+  installerEvents,
+  passed,
+  sourceOf,
+} from './fixtures.js';
+import { toolIsHere } from './tool.js';
+
+const render = (source: ReportSource) => reporters.html.render(source);
+
+describe('html', () => {
+  it.each(Object.entries(everyRun))('%s begins with its verdict and story', async (_, run) => {
+    const page = await render(sourceOf(run));
+    const { key, word, sign } = lookOf(run.verdict);
+    expect(page).toContain(`<div class="verdict ${key}">`);
+    expect(page).toContain(`<span class="badge">${sign} ${word}</span>`);
+  });
+
+  it('never shows healed as a plain pass', async () => {
+    const page = await render(sourceOf(healed));
+    expect(page).not.toContain('class="verdict passed"');
+    expect(page).toContain('without them this configuration does not install');
+    expect(page).toContain('nixproof patch vm-20260105-h3al');
+  });
+
+  it('marks the failing line among its neighbours', async () => {
+    const page = await render(sourceOf(failed, () => installerEvents(1000, 20)));
+    expect(page).toMatch(/<li class="is-line hit">[\s\S]{0,200}✗ failure[\s\S]{0,200}sgdisk: Problem opening/);
+    expect(page).toMatch(/… [\d,]+ lines left out/);
+  });
+
+  it('plots only what was measured', async () => {
+    expect(await render(sourceOf(passed))).toContain('aria-label="disk_used_percent: 0 to 66.3, last 66.3"');
+    expect(await render(sourceOf({ ...passed, metrics: { empty: [], nonsense: [[0, Number.NaN]] } }))).not.toContain(
+      'Metrics',
+    );
+  });
+
+  it('names no address and allows nothing from one', async () => {
+    const page = await render(sourceOf(passed, () => installerEvents(100)));
+    expect(page).not.toMatch(/(?:src|href|action)=|url\(|@import|https?:/);
+    expect(page).toMatch(
+      /content="default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'"/,
+    );
+  });
+
+  it('is bounded for a run of a million lines, and for hostile ones', async () => {
+    const long = await render(sourceOf({ ...failed, attempts: 1 }, () => installerEvents(1_000_000, 500_000)));
+    const worst = await render(sourceOf({ ...failed, attempts: 6 }, () => worstEvents(5000)));
+    for (const page of [long, worst]) expect(Buffer.byteLength(page)).toBeLessThan(2_000_000);
+    expect(long).toContain('Attempt 1: 1,000,000 lines');
+  });
+
+  it('holds no tag and no attribute of the guest’s', async () => {
+    const page = await render(sourceOf(hostile, hostileEvents));
+    expect(page.match(/<script/g)).toHaveLength(1);
+    const tags = page.replace(/="[^"]*"/g, '');
+    expect(/<(?:img|textarea|iframe|object|a|base|link)\b|<[^>]*\son\w+/.exec(tags)?.[0]).toBeUndefined();
+    expect(page).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]/);
+  });
+});
+
+describe('html in a real browser', () => {
+  let chromium = false;
+  beforeAll(async () => {
+    chromium = await toolIsHere('chromium', ['--version']);
+  });
+
+  it('runs and fetches nothing of the guest’s, and runs our filter', async ({ skip }) => {
+    if (!chromium) skip('chromium is not installed');
+    const { dom, requests } = await load(await render(sourceOf(hostile, hostileEvents)));
+    expect(dom).toMatch(/<title>failed: &lt;script&gt;document\.title="owned"/);
+    expect(requests).toEqual([]);
+    expect(dom).toContain('<form class="filter">');
+  });
+
+  it('would notice: the same texts without escaping do run and fetch', async ({ skip }) => {
+    if (!chromium) skip('chromium is not installed');
+    const { dom, requests } = await load(`<!doctype html><title>control</title>${ATTACKS[0] ?? ''}${ATTACKS[2] ?? ''}`);
+    expect(dom).toContain('<title>owned</title>');
+    expect(requests).toContain('http://198.51.100.7/x.png');
+  });
+});
+
+/** Loads a page in a browser whose every way out is a proxy that notes what is asked of it for the address in the attacks. */
+async function load(page: string): Promise<{ readonly dom: string; readonly requests: readonly string[] }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-report-'));
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.writeHead(404).end();
+  });
+  proxy.on('connect', (request, socket) => {
+    asked.push(request.url ?? '');
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  try {
+    const file = path.join(folder, 'report.html');
+    await writeFile(file, page);
+    const way = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
+    const own = [
+      `--user-data-dir=${path.join(folder, 'profile')}`,
+      `--proxy-server=${way}`,
+      '--dump-dom',
+      `file://${file}`,
+    ];
+    const dom = await runCommand('chromium', [...flags, ...own], { timeoutMs: 50_000 });
+    // The browser's own housekeeping goes through the proxy too and is no business of the page's.
+    return { dom, requests: asked.filter((url) => !/google|gvt1|chromium/.test(url)) };
+  } finally {
+    proxy.closeAllConnections();
+    proxy.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Lines whose every character takes the most room once escaped. */
+function* worstEvents(count: number): ReturnType<typeof installerEvents> {
+  for (let index = 0; index < count; index += 1)
+    yield { type: 'error', message: '&"'.repeat(1000), offset: index * 2000, at: 0 };
+}
