@@ -94,6 +94,60 @@ export interface Machine extends AsyncDisposable {
 
   /** The serial console's log on the host, where the machine has one. */
   readonly consoleLog?: string;
+
+  /** The abilities that not every driver has: absent where this machine has them not. */
+  readonly checkpoints?: Checkpoints;
+  readonly console?: GuestConsole;
+  readonly screen?: Screen;
+  readonly cable?: NetworkCable;
+  /** Ends the machine as a power cut does. Afterwards it no longer runs; a checkpoint may bring it back. */
+  readonly crash?: () => Promise<void>;
+}
+
+/** One frozen state of a machine. */
+export interface CheckpointRecord {
+  readonly name: string;
+  /** ISO 8601. */
+  readonly takenAt: string;
+  /** How long the guest stood still for it, milliseconds. */
+  readonly tookMs: number;
+  /** What it takes on the host beside the disks' own data: the guest's memory and devices. */
+  readonly bytes: number;
+}
+
+/** Frozen states of a running machine: memory, devices, every disk and the firmware's variables, at one moment. */
+export interface Checkpoints {
+  /**
+   * Freezes the machine under a name and lets it go on. A name that is taken already is left as it is. The oldest ones go where
+   * the driver's budget of disk is used up.
+   * @throws NixproofError `HOST_DISK_FULL`, `MACHINE_GONE`, `MACHINE_CHECKPOINT`
+   */
+  take(name: string, work: Work): Promise<CheckpointRecord>;
+  /**
+   * Puts the machine back into a state, whether it runs or its process was killed, and resolves when it answers SSH with its
+   * clock set and its entropy fresh. Connections that were open are lost. May be done again and again.
+   * @throws NixproofError `MACHINE_CHECKPOINT_MISSING`, `MACHINE_NEVER_BOOTED`
+   */
+  restore(name: string, work: Work): Promise<void>;
+  /** Oldest first. */
+  list(): Promise<readonly CheckpointRecord[]>;
+}
+
+/** A root shell beside the network: the way in when SSH is dead. */
+export interface GuestConsole {
+  /** Runs a command in the guest. Its two outputs come as one, in `stdout`. @throws NixproofError `TRANSPORT_*` */
+  exec(argv: readonly string[], options?: Pick<ExecOptions, 'signal' | 'timeoutMs'>): Promise<ExecResult>;
+}
+
+/** What the machine shows on its screen. */
+export interface Screen {
+  /** Writes a PNG. */
+  screenshot(file: string, work: Work): Promise<void>;
+}
+
+/** The cable of the machine's network card. */
+export interface NetworkCable {
+  setPlugged(plugged: boolean): Promise<void>;
 }
 
 /** What an SSH client needs. */

@@ -1,0 +1,76 @@
+import type { Diagnosis, FailureClass } from './diagnosis.js';
+import type { Firmware, Installation } from './profile.js';
+
+/** What read-only commands said on the failed machine: probe's name → its output, bounded. Guest text: hostile. */
+export type ProbeResults = Readonly<Record<string, string>>;
+
+/** All that a heal may look at before it says what it would do. */
+export interface Evidence {
+  readonly diagnosis: Diagnosis;
+  /** The installer's phase when it failed; empty where it has none. */
+  readonly phase: string;
+  readonly probes: ProbeResults;
+  readonly machine: {
+    /** Target disks as the machine has them, absolute paths. */
+    readonly disks: readonly string[];
+    readonly memoryMiB: number;
+    readonly firmware: Firmware;
+  };
+  readonly install: Pick<Installation, 'kind'>;
+  /** Absolute path of the deployed tree in the machine. */
+  readonly tree: string;
+}
+
+/** One change of the deployed tree, kept as a patch for the user. */
+export type TreeEdit =
+  /** A file, written whole. Its path is relative to the tree. */
+  | { readonly kind: 'write'; readonly path: string; readonly content: string }
+  /** One text for another, in every text file of the tree that has it. */
+  | { readonly kind: 'replace'; readonly find: string; readonly put: string };
+
+/** Where the installer goes on after a heal: at the beginning of the phase that failed, or anew. */
+export type Resume = 'phase' | 'rerun';
+
+/** What a heal does on one machine. Plain data: it travels through workflow history. */
+export interface HealPlan {
+  /** POSIX shell, each run as root in the machine, in order; the first that fails ends the heal. */
+  readonly commands: readonly string[];
+  /** Takes the commands back where they did not help and there is no checkpoint to go back to. */
+  readonly undo: readonly string[];
+  readonly edits: readonly TreeEdit[];
+  /** `phase` where a checkpoint of the phase stands; without one the installer is run anew. */
+  readonly resume: Resume;
+  /** What of the target machine is lost by it, in words; absent where nothing is. */
+  readonly destroys?: string;
+}
+
+/** A named remedy. Pure: evidence in, plan out. Adding one is adding an entry to the catalogue. */
+export interface Heal {
+  /** Unique, in kebab-case. */
+  readonly name: string;
+  readonly for: readonly FailureClass[];
+  /** What it does, for people: one sentence in the imperative, without a full stop. */
+  readonly title: string;
+  /** How likely it helps, 0 to 1, before there is any record of it. */
+  readonly confidence: number;
+  /** What it would do here; undefined where the evidence says that it cannot help. */
+  readonly plan: (evidence: Evidence) => HealPlan | undefined;
+}
+
+/** What the record says of one heal for one class. */
+export interface HealCounts {
+  readonly worked: number;
+  /** Applied without effect, or failed while it was applied. */
+  readonly notWorked: number;
+}
+
+/** A heal that could be applied now, with how sure we are of it. */
+export interface Candidate {
+  readonly name: string;
+  readonly class: FailureClass;
+  readonly title: string;
+  /** Confidence in the diagnosis × the posterior mean of the heal, 0 to 1. */
+  readonly confidence: number;
+  readonly seen: HealCounts;
+  readonly plan: HealPlan;
+}
