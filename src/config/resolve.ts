@@ -109,6 +109,7 @@ function healingOf({ healing }: Config, settings: EnvironmentSettings, flags: Pr
     policy: flags.heal ?? policyOf(healing.policy, settings.healing),
     threshold: healing.threshold,
     max: flags.maxHeals ?? settings.maxHeals ?? healing.max,
+    askMs: validated(parseDuration(healing.ask)),
     heals: healing.heals,
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
+import { duration, fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
 import { profile } from './profile-schema.js';
 
 export const HEAL_POLICIES = ['auto', 'ask', 'never'] as const;
@@ -33,6 +33,9 @@ const healing = section({
     .describe('auto: heal at or above the threshold; ask: a person approves; never: do not heal.'),
   threshold: fraction().default(0.6).describe('The least confidence at which a heal is applied by itself.'),
   max: wholeNumber(0, 100).default(3).describe('How many heals a run may try.'),
+  ask: duration
+    .default('1h')
+    .describe('How long a heal waits for a person under policy ask; then it counts as rejected.'),
   heals: z
     .array(heal)
     .superRefine((heals, context) => {

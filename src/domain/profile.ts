@@ -70,10 +70,13 @@ export interface UserHeal {
   readonly resume: 'phase' | 'rerun';
 }
 
+/** `auto`: what is at least as sure as the threshold is applied; `ask`: a person approves each; `never`: a failure ends the run. */
 export interface HealingPolicy {
   readonly policy: 'auto' | 'ask' | 'never';
   readonly threshold: number;
   readonly max: number;
+  /** How long a heal waits for a person where the policy is `ask`. */
+  readonly askMs: number;
   readonly heals: readonly UserHeal[];
 }
 

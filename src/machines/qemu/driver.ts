@@ -11,8 +11,9 @@ import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '..
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from './boot.js';
 import { requireDisk, requireMemory } from './capacity.js';
-import { cloneTemplate } from './clone.js';
-import { describeInstallation, findInstallation, type Installation } from './installation.js';
+import { listCheckpoints } from './checkpoints.js';
+import { cloneTemplate, type Clone } from './clone.js';
+import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
 import { benchKey } from './login.js';
 import { gone, qemuMachine } from './qemu-machine.js';
@@ -57,8 +58,11 @@ export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions):
 
     async attach(id) {
       const record = await readRecord<QemuRecord>(layout, id);
-      const machine = record?.driver === 'qemu' ? machineOf(record) : undefined;
-      if (!machine || !(await machine.isRunning())) throw gone(id);
+      if (record?.driver !== 'qemu') throw gone(id);
+      const machine = machineOf(record);
+      // One whose QEMU died can be brought back where it has checkpoints; until then it only refuses to connect.
+      const revivable = (await listCheckpoints(machineFolder(layout, id))).length > 0;
+      if (!revivable && !(await machine.isRunning())) throw gone(id);
       return machine;
     },
 
@@ -82,10 +86,11 @@ async function statusOf(layout: Layout, record: QemuRecord): Promise<MachineStat
 }
 
 async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
-  const { id, shape } = request;
+  const { id } = request;
   const name = request.base ?? DEFAULT_BASE;
   const base = await requireBase(layout, name);
   const installation = await findInstallation(cacheDirectory(), work.signal);
+  const shape = possibleShape(request.shape, installation);
   await mkdir(layout.machines, { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
@@ -93,7 +98,7 @@ async function createMachine(layout: Layout, request: MachineRequest, work: Work
   await requireMemory(shape.memoryMiB);
   work.progress('cloning the template');
   try {
-    return await cloneMachine(layout, request, { name, installation, login, template }, work);
+    return await cloneMachine(layout, { ...request, shape }, { name, installation, login, template }, work);
   } catch (error) {
     // Nobody has heard of it yet, so nobody would ever destroy it.
     await removeMachine(layout, id);
@@ -118,7 +123,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
   const { id, shape } = request;
   const { name, installation, login, template } = from;
   const folder = machineFolder(layout, id);
-  const process = await cloneTemplate(
+  const { process, definition } = await cloneTemplate(
     template,
     { id, binary: installation.binary, folder, diskBytes: shape.diskBytes },
     work,
@@ -141,7 +146,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
     work,
   );
   await wake(connection, work.signal);
-  const record = recordOf(request, name, installation, template, process);
+  const record = recordOf(request, name, installation, template, { process, definition });
   await writeRecord(layout, record);
   return { record, connection };
 }
@@ -171,7 +176,7 @@ function recordOf(
   base: string,
   { version, accelerator }: Installation,
   { hostKey }: Template,
-  process: NonNullable<QemuRecord['process']>,
+  { process, definition }: Clone,
 ): QemuRecord {
   return {
     id,
@@ -179,9 +184,10 @@ function recordOf(
     base,
     createdAt: new Date().toISOString(),
     shape,
-    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}`,
+    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
     stage: 'live',
     process,
     hostKey,
+    live: { definition, hostKey },
   };
 }
