@@ -67,12 +67,5 @@ async function read(file: string, signal: AbortSignal): Promise<readonly Diagnos
 
 /** The shape that docs/cli.md promises. `line` counts from 0; a log alone does not tell which of the heals can help. */
 function asJson({ class: failureClass, confidence, line, evidence, why }: Diagnosis, heals: readonly string[]) {
-  return {
-    class: failureClass,
-    confidence,
-    line,
-    evidence,
-    why,
-    heals: healsFor(failureClass).map(({ name }) => name),
-  };
+  return { class: failureClass, confidence, line, evidence, why, heals };
 }
