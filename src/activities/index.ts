@@ -18,7 +18,7 @@ import { followInstaller } from './follow-installer.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
 import { planHeals } from './healing/plan-heals.js';
 import { createPhaseUpdates } from './phase-updates.js';
-import { publishReports } from './publish-reports.js';
+import { publishReports, recordHeals } from './publish-reports.js';
 import { cancellationReason, inActivity } from './temporal.js';
 
 /** What the activities of one worker need. */
@@ -146,6 +146,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity(async () => {
         const files = filesOf(request);
         const full = await publishReports(files, report);
+        await recordHeals(layout.home, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
       }),
