@@ -5,10 +5,10 @@ import { NixproofError } from '../domain/error.js';
 import { withEnd } from '../healing/end-diagnosis.js';
 import type { Installation } from '../domain/profile.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
-import type { Connection, Machine, Work } from '../machines/machine.js';
+import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseAttempt } from './diagnose-attempt.js';
-import { endOf, lookAt } from './guest-state.js';
+import { endOf, lookAt, type Shell } from './guest-state.js';
 import { openRecording, type Recording } from './recording.js';
 
 export interface Following {
@@ -29,6 +29,9 @@ export interface Following {
 const TICK_MS = 1000;
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;
+/** After so long without SSH the console is asked. */
+const CONSOLE_MS = 15_000;
+
 /**
  * Copies the installer's log from the guest as it grows, until the installer has ended and every byte is here. The end of a
  * stream is never taken for the installer's end: its status file is. Called again after a crash it goes on at the last
@@ -66,14 +69,57 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         work.signal.throwIfAborted();
         lostSince ??= Date.now();
         if (!(await machine.isRunning())) return await lostMachine(following, recording, error);
-        if (!isLoss(error) || Date.now() - lostSince > RECONNECT_MS) throw error;
+        if (!isLoss(error)) throw error;
         work.progress('the connection was lost: connecting again');
+        const lostMs = Date.now() - lostSince;
+        const seen = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
+        if (seen?.outcome) return seen.outcome;
+        // An installer that is seen through the console may still end, with the network or without.
+        if (!seen && lostMs > RECONNECT_MS) throw error;
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     }
   } finally {
     watch.stop();
     await recording.checkpoint();
+  }
+}
+
+/**
+ * The way round a dead network: looks at the installer through the console, and brings its log home that way once it has ended.
+ * Undefined where the machine has no console or that says nothing either.
+ */
+async function throughConsole(
+  following: Following,
+  guest: GuestAttempt,
+  recording: Recording,
+  watch: Watch,
+): Promise<{ readonly outcome?: AttemptOutcome } | undefined> {
+  const { machine, attempt } = following;
+  const { console } = machine;
+  if (!console) return undefined;
+  try {
+    const state = await lookAt(console, guest);
+    const end = endOf(state, recording, watch.overdue());
+    if (!end) return {};
+    if (end.kind === 'stalled' || end.kind === 'timed-out') await killInstaller(machine, console, attempt.guest);
+    await drainThroughConsole(console, guest, recording);
+    const sum = await guestSum(console, guest, recording);
+    return { outcome: await outcomeOf(following, end, recording, state.barrier, sum) };
+  } catch (error) {
+    if (!isLoss(error)) throw error;
+    return undefined;
+  }
+}
+
+/** The console carries text: what is left of the log comes as base64, so much at a time. */
+async function drainThroughConsole(console: GuestConsole, guest: GuestAttempt, recording: Recording): Promise<void> {
+  const script = 'tail -c +"$2" "$1" | head -c 49152 | base64 -w 0';
+  for (;;) {
+    const argv = ['sh', '-c', script, 'sh', guest.log, String(recording.offset + 1)];
+    const bytes = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
+    if (bytes.length === 0) return;
+    await recording.write(bytes);
   }
 }
 
@@ -195,8 +241,8 @@ function barrierService(
 }
 
 /** The guest's own sum of what we have of its log. */
-async function guestSum(connection: Connection, guest: GuestAttempt, recording: Recording): Promise<string> {
-  const sum = await connection.exec(
+async function guestSum(shell: Shell, guest: GuestAttempt, recording: Recording): Promise<string> {
+  const sum = await shell.exec(
     ['sh', '-c', 'head -c "$2" "$1" | sha256sum', 'sh', guest.log, String(recording.offset)],
     { timeoutMs: 10 * 60_000 },
   );

@@ -1,7 +1,7 @@
 import type { AttemptEnd } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import type { GuestAttempt } from '../installers/installer.js';
-import type { Connection } from '../machines/machine.js';
+import type { ExecResult } from '../machines/machine.js';
 import type { Recording } from './recording.js';
 
 /** The installer's process id appears at once; where it does not, it never started. */
@@ -19,8 +19,13 @@ export interface GuestState {
   readonly go: number;
 }
 
+/** What runs commands in the guest: a connection, or the console where the network is dead. */
+export interface Shell {
+  exec(argv: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ExecResult>;
+}
+
 /** Looks into the guest once. */
-export async function lookAt(connection: Connection, guest: GuestAttempt): Promise<GuestState> {
+export async function lookAt(shell: Shell, guest: GuestAttempt): Promise<GuestState> {
   // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
   const script = `pid=$(cat "$1/pid" 2>/dev/null); echo "pid=$pid"
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=1
@@ -28,7 +33,7 @@ export async function lookAt(connection: Connection, guest: GuestAttempt): Promi
     echo "barrier=$(cat "$1/barrier/count" 2>/dev/null)"
     echo "go=$(cat "$1/barrier/go" 2>/dev/null)"
     echo "bytes=$(wc -c <"$1/install.log" 2>/dev/null)"`;
-  const { stdout } = await connection.exec(['sh', '-c', script, 'sh', guest.folder]);
+  const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.folder]);
   const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
   const status = value('status');
   return {

@@ -215,7 +215,7 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
   return {
     next,
     settle,
-    decide(said: Decision): void {
+    decide: (said: Decision) => {
       decision = said;
     },
   };

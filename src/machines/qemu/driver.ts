@@ -9,6 +9,7 @@ import { isAlive } from '../../host/process.js';
 import type { KeyPair } from '../keys.js';
 import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
+import { freeSlot, takeSlot } from '../slots.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from './boot.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { listCheckpoints } from './checkpoints.js';
@@ -95,9 +96,14 @@ async function createMachine(layout: Layout, request: MachineRequest, work: Work
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
   const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);
-  await requireMemory(shape.memoryMiB);
-  work.progress('cloning the template');
+  const runsById = async (other: string) => {
+    const record = await readRecord<QemuRecord>(layout, other);
+    return record?.driver === 'qemu' && (await runs(record));
+  };
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runsById, work);
   try {
+    await requireMemory(shape.memoryMiB);
+    work.progress('cloning the template');
     return await cloneMachine(layout, { ...request, shape }, { name, installation, login, template }, work);
   } catch (error) {
     // Nobody has heard of it yet, so nobody would ever destroy it.
@@ -155,6 +161,7 @@ async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   await killMachine(folder);
   await rm(folder, { recursive: true, force: true });
+  await freeSlot(layout, id);
 }
 
 /** Templates stand beside the images of their base, by its fingerprint. */
