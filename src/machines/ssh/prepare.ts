@@ -22,7 +22,7 @@ if [ -e "$folder" ]; then
   systemctl kill --signal=SIGKILL 'nixproof-install-*' 2>/dev/null
   for file in "$folder"/attempt-*/pid; do
     pid=$(cat "$file" 2>/dev/null) || continue
-    grep -q nixproof-run "/proc/$pid/cmdline" 2>/dev/null && kill -KILL -- "-$pid"
+    grep -q nixproof-run "/proc/$pid/cmdline" 2>/dev/null && kill -s KILL -- "-$pid"
   done
   rm -rf "$folder"
 fi
