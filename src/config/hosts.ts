@@ -21,7 +21,9 @@ export async function hostsOf(
   const allowed = Object.entries(machines).filter(([name]) => names?.includes(name) ?? true);
   const fitting = allowed.filter(([, machine]) => machine.disks.length >= disks.length);
   if (fitting.length === 0) throw noMachine(profile, allowed.length, disks.length);
-  return Promise.all(fitting.map(async ([name, machine]) => hostOf(name, machine, folder)));
+  const hosts = [];
+  for (const [name, machine] of fitting) hosts.push(await hostOf(name, machine, folder));
+  return hosts;
 }
 
 function noMachine(profile: string, allowed: number, disks: number): NixproofError {

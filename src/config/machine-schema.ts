@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, machinePath, patterned, section, text, wholeNumber } from './fields.js';
+import { duration, patterned, section, text, wholeNumber } from './fields.js';
 
 /** Machine names appear in messages, in reports and in the environment of commands. */
 export const machineName = patterned(
@@ -29,7 +29,7 @@ export const existingMachine = section({
     .default(false)
     .describe('Whether a reset gives it a new host key, which is then pinned for one run only.'),
   disks: z
-    .array(machinePath)
+    .array(patterned('an absolute path of a disk in the machine', /^\/[^\s\0]+$/))
     .min(1)
     .max(16)
     .describe('Its target disks as the live system names them, in order; the first is $NIXPROOF_DISK.'),

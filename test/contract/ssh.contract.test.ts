@@ -6,8 +6,9 @@ import type { ExistingMachine, MachineShape } from '../../src/domain/profile.js'
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
 import type { Driver, Machine, MachineRequest, Work } from '../../src/machines/machine.js';
-import { machineFolder, readRecord } from '../../src/machines/record.js';
+import { machineFolder, readRecord, writeRecord } from '../../src/machines/record.js';
 import { createSshDriver } from '../../src/machines/ssh/driver.js';
+import type { SshRecord } from '../../src/machines/ssh/record.js';
 import { makeLabBox, probeLabBox, type LabBox } from '../fixtures/lab-box/lab-box.js';
 import { startProgram } from '../fixtures/programs/programs.js';
 import { machineContract } from './machine-contract.js';
@@ -242,7 +243,23 @@ function machines(): void {
     expect(await box.resets()).toBe(before);
   });
 
+  test('a power cycle that was cut short is done again', async () => {
+    await using machine = await driver.create(request('first'), work);
+    await writeRecord(layout, {
+      ...((await readRecord<SshRecord>(layout, 'first')) as SshRecord),
+      stage: 'restarting',
+    });
+    await box.power('off');
+    await using attached = await driver.attach('first', work);
+    expect(await attached.isRunning()).toBe(true);
+    await attached.restartInstalled(work);
+    const key = (await readFile(path.join(box.folder, 'key-disk.pub'), 'utf8')).split(' ').slice(0, 2).join(' ');
+    expect((await attached.endpoint()).hostKey).toBe(key);
+    expect((await (await machine.connect(work)).exec(['true'])).exitCode).toBe(0);
+  });
+
   describe('without any command', () => {
+    const bootId = '/proc/sys/kernel/random/boot_id';
     const bare = () => request('bare', { commands: {} });
     beforeEach(async () => {
       await box.power('reset');
@@ -275,7 +292,6 @@ function machines(): void {
 
     test('it is restarted by a reboot over SSH, once', async () => {
       await using machine = await driver.create(bare(), work);
-      const bootId = '/proc/sys/kernel/random/boot_id';
       const before = await reads(machine, bootId);
       await machine.restartInstalled(work);
       const after = await reads(machine, bootId);
@@ -283,6 +299,18 @@ function machines(): void {
       await machine.restartInstalled(work);
       expect(await reads(machine, bootId)).toBe(after);
       expect(await readRecord(layout, 'bare')).toMatchObject({ stage: 'installed', system: { bootId: after.trim() } });
+    });
+
+    test.each(['before', 'after'])('a restart that was cut short %s the reboot goes on', async (when) => {
+      await using live = await driver.create(bare(), work);
+      const record = (await readRecord<SshRecord>(layout, 'bare')) as SshRecord;
+      if (when === 'after') await live.reboot(work);
+      const rebooted = await reads(live, bootId);
+      await writeRecord(layout, { ...record, stage: 'restarting' } as SshRecord);
+      await using machine = await driver.attach('bare', work);
+      await machine.restartInstalled(work);
+      expect((await reads(machine, bootId)) === rebooted).toBe(when === 'after');
+      expect(await readRecord(layout, 'bare')).toMatchObject({ stage: 'installed' });
     });
   });
 }
