@@ -245,10 +245,8 @@ function machines(): void {
 
   test('a power cycle that was cut short is done again', async () => {
     await using machine = await driver.create(request('first'), work);
-    await writeRecord(layout, {
-      ...((await readRecord<SshRecord>(layout, 'first')) as SshRecord),
-      stage: 'restarting',
-    });
+    const record = (await readRecord<SshRecord>(layout, 'first')) as SshRecord;
+    await writeRecord(layout, { ...record, stage: 'restarting' } as SshRecord);
     await box.power('off');
     await using attached = await driver.attach('first', work);
     expect(await attached.isRunning()).toBe(true);
