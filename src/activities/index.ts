@@ -71,8 +71,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity(async (work) => {
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
-        const { base, machine: shape } = request.profile;
-        await using machine = await machines.driver(request.driver).create({ id: request.run, base, shape }, work);
+        const { base, machine: shape, hosts } = request.profile;
+        const wanted = { id: request.run, base, shape, ...(hosts === undefined ? {} : { hosts }) };
+        await using machine = await machines.driver(request.driver).create(wanted, work);
         return { detail: machine.detail };
       }),
 

@@ -119,7 +119,7 @@ export async function killInstaller(machine: Machine, shell: Pick<Connection, 'e
     'sh',
     '-c',
     `systemctl kill --signal=SIGKILL ${unitName(attempt)} 2>/dev/null
-     pid=$(cat "$1" 2>/dev/null) && kill -KILL -- "-$pid" "$pid" 2>/dev/null
+     pid=$(cat "$1" 2>/dev/null) && kill -s KILL -- "-$pid" "$pid" 2>/dev/null
      true`,
     'sh',
     guest.pid,

@@ -91,10 +91,14 @@ function createRun(request: RunRequest) {
 
     tell('getting a pristine machine');
     cloned = true;
-    const machine = await host.cloneMachine.executeWithOptions({ summary: machineSummary(request) }, [
-      request,
-      report(),
-    ]);
+    const machine = await host.cloneMachine.executeWithOptions(
+      {
+        summary: machineSummary(request),
+        // It waits until a machine is free, however long other runs have them all.
+        ...(request.driver === 'ssh' ? { startToCloseTimeout: LONGEST_RUN_MS } : {}),
+      },
+      [request, report()],
+    );
     draft.notes = [...draft.notes, machine.detail];
 
     tell('deploying the configuration');

@@ -112,9 +112,3 @@ export async function wake(connection: Connection, signal: AbortSignal): Promise
   if (result.exitCode === 0) return;
   throw new NixproofError('MACHINE_CLOCK', `the guest's clock could not be set: ${result.stderr.trim()}`);
 }
-
-/** The guest's own name for this boot (random(4)): another one after every reboot. */
-export async function bootId(connection: Connection, signal: AbortSignal): Promise<string> {
-  const { stdout } = await connection.exec(['cat', '/proc/sys/kernel/random/boot_id'], { signal });
-  return stdout.trim();
-}

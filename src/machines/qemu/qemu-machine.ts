@@ -5,8 +5,9 @@ import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import { keepConnection, openConnection } from '../connection.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
+import { askForReboot, bootId } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
-import { BOOT_DEADLINE_MS, bootId, neverBooted, waitForBoot, wake } from './boot.js';
+import { BOOT_DEADLINE_MS, neverBooted, waitForBoot, wake } from './boot.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { findInstallation, type Installation } from './installation.js';
@@ -233,10 +234,4 @@ async function askedAndReset(folder: string, ask: () => Promise<void>, { signal 
   await Promise.race([reset, qmp.closed, late]);
   limit.abort();
   signal.throwIfAborted();
-}
-
-/** A system without systemd has `reboot`; whichever it is may end the connection before it answers. */
-async function askForReboot(connection: Connection, { signal, progress }: Work): Promise<void> {
-  progress('rebooting');
-  await connection.exec(['sh', '-c', 'systemctl reboot || reboot'], { signal }).catch(() => signal.throwIfAborted());
 }
