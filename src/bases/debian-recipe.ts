@@ -78,6 +78,9 @@ WorkingDirectory=/root
 Environment=HOME=/root TERM=dumb
 OOMScoreAdjust=-1000
 `,
+    // systemd looks for consoles before the driver of this one is loaded.
+    '/etc/udev/rules.d/60-nixproof-console.rules':
+      'SUBSYSTEM=="tty", KERNEL=="hvc0", TAG+="systemd", ENV{SYSTEMD_WANTS}+="serial-getty@hvc0.service"\n',
     '/etc/systemd/journald.conf.d/nixproof.conf': '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n',
     '/etc/nix/nix.conf': `experimental-features = nix-command flakes
 sandbox = false

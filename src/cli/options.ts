@@ -1,11 +1,17 @@
 import { InvalidArgumentError } from 'commander';
-import { DURATION_EXPECTED, parseDuration } from '../config/units.js';
+import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from '../config/units.js';
 
 /** Parsers of option values; what they refuse is a usage error that names the option. */
 export function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError(`expected ${DURATION_EXPECTED}`);
   return ms;
+}
+
+export function sizeInBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError(`expected ${SIZE_EXPECTED}`);
+  return bytes;
 }
 
 export function wholeNumber(text: string): number {

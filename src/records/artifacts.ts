@@ -73,6 +73,11 @@ export async function writeRunRequest(files: RunFiles, request: RunRequest): Pro
   await writeJson(files.request, request);
 }
 
+/** What a run was asked to do, or undefined where there is no such run on this host. */
+export async function readRunRequest(runsFolder: string, run: string): Promise<RunRequest | undefined> {
+  return readJson<RunRequest>(runFiles(runsFolder, run).request);
+}
+
 /** A run's report as its folder has it, or undefined where there is no such run on this host. */
 export async function readRunReport(runsFolder: string, run: string): Promise<RunReport | undefined> {
   return readJson<RunReport>(runFiles(runsFolder, run).run);
