@@ -46,8 +46,9 @@ export async function machineLeftovers(session: Session, kept: 'kept go too' | '
       remove: () => registry.destroy(id, session),
     });
   }
-  for (const { folder, processes, end } of await findOrphans(layout)) {
-    leftovers.push({ what: `${processes === 1 ? 'a process' : `${processes} processes`} of ${folder}`, bytes: 0, remove: end });
+  for (const orphans of await findOrphans(layout)) {
+    const count = orphans.processes === 1 ? 'a process' : `${orphans.processes} processes`;
+    leftovers.push({ what: `${count} of ${orphans.folder}`, bytes: 0, remove: () => orphans.end() });
   }
   return leftovers;
 }

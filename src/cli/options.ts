@@ -20,6 +20,14 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+export function numberFrom(least: number) {
+  return (text: string): number => {
+    const value = wholeNumber(text);
+    if (value < least) throw new InvalidArgumentError(`expected a number from ${least} up`);
+    return value;
+  };
+}
+
 export function parallelism(text: string): 'auto' | number {
   if (text === 'auto') return 'auto';
   const value = wholeNumber(text);

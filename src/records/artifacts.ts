@@ -27,6 +27,10 @@ export interface RunFiles {
   readonly metrics: string;
   /** The machine's serial console. */
   readonly console: string;
+  /** When the console's bytes came: see activities/console-times.ts. */
+  readonly consoleTimes: string;
+  /** The machine's screen at the end of a run that went wrong, a PNG. */
+  readonly screen: string;
   /** Journal, kernel log and the like of the installed system. */
   readonly collected: string;
   readonly report: Readonly<Record<'json' | 'html' | 'markdown' | 'junit', string>>;
@@ -45,6 +49,8 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
     checks: file('checks.json'),
     metrics: file('metrics.json'),
     console: file('console.log'),
+    consoleTimes: file('console-times.ndjson'),
+    screen: file('screen.png'),
     collected: file('collected'),
     report: {
       json: file('report.json'),

@@ -113,7 +113,8 @@ describe.each(Object.entries(SHELLS))('a console with %s', { timeout: 30_000 }, 
     ].join('\n');
     expect((await console.exec(['printf', '%b', hostile.replaceAll('\x00', '\\0000')])).stdout).toBe(hostile);
     // All that the shell itself knows of the mark.
-    const marks = 'tr "\\0" "\\n" </proc/$PPID/cmdline; cat /proc/*/cmdline | tr "\\0" "\\n" | grep " status " || echo none';
+    const marks =
+      'tr "\\0" "\\n" </proc/$PPID/cmdline; cat /proc/*/cmdline | tr "\\0" "\\n" | grep " status " || echo none';
     expect(await console.exec(['sh', '-c', marks])).toMatchObject({ exitCode: 0 });
   });
 
@@ -129,9 +130,10 @@ describe.each(Object.entries(SHELLS))('a console with %s', { timeout: 30_000 }, 
     const { console } = await open(command);
     const file = path.join(folder, 'pid');
     const stubborn = 'trap "" INT QUIT TERM TSTP; echo $$ >"$1"; while :; do sleep 0.1; echo noise; done';
-    await expect(
-      console.exec(['sh', '-c', stubborn, 'sh', file], { timeoutMs: 4000 }),
-    ).rejects.toMatchObject({ code: 'TRANSPORT_TIMEOUT', message: 'sh did not end within 4 s' });
+    await expect(console.exec(['sh', '-c', stubborn, 'sh', file], { timeoutMs: 4000 })).rejects.toMatchObject({
+      code: 'TRANSPORT_TIMEOUT',
+      message: 'sh did not end within 4 s',
+    });
     const { stdout } = await console.exec(['cat', file]);
     expect(await waitUntil(async () => (await identify(Number(stdout))) === undefined, 10_000)).toBe(true);
   });
@@ -148,14 +150,15 @@ describe.each(Object.entries(SHELLS))('a console with %s', { timeout: 30_000 }, 
 
   test.each([
     ['a busy shell', 'sleep 600\n'],
-    ['a program that ignores Ctrl-C', "sh -c 'trap \"\" INT; while :; do sleep 1; done'\n"],
+    ['a program that ignores Ctrl-C', 'sh -c \'trap "" INT; while :; do sleep 1; done\'\n'],
     ['half a line', 'echo "half'],
     ['half a command', "np_script=$np_script'AAAA"],
     ['an open here-document', 'cat <<END\nsome\n'],
     ['an end of input that waits', 'cat\n'],
   ])('it copes with %s that somebody left behind', async (_what, typed) => {
-    const { console, type } = await open(command);
-    type(typed);
+    const opened = await open(command);
+    const { console } = opened;
+    opened.type(typed);
     expect((await console.exec(['echo', 'here'], { timeoutMs: 30_000 })).stdout).toBe('here\n');
   });
 

@@ -33,7 +33,8 @@ function abilities(): void {
     await rm(layout.home, { recursive: true, force: true });
   }, 2 * MINUTE_MS);
 
-  const sh = async (script: string, timeoutMs = MINUTE_MS) => machine.console?.exec(['sh', '-c', script], { timeoutMs });
+  const sh = async (script: string, timeoutMs = MINUTE_MS) =>
+    machine.console?.exec(['sh', '-c', script], { timeoutMs });
   /** Whether a new connection is answered; the one that was open would not know. */
   const answersSsh = async () => {
     await machine[Symbol.asyncDispose]();
@@ -84,7 +85,7 @@ function abilities(): void {
 
   test('another process of the bench uses it through a machine of its own', async () => {
     await using other = await createQemuDriver({ layout }).attach(ID, work);
-    const both = await Promise.all([machine, other].map((user) => user.console?.exec(['echo', 'here'])));
+    const both = await Promise.all([machine, other].map(async (user) => user.console?.exec(['echo', 'here'])));
     expect(both.map((result) => result?.stdout)).toEqual(['here\n', 'here\n']);
   });
 

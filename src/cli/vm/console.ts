@@ -37,7 +37,7 @@ async function useConsole(
 ): Promise<number> {
   await using machine = await attachKnown(session, id);
   const console = requireAbility(machine, 'console');
-  if (command.length === 0) return attach(session, console);
+  if (command.length === 0) return await attach(session, console);
   const { exitCode, stdout } = await console.exec(command, { signal: session.signal, timeoutMs: timeout });
   session.print(process.stdout.isTTY ? stripTerminal(stdout) : stdout);
   return exitCode;

@@ -6,7 +6,7 @@ import { withLock } from '../../host/lock.js';
 import type { MadeOf } from '../../machines/by-hand.js';
 import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
-import { sizeInBytes, wholeNumber } from '../options.js';
+import { numberFrom, sizeInBytes } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { registryOf, registryOfKnown } from './machines.js';
 
@@ -29,8 +29,8 @@ export function registerStart(vm: Command): void {
       new Option('--driver <name>', 'how it is driven; default: qemu').choices(['qemu', 'libvirt', 'ssh', 'sandbox']),
     )
     .option('--base <base>', 'what it boots; default: debian, where it boots anything')
-    .option('--memory <mib>', 'default: 2048', wholeNumber)
-    .option('--cpus <n>', 'default: 2', wholeNumber)
+    .option('--memory <mib>', 'default: 2048', numberFrom(128))
+    .option('--cpus <n>', 'default: 2', numberFrom(1))
     .option('--disk <size>', 'a target disk such as 20G (the default); again for another', disks)
     .addOption(new Option('--firmware <kind>', 'default: uefi where there is OVMF').choices(['uefi', 'bios']))
     .option('--json', 'print the machine as JSON')
@@ -162,7 +162,9 @@ async function tell(session: Session, machine: Machine): Promise<void> {
   if (session.json) {
     const address = ssh && { host: ssh.host, port: ssh.port, user: ssh.user, keyFile: ssh.keyFile };
     const { detail, disks: targets } = machine;
-    session.print(`${JSON.stringify({ id, driver, base: base ?? null, detail, disks: targets, ssh: address ?? null })}\n`);
+    session.print(
+      `${JSON.stringify({ id, driver, base: base ?? null, detail, disks: targets, ssh: address ?? null })}\n`,
+    );
     return;
   }
   session.say(`${id} is running: ${machine.detail}`);

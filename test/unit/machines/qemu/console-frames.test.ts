@@ -9,8 +9,7 @@ import {
 
 const MARK = '0123456789abcdef0123456789abcdef';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
-const dataLine = (number: number, text: string) =>
-  `${MARK} ${number} ${base64(text).length} ${base64(text)}`;
+const dataLine = (number: number, text: string) => `${MARK} ${number} ${base64(text).length} ${base64(text)}`;
 const framesIn = (lines: readonly string[]) => lines.map((line) => frameIn(line, MARK)).filter((frame) => frame);
 
 /** What a console's lines answer. */
@@ -25,7 +24,11 @@ describe('a frame', () => {
   test.each([
     ['alone', dataLine(3, 'hello'), { kind: 'data', number: 3, bytes: Buffer.from('hello') }],
     ['behind a prompt', `# # ${dataLine(3, 'hello')}\r`, { kind: 'data', number: 3, bytes: Buffer.from('hello') }],
-    ['before a kernel message', `${dataLine(1, 'a')}[  12.5] eth0: up`, { kind: 'data', number: 1, bytes: Buffer.from('a') }],
+    [
+      'before a kernel message',
+      `${dataLine(1, 'a')}[  12.5] eth0: up`,
+      { kind: 'data', number: 1, bytes: Buffer.from('a') },
+    ],
     ['cut short', dataLine(1, 'hello').slice(0, -3), { kind: 'damaged' }],
     ['broken in its middle', dataLine(1, 'hello').replace('Vs', '[1'), { kind: 'damaged' }],
     ['of no kind', `${MARK} what`, { kind: 'damaged' }],
