@@ -42,7 +42,7 @@ async function debug(session: Session, id: string, command: readonly string[]): 
   const frozen = (await machine.checkpoints?.list())?.some(({ name }) => name === FAILURE_CHECKPOINT) ?? false;
   if (frozen) await machine.checkpoints?.restore(FAILURE_CHECKPOINT, session);
   if (command.length === 0) await explain(session, run, frozen);
-  return logIn(machine, command, session);
+  return await logIn(machine, command, session);
 }
 
 async function explain(session: Session, run: RunReport, frozen: boolean): Promise<void> {

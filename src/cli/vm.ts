@@ -69,7 +69,7 @@ async function showAddress(session: Session, id: string): Promise<number> {
 
 async function logInTo(session: Session, id: string, command: readonly string[]): Promise<number> {
   await using machine = await attachKnown(session, id);
-  return logIn(machine, command, session);
+  return await logIn(machine, command, session);
 }
 
 async function stopMachines(session: Session, ids: readonly string[]): Promise<number> {
