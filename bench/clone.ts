@@ -66,7 +66,7 @@ try {
   const clone = async (): Promise<Sample> => {
     const folder = path.join(home, 'clone');
     const start = performance.now();
-    const process = await cloneTemplate(template, { id: 'bench', binary, folder, diskBytes: [] }, work);
+    const { process } = await cloneTemplate(template, { id: 'bench', binary, folder, diskBytes: [] }, work);
     const runningMs = performance.now() - start;
     await answer(endpoint(process.sshPort, template.hostKey), 20_000);
     const sshMs = performance.now() - start;

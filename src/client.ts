@@ -2,7 +2,7 @@ import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
-import { QUERIES, SEARCH_ATTRIBUTES, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
+import { QUERIES, SEARCH_ATTRIBUTES, SIGNALS, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
 import type { DriverName } from './domain/profile.js';
 import type { RunReport, SuiteOutcome, SuiteRequest } from './domain/run.js';
 import { unreachable, type ServerAddress } from './server-address.js';
@@ -156,6 +156,21 @@ export async function cancel({ client }: ServerLink, workflowId: string): Promis
   try {
     if ((await handle.describe()).status.name !== 'RUNNING') return false;
     await handle.cancel();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
+/** Says yes or no to the heal that a run waits with; false where no such run goes on. */
+export async function decide(
+  { client }: ServerLink,
+  run: string,
+  decision: { readonly approve: boolean; readonly heal?: string },
+): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(run).signal(SIGNALS.decide, decision);
     return true;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;

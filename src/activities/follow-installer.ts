@@ -1,19 +1,26 @@
 import type { Readable } from 'node:stream';
-import type { AttemptEnd, AttemptOutcome, InstallProgress } from '../domain/attempt.js';
+import { barrierOf, type AttemptEnd, type AttemptOutcome, type AttemptRef } from '../domain/attempt.js';
+import type { InstallProgress, PhaseCheckpoint } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
+import { withEnd } from '../healing/end-diagnosis.js';
 import type { Installation } from '../domain/profile.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
-import type { Connection, Machine, Work } from '../machines/machine.js';
+import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseAttempt } from './diagnose-attempt.js';
+import { endOf, lookAt, type Shell } from './guest-state.js';
 import { openRecording, type Recording } from './recording.js';
 
 export interface Following {
   readonly machine: Machine;
-  readonly attempt: number;
+  readonly attempt: AttemptRef;
   readonly install: Installation;
   readonly files: AttemptFiles;
   readonly work: Work;
+  /**
+   * Done while the installer waits at the beginning of a phase, before it may go on; done again where nobody knows whether it was.
+   */
+  readonly onBarrier: (barrier: number, phase: string) => Promise<void>;
   /** Told about every second, and at every change of phase. */
   readonly onProgress: (progress: InstallProgress) => void;
 }
@@ -22,16 +29,8 @@ export interface Following {
 const TICK_MS = 1000;
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;
-/** The installer's process id appears at once; where it does not, it never started. */
-const START_MS = 30_000;
-
-/** How the installer stands, as one look into the guest found it. */
-interface GuestState {
-  readonly started: boolean;
-  readonly alive: boolean;
-  readonly exitCode: number | undefined;
-  readonly bytes: number;
-}
+/** After so long without SSH the console is asked. */
+const CONSOLE_MS = 15_000;
 
 /**
  * Copies the installer's log from the guest as it grows, until the installer has ended and every byte is here. The end of a
@@ -41,7 +40,7 @@ interface GuestState {
  */
 export async function followInstaller(following: Following): Promise<AttemptOutcome> {
   const { machine, attempt, files, work } = following;
-  const guest = guestAttempt(machine, attempt);
+  const guest = guestAttempt(machine, attempt.guest);
   await using recording = await openRecording(files, Date.now);
   const watch = startWatch(following, recording);
   try {
@@ -54,19 +53,29 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         lostSince = undefined;
         const end = endOf(state, recording, watch.overdue());
         if (end) {
-          if (end.kind === 'stalled' || end.kind === 'timed-out') await killInstaller(machine, connection, attempt);
+          if (end.kind === 'stalled' || end.kind === 'timed-out')
+            await killInstaller(machine, connection, attempt.guest);
           await drain(connection, guest, recording, work);
-          return await outcomeOf(end, connection, guest, recording, files);
+          return await outcomeOf(
+            following,
+            end,
+            recording,
+            state.barrier,
+            await guestSum(connection, guest, recording),
+          );
         }
-        await tail(connection, guest, recording, watch, work);
+        await tail(connection, guest, recording, watch, following);
       } catch (error) {
         work.signal.throwIfAborted();
         lostSince ??= Date.now();
-        if (!isLoss(error) || Date.now() - lostSince > RECONNECT_MS) throw error;
-        if (!(await machine.isRunning())) {
-          throw new NixproofError('MACHINE_GONE', 'the machine stopped while the installer ran', { cause: error });
-        }
+        if (!(await machine.isRunning())) return await lostMachine(following, recording, error);
+        if (!isLoss(error)) throw error;
         work.progress('the connection was lost: connecting again');
+        const lostMs = Date.now() - lostSince;
+        const seen = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
+        if (seen?.outcome) return seen.outcome;
+        // An installer that is seen through the console may still end, with the network or without.
+        if (!seen && lostMs > RECONNECT_MS) throw error;
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     }
@@ -74,6 +83,54 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
     watch.stop();
     await recording.checkpoint();
   }
+}
+
+/**
+ * The way round a dead network: looks at the installer through the console, and brings its log home that way once it has ended.
+ * Undefined where the machine has no console or that says nothing either.
+ */
+async function throughConsole(
+  following: Following,
+  guest: GuestAttempt,
+  recording: Recording,
+  watch: Watch,
+): Promise<{ readonly outcome?: AttemptOutcome } | undefined> {
+  const { machine, attempt } = following;
+  const { console } = machine;
+  if (!console) return undefined;
+  try {
+    const state = await lookAt(console, guest);
+    const end = endOf(state, recording, watch.overdue());
+    if (!end) return {};
+    if (end.kind === 'stalled' || end.kind === 'timed-out') await killInstaller(machine, console, attempt.guest);
+    await drainThroughConsole(console, guest, recording);
+    const sum = await guestSum(console, guest, recording);
+    return { outcome: await outcomeOf(following, end, recording, state.barrier, sum) };
+  } catch (error) {
+    if (!isLoss(error)) throw error;
+    return undefined;
+  }
+}
+
+/** The console carries text: what is left of the log comes as base64, so much at a time. */
+async function drainThroughConsole(console: GuestConsole, guest: GuestAttempt, recording: Recording): Promise<void> {
+  const script = 'tail -c +"$2" "$1" | head -c 49152 | base64 -w 0';
+  for (;;) {
+    const argv = ['sh', '-c', script, 'sh', guest.log, String(recording.offset + 1)];
+    const bytes = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
+    if (bytes.length === 0) return;
+    await recording.write(bytes);
+  }
+}
+
+/** A machine that died is a fault, unless it can be brought back: then it is one more way in which an attempt can fail. */
+async function lostMachine(following: Following, recording: Recording, cause: unknown): Promise<AttemptOutcome> {
+  const checkpoints = await checkpointsOf(following);
+  const latest = checkpoints.at(-1);
+  if (latest === undefined) {
+    throw new NixproofError('MACHINE_GONE', 'the machine stopped while the installer ran', { cause });
+  }
+  return outcomeOf(following, { kind: 'machine-lost' }, recording, latest.barrier, undefined);
 }
 
 function isLoss(error: unknown): boolean {
@@ -101,7 +158,7 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
   };
   const tick = () => {
     onProgress({
-      attempt,
+      attempt: attempt.number,
       phase: recording.summary.phases.at(-1)?.name ?? '',
       offset: recording.offset,
       lines: recording.lines,
@@ -119,41 +176,13 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
   };
 }
 
-async function lookAt(connection: Connection, guest: GuestAttempt): Promise<GuestState> {
-  // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
-  const script = `pid=$(cat "$1/pid" 2>/dev/null); echo "pid=$pid"
-    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=1
-    echo "status=$(cat "$1/status" 2>/dev/null)"
-    echo "bytes=$(wc -c <"$1/install.log" 2>/dev/null)"`;
-  const { stdout } = await connection.exec(['sh', '-c', script, 'sh', guest.folder]);
-  const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
-  const status = value('status');
-  return {
-    started: value('pid') !== undefined,
-    alive: value('alive') !== undefined,
-    exitCode: status === undefined ? undefined : Number(status),
-    bytes: Number(value('bytes') ?? 0),
-  };
-}
-
-function endOf(state: GuestState, recording: Recording, overdue: AttemptEnd | undefined): AttemptEnd | undefined {
-  if (state.exitCode !== undefined) return { kind: 'exited', exitCode: state.exitCode };
-  // What was printed while nobody followed is no silence.
-  if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.offset)) return overdue;
-  if (state.started) return state.alive ? undefined : { kind: 'killed' };
-  if (Date.now() - recording.startedAt < START_MS) return undefined;
-  throw new NixproofError('MACHINE_START_FAILED', 'the installer never started in the machine', {
-    hint: 'see the machine’s journal in the collected logs',
-  });
-}
-
 /** Follows the log until the installer's process has gone, the stream breaks, or the watch breaks it off. */
 async function tail(
   connection: Connection,
   guest: GuestAttempt,
   recording: Recording,
   watch: Watch,
-  { signal }: Work,
+  following: Following,
 ): Promise<void> {
   // Plain POSIX, so that it works in any guest; the loop ends it when the installer has ended.
   const script = `while [ ! -s "$1/pid" ] || [ ! -e "$1/install.log" ]; do sleep 0.2; n=$((n+1)); [ $n -gt 50 ] && exit 0; done
@@ -161,10 +190,15 @@ async function tail(
     while kill -0 "$(cat "$1/pid")" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
     kill $t 2>/dev/null`;
   const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.offset + 1)];
-  const stream = await connection.stream(argv, { signal });
+  const stream = await connection.stream(argv, { signal: following.work.signal });
   watch.attach(stream);
+  const serveBarrier = barrierService(connection, guest, recording, following);
   try {
-    await record(stream, recording);
+    await serveBarrier();
+    for await (const chunk of stream) {
+      await recording.write(chunk as Buffer);
+      await serveBarrier();
+    }
   } catch (error) {
     // The watch destroyed the stream: what to make of that is for the next look to say.
     if (!watch.overdue()) throw error;
@@ -179,35 +213,72 @@ async function drain(
   { signal }: Work,
 ): Promise<void> {
   const argv = ['tail', '-c', `+${recording.offset + 1}`, guest.log];
-  await record(await connection.stream(argv, { signal }), recording);
+  for await (const chunk of await connection.stream(argv, { signal })) await recording.write(chunk as Buffer);
 }
 
-async function record(stream: Readable, recording: Recording): Promise<void> {
-  for await (const chunk of stream) await recording.write(chunk as Buffer);
-}
-
-async function outcomeOf(
-  end: AttemptEnd,
+/**
+ * What is to be called whenever more of the log is here: where the installer waits at a phase whose beginning we have read, does
+ * what is to be done there and lets it go on.
+ */
+function barrierService(
   connection: Connection,
   guest: GuestAttempt,
   recording: Recording,
-  files: AttemptFiles,
-): Promise<AttemptOutcome> {
-  const sha256 = await recording.finish();
-  const sum = await connection.exec(
+  { onBarrier }: Following,
+): () => Promise<void> {
+  let seen = 0;
+  return async () => {
+    // Its marker comes right before it waits: without a new phase there is nothing to look for.
+    if (recording.summary.phaseCount === seen) return;
+    const state = await lookAt(connection, guest);
+    if (state.barrier > state.go && state.bytes > recording.offset) return;
+    seen = recording.summary.phaseCount;
+    if (state.barrier <= state.go) return;
+    await onBarrier(state.barrier, recording.summary.phases.at(-1)?.name ?? '');
+    const go = 'echo "$2" >"$1/go.tmp" && mv "$1/go.tmp" "$1/go"';
+    await connection.exec(['sh', '-c', go, 'sh', guest.barrier, String(state.barrier)]);
+  };
+}
+
+/** The guest's own sum of what we have of its log. */
+async function guestSum(shell: Shell, guest: GuestAttempt, recording: Recording): Promise<string> {
+  const sum = await shell.exec(
     ['sh', '-c', 'head -c "$2" "$1" | sha256sum', 'sh', guest.log, String(recording.offset)],
     { timeoutMs: 10 * 60_000 },
   );
+  return sum.stdout.split(' ')[0] ?? '';
+}
+
+async function outcomeOf(
+  following: Following,
+  end: AttemptEnd,
+  recording: Recording,
+  barrier: number,
+  sum: string | undefined,
+): Promise<AttemptOutcome> {
+  const sha256 = await recording.finish();
   const { phases, errors, tail } = recording.summary;
   const succeeded = end.kind === 'exited' && end.exitCode === 0;
+  const place = { line: Math.max(0, recording.lines - 1), offset: tail.at(-1)?.offset ?? 0 };
   return {
-    ...(succeeded ? {} : { diagnoses: await diagnoseAttempt(files) }),
+    ...(succeeded ? {} : { diagnoses: withEnd(await diagnoseAttempt(following.files), end, place) }),
     end,
     startedAt: recording.startedAt,
     endedAt: Date.now(),
     phases,
     errors,
     tail,
-    log: { bytes: recording.offset, lines: recording.lines, sha256, verified: sum.stdout.split(' ')[0] === sha256 },
+    barrier,
+    checkpoints: await checkpointsOf(following),
+    log: { bytes: recording.offset, lines: recording.lines, sha256, verified: sum === sha256 },
   };
+}
+
+/** The checkpoints of the machine, oldest first. */
+async function checkpointsOf({ machine }: Following): Promise<readonly PhaseCheckpoint[]> {
+  const records = (await machine.checkpoints?.list()) ?? [];
+  return records.flatMap(({ name, takenAt, tookMs, bytes }) => {
+    const barrier = barrierOf(name);
+    return barrier === undefined ? [] : [{ name, barrier, takenAt: Date.parse(takenAt), tookMs, bytes }];
+  });
 }

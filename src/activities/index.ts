@@ -1,7 +1,9 @@
 import { Context } from '@temporalio/activity';
-import type { AttemptOutcome, BootOutcome } from '../domain/attempt.js';
+import { checkpointName, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { SIGNALS, hostTaskQueue } from '../domain/names.js';
+import type { Diagnosis } from '../domain/diagnosis.js';
+import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
@@ -15,8 +17,10 @@ import { collectFrom } from './collect.js';
 import { noteConsoleTimes } from './console-times.js';
 import { deployTree, type DeployedTree } from './deploy.js';
 import { followInstaller } from './follow-installer.js';
+import { applyHeal, undoHeal } from './healing/apply-heal.js';
+import { planHeals } from './healing/plan-heals.js';
 import { createPhaseUpdates } from './phase-updates.js';
-import { publishReports } from './publish-reports.js';
+import { publishReports, recordHeals } from './publish-reports.js';
 import { cancellationReason, inActivity } from './temporal.js';
 
 /** What the activities of one worker need. */
@@ -74,24 +78,63 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity(async (work) => {
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
-        const { base, machine: shape } = request.profile;
-        await using machine = await machines.driver(request.driver).create({ id: request.run, base, shape }, work);
+        const { base, machine: shape, hosts } = request.profile;
+        const wanted = { id: request.run, base, shape, ...(hosts === undefined ? {} : { hosts }) };
+        await using machine = await machines.driver(request.driver).create(wanted, work);
         return { detail: machine.detail };
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inActivity((work) => withMachine(request, work, (machine) => deployTree(machine, request.profile.deploy, work))),
 
-    startInstaller: (request: RunRequest, attempt: number): Promise<void> =>
+    startInstaller: (request: RunRequest, { guest }: AttemptRef): Promise<void> =>
       inActivity((work) =>
-        withMachine(request, work, async (machine) =>
-          startInstaller(machine, await machine.connect(work), request.profile, attempt),
+        withMachine(request, work, async (machine) => {
+          const barrier = wantsCheckpoints(request) && machine.checkpoints !== undefined;
+          await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
+        }),
+      ),
+
+    followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
+      inActivity((work, beat) =>
+        withMachine(request, work, (machine) => follow(machine, request, attempt, phaseUpdates, work, beat)),
+      ),
+
+    /** @param diagnoses of the attempt that failed, best first */
+    planHeals: (
+      request: RunRequest,
+      attempt: AttemptRef,
+      diagnoses: readonly Diagnosis[],
+      { phase, tried }: { readonly phase: string; readonly tried: readonly string[] },
+    ): Promise<readonly Candidate[]> =>
+      inActivity((work) =>
+        withMachine(request, work, (machine) =>
+          planHeals({
+            machine,
+            request,
+            attempt,
+            diagnoses,
+            phase,
+            tried,
+            files: filesOf(request),
+            home: layout.home,
+            work,
+          }),
         ),
       ),
 
-    followInstaller: (request: RunRequest, attempt: number, phaseUpdates: number): Promise<AttemptOutcome> =>
-      inActivity((work, beat) =>
-        withMachine(request, work, (machine) => follow(machine, request, attempt, phaseUpdates, work, beat)),
+    applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>
+      inActivity((work) =>
+        withMachine(request, work, (machine) =>
+          applyHeal(machine, request, application, filesOf(request).heal(application.number), work),
+        ),
+      ),
+
+    undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
+      inActivity((work) =>
+        withMachine(request, work, (machine) =>
+          undoHeal(machine, request, application, filesOf(request).heal(application.number), work),
+        ),
       ),
 
     restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
@@ -113,6 +156,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity(async () => {
         const files = filesOf(request);
         const full = await publishReports(files, report);
+        await recordHeals(layout.home, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
       }),
@@ -126,7 +170,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
   async function follow(
     machine: Machine,
     request: RunRequest,
-    attempt: number,
+    attempt: AttemptRef,
     phaseUpdates: number,
     work: Work,
     beat: (details: unknown) => void,
@@ -142,8 +186,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         machine,
         attempt,
         install: request.profile.install,
-        files: filesOf(request).attempt(attempt),
+        files: filesOf(request).attempt(attempt.number),
         work,
+        onBarrier: (barrier) => freeze(machine, request, checkpointName(attempt, barrier), work),
         onProgress: (progress) => {
           beat(progress);
           tell(progress);
@@ -151,9 +196,25 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       });
     } catch (error) {
       // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.
-      if (cancellationReason(work.signal) === 'CANCELLED') await stopInstaller(machine, attempt);
+      if (cancellationReason(work.signal) === 'CANCELLED') await stopInstaller(machine, attempt.guest);
       throw error;
     }
+  }
+}
+
+/** What is frozen costs a second or more at each phase: only where something may go back to it. */
+function wantsCheckpoints({ profile, keep }: RunRequest): boolean {
+  return profile.healing.policy !== 'never' || keep !== 'never';
+}
+
+/** The installer waits at a phase's beginning. A host without room for a checkpoint goes on without. */
+async function freeze(machine: Machine, request: RunRequest, name: string, work: Work): Promise<void> {
+  if (!wantsCheckpoints(request)) return;
+  try {
+    await machine.checkpoints?.take(name, work);
+  } catch (error) {
+    if (!(error instanceof NixproofError) || error.code !== 'HOST_DISK_FULL') throw error;
+    work.progress(`no checkpoint: ${error.message}`);
   }
 }
 

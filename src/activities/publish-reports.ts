@@ -1,23 +1,44 @@
+import type { FailureClass } from '../domain/diagnosis.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
 import { writeJson, writeWhole } from '../host/files.js';
 import type { RunFiles } from '../records/artifacts.js';
 import { collectMetrics } from '../records/events.js';
+import { recordHeal } from '../records/heal-record.js';
+import { combineChanges, unifiedDiff } from '../records/patch.js';
 import { reporters } from '../reports/index.js';
 import { reportSource } from '../reports/source.js';
+import { changesOf } from './healing/apply-heal.js';
 import { readUnfinished } from './recording.js';
 
-/** Writes a run's reports in every format; gives the report with what only the artifacts know. */
+/** Writes a run's reports in every format and its heals' patch; gives the report with what only the artifacts know. */
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
   const metrics: Record<string, MetricSeries> =
     report.attempts > 0 ? await collectMetrics(files.attempt(report.attempts).events) : {};
   const full = { ...report, metrics, ...(await unfinishedAttempt(files, report)) };
   await writeJson(files.metrics, metrics);
   await writeJson(files.heals, report.heals);
+  await writePatch(files, report);
   const source = reportSource(files, full);
   for (const reporter of Object.values(reporters)) {
     await writeWhole(files.report[reporter.format], await reporter.render(source));
   }
   return full;
+}
+
+/** What the heals that worked changed in the deployed tree. There is no patch where there is nothing to commit. */
+async function writePatch(files: RunFiles, { heals }: RunReport): Promise<void> {
+  const worked = heals.filter(({ outcome }) => outcome === 'worked');
+  const rounds = await Promise.all(worked.map(({ number }) => changesOf(files.heal(number))));
+  const patch = unifiedDiff(combineChanges(rounds));
+  if (patch !== '') await writeWhole(files.patch, patch);
+}
+
+/** Adds what became of a run's heals to this host's record. Told again it is counted once. */
+export async function recordHeals(home: string, { run, profile, heals }: RunReport): Promise<void> {
+  for (const { number, class: failureClass, name, outcome } of heals) {
+    const at = new Date().toISOString();
+    await recordHeal(home, { at, run, heal: number, class: failureClass as FailureClass, name, profile, outcome });
+  }
 }
 
 /** A run that was cancelled or ran out of time while its installer ran never heard of that attempt's phases and log. */

@@ -4,10 +4,12 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
 import { registerCancel } from './cancel.js';
 import { registerCleanup } from './cleanup.js';
+import { registerDecisions } from './decide.js';
 import { registerDiagnose } from './diagnose.js';
 import { registerDoctor } from './doctor.js';
 import { registerInit } from './init.js';
 import { registerLogs } from './logs.js';
+import { registerPatch } from './patch.js';
 import { registerReport } from './report.js';
 import { registerSetup } from './setup.js';
 import { registerStatus } from './status.js';
@@ -24,7 +26,9 @@ const COMMANDS = [
   registerStatus,
   registerLogs,
   registerReport,
+  registerPatch,
   registerDiagnose,
+  registerDecisions,
   registerCancel,
   registerSetup,
   registerVm,

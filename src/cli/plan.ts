@@ -43,7 +43,7 @@ export function planSuite(
 /** As many at once as this host has cores and free memory for. */
 function parallelFor(profiles: readonly Profile[]): number {
   const largestMiB = Math.max(
-    ...profiles.map(({ driver, machine }) => (driver === 'sandbox' ? 64 : machine.memoryMiB)),
+    ...profiles.map(({ driver, machine }) => (driver === 'sandbox' || driver === 'ssh' ? 64 : machine.memoryMiB)),
   );
   const byMemory = Math.floor(freemem() / 1048576 / largestMiB);
   return Math.max(1, Math.min(availableParallelism(), byMemory));

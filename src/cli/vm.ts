@@ -90,7 +90,7 @@ async function runSsh(
   command: readonly string[],
 ): Promise<number> {
   const { quote } = await import('../machines/quote.js');
-  await writeFile(knownHosts, `[${host}]:${port} ${hostKey ?? ''}\n`);
+  await writeFile(knownHosts, `${port === 22 ? host : `[${host}]:${port}`} ${hostKey ?? ''}\n`);
   const options = [
     'StrictHostKeyChecking=yes',
     `UserKnownHostsFile=${knownHosts}`,

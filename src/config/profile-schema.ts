@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { base } from './base.js';
 import { check } from './check-schema.js';
 import { duration, machinePath, patterned, section, size, text, variableName, wholeNumber } from './fields.js';
+import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
 
 export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
@@ -88,6 +89,11 @@ export const profile = section({
     ),
   driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
   machine: machine.prefault({}).describe('The hardware.'),
+  machines: z
+    .array(machineName)
+    .min(1)
+    .optional()
+    .describe('For driver ssh: the names of the machines it may use. Default: any.'),
   deploy: deploy.prefault({}).describe('What is copied into the machine before the installer runs.'),
   install: install.describe('How the system is installed.'),
   checks: z.array(check).default([]).describe('What is verified on the installed system, in order.'),

@@ -4,12 +4,13 @@ import type { DriverName, HealingPolicy, Installation, MachineShape, Profile } f
 import { absoluteBase, base } from './base.js';
 import { resolveCheck } from './checks.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.js';
+import { hostsOf } from './hosts.js';
 import type { LoadedConfig } from './load.js';
 import { absolutePath, shownPath } from './paths.js';
 import type { ProfileConfig } from './profile-schema.js';
 import type { Config } from './schema.js';
 import { didYouMean } from './suggest.js';
-import { parseDuration, parseSize } from './units.js';
+import { parseDuration, parseSize, validated } from './units.js';
 
 /** What flags of the command line say of every profile. */
 export interface ProfileFlags {
@@ -37,7 +38,8 @@ const DEFAULT_MEMORY_MIB = { nixos: 4096, script: 2048 } as const;
 /**
  * The profiles to test, complete: flags win over the environment, the environment over the file, and what is left has defaults.
  * @param names profiles in the order they are wanted, each once; none: all of them, in the file's order
- * @throws NixproofError `CONFIG_UNKNOWN_PROFILE`, `CONFIG_ENVIRONMENT`, `CONFIG_FLAG`, `CONFIG_DEPLOY_MISSING`, `CONFIG_KEY_MISSING`
+ * @throws NixproofError `CONFIG_UNKNOWN_PROFILE`, `CONFIG_ENVIRONMENT`, `CONFIG_FLAG`, `CONFIG_DEPLOY_MISSING`, `CONFIG_KEY_MISSING`,
+ * `CONFIG_MACHINES_MISSING`
  */
 export async function resolveProfiles(
   loaded: LoadedConfig,
@@ -57,11 +59,13 @@ export async function resolveProfiles(
       const fileBase = config.base === undefined ? defaultBase : absoluteBase(config.base, loaded.folder);
       const boots = flagBase ?? fileBase;
       const driver = flags.driver ?? config.driver;
+      const hosts = await hostsOf(name, config, driver, loaded);
       return {
         name,
         ...(boots === undefined ? {} : { base: boots }),
         ...(driver === undefined ? {} : { driver }),
         machine: shapeOf(config, settings),
+        ...(hosts === undefined ? {} : { hosts }),
         deploy: { ...config.deploy, from: await deployedFolder(name, config, loaded, cwd) },
         install: installationOf(config),
         checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
@@ -109,6 +113,7 @@ function healingOf({ healing }: Config, settings: EnvironmentSettings, flags: Pr
     policy: flags.heal ?? policyOf(healing.policy, settings.healing),
     threshold: healing.threshold,
     max: flags.maxHeals ?? settings.maxHeals ?? healing.max,
+    askMs: validated(parseDuration(healing.ask)),
     heals: healing.heals,
   };
 }
@@ -134,10 +139,4 @@ async function deployedFolder(
     hint: 'set deploy.from to the folder to copy; it is relative to the configuration’s folder',
     details: { profile: name, from },
   });
-}
-
-/** The schema let only texts through that have a value. */
-function validated(value: number | undefined): number {
-  if (value === undefined) throw new NixproofError('INTERNAL_UNVALIDATED', 'a size or duration was not validated');
-  return value;
 }

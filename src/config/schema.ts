@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
+import { duration, fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
+import { existingMachine, machineName } from './machine-schema.js';
 import { profile } from './profile-schema.js';
+import { didYouMean, listed } from './suggest.js';
 
 export const HEAL_POLICIES = ['auto', 'ask', 'never'] as const;
 
@@ -33,6 +35,9 @@ const healing = section({
     .describe('auto: heal at or above the threshold; ask: a person approves; never: do not heal.'),
   threshold: fraction().default(0.6).describe('The least confidence at which a heal is applied by itself.'),
   max: wholeNumber(0, 100).default(3).describe('How many heals a run may try.'),
+  ask: duration
+    .default('1h')
+    .describe('How long a heal waits for a person under policy ask; then it counts as rejected.'),
   heals: z
     .array(heal)
     .superRefine((heals, context) => {
@@ -56,7 +61,29 @@ export const configSchema = section({
     .record(profileName, profile)
     .refine((profiles) => Object.keys(profiles).length > 0, { error: 'expected at least one profile, got none' })
     .describe('What is tested, by name.'),
+  machines: z
+    .record(machineName, existingMachine)
+    .default({})
+    .describe('Machines that exist already, by name, for driver ssh.'),
   healing: healing.prefault({}).describe('What is done when an installer fails.'),
+}).superRefine(({ profiles, machines }, context) => {
+  const known = Object.keys(machines);
+  for (const [profileName, { machines: names = [] }] of Object.entries(profiles)) {
+    names.forEach((name, index) => {
+      if (known.includes(name)) return;
+      const guess =
+        didYouMean(name, known) || (known.length === 0 ? '; there are none' : `, expected ${listed(known)}`);
+      const path = ['profiles', profileName, 'machines', index];
+      context.addIssue({ code: 'custom', path, message: `unknown machine ${JSON.stringify(name)}${guess}` });
+    });
+  }
+  const places = Object.values(machines).map(({ address, port }) => `${address.toLowerCase()}:${port}`);
+  known.forEach((name, index) => {
+    const first = places.indexOf(places[index] ?? '');
+    if (first === index) return;
+    const message = `expected an address and port of its own, got those of ${known[first] ?? ''}`;
+    context.addIssue({ code: 'custom', path: ['machines', name, 'address'], message });
+  });
 });
 
 /** A configuration as it is written: only `install` is required of a profile. */

@@ -1,3 +1,5 @@
+import { NixproofError } from '../domain/error.js';
+
 /** Days, hours, minutes, seconds, in this order, each at most once: `2h`, `15m`, `90s`, `1h30m`, `14d`. */
 export const DURATION = /^(?=.*[1-9])(\d{1,6}d)?(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?$/;
 
@@ -24,4 +26,10 @@ export function parseDuration(text: string): number | undefined {
 export function parseSize(text: string): number | undefined {
   const match = SIZE.exec(text);
   return match ? Number(match[1]) * BYTES[match[2] as 'M' | 'G' | 'T'] : undefined;
+}
+
+/** What the schema let through has a value. @throws NixproofError `INTERNAL_UNVALIDATED` */
+export function validated(value: number | undefined): number {
+  if (value === undefined) throw new NixproofError('INTERNAL_UNVALIDATED', 'a size or duration was not validated');
+  return value;
 }

@@ -1,6 +1,12 @@
 import type { Diagnosis } from './diagnosis.js';
 import type { LogSummary } from './run.js';
 
+/** Which phase's beginning a checkpoint is of; undefined where it is of another kind. */
+export function barrierOf(checkpoint: string): number | undefined {
+  const digits = /^a\d+-p(\d+)(?:-h\d+)*$/.exec(checkpoint)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
 /** How the bench saw one attempt of the installer end. */
 export type AttemptEnd =
   | { readonly kind: 'exited'; readonly exitCode: number }
@@ -9,7 +15,40 @@ export type AttemptEnd =
   /** It took longer than it may; it was killed. */
   | { readonly kind: 'timed-out'; readonly limitMs: number }
   /** It vanished without an exit status: killed from outside, or the guest ran out of memory. */
-  | { readonly kind: 'killed' };
+  | { readonly kind: 'killed' }
+  /** The machine itself stopped, and there is a checkpoint to bring it back from. */
+  | { readonly kind: 'machine-lost' };
+
+/**
+ * One attempt of the installer. The first one and every rerun is an installer of its own in the guest; one that was brought back
+ * with a checkpoint goes on in the files of the attempt it was started as.
+ */
+export interface AttemptRef {
+  readonly number: number;
+  /** The attempt as which the installer was started in the guest. */
+  readonly guest: number;
+  /** How many of the stream's phases it has not lived through itself: they came back with the checkpoint. */
+  readonly replayedPhases: number;
+  /** Numbers of the heals whose changes it has; they name its checkpoints. */
+  readonly heals: readonly number[];
+}
+
+/** One frozen moment of a run: the beginning of a phase. */
+export interface PhaseCheckpoint {
+  readonly name: string;
+  /** Which of the installer's phases, the first is 1. */
+  readonly barrier: number;
+  /** Milliseconds since the epoch. */
+  readonly takenAt: number;
+  /** How long the guest stood still for it, milliseconds. */
+  readonly tookMs: number;
+  readonly bytes: number;
+}
+
+/** Names the checkpoint of one phase of one attempt. Letters, digits and dashes only. */
+export function checkpointName({ guest, heals }: AttemptRef, barrier: number): string {
+  return `a${guest}-p${barrier}${heals.map((heal) => `-h${heal}`).join('')}`;
+}
 
 /** A phase as the stream named it. `at`: milliseconds since the epoch. */
 export interface PhaseStart {
@@ -34,6 +73,10 @@ export interface AttemptOutcome {
   /** The last lines before the end. */
   readonly tail: readonly QuotedLine[];
   readonly log: LogSummary;
+  /** How many phases the installer has begun through `nixproof-phase`. */
+  readonly barrier: number;
+  /** Those of the machine, oldest first. */
+  readonly checkpoints: readonly PhaseCheckpoint[];
   /** Why it failed, best first, at most three; absent where it succeeded. */
   readonly diagnoses?: readonly Diagnosis[];
 }

@@ -34,5 +34,7 @@ export function describeEnd({ end }: AttemptOutcome): string {
       return `the installer took longer than ${Math.round(end.limitMs / 1000)} s and was stopped`;
     case 'killed':
       return 'the installer was killed before it could say how it ended';
+    case 'machine-lost':
+      return 'the machine stopped while the installer ran';
   }
 }

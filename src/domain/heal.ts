@@ -1,3 +1,4 @@
+import type { AttemptRef } from './attempt.js';
 import type { Diagnosis, FailureClass } from './diagnosis.js';
 import type { Firmware, Installation } from './profile.js';
 
@@ -73,4 +74,26 @@ export interface Candidate {
   readonly confidence: number;
   readonly seen: HealCounts;
   readonly plan: HealPlan;
+}
+
+/** One heal about to be applied. */
+export interface HealApplication {
+  /** Counts up in a run; the first is 1. */
+  readonly number: number;
+  readonly plan: HealPlan;
+  /** The attempt that failed. */
+  readonly attempt: AttemptRef;
+  /** The checkpoint to go back to first; absent: the machine stays as it failed. */
+  readonly restore?: string;
+  /** Whether an installer of its own is started afterwards. */
+  readonly rerun: boolean;
+}
+
+/** What came of applying it. That its commands succeeded proves nothing yet. */
+export interface HealApplied {
+  readonly ok: boolean;
+  /** The end of what its commands printed. Guest text: hostile. */
+  readonly said: string;
+  /** How many files of the deployed tree it changed. */
+  readonly files: number;
 }

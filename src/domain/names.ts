@@ -14,7 +14,7 @@ export function suiteOfRun(run: string): string {
 /** Names that clients and workflows share. */
 export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
 export const QUERIES = { report: 'report', suite: 'suite' } as const;
-export const SIGNALS = { progressed: 'progressed' } as const;
+export const SIGNALS = { progressed: 'progressed', decide: 'decide' } as const;
 
 /** Our search attributes, all keywords. */
 export const SEARCH_ATTRIBUTES = {

@@ -70,11 +70,42 @@ export interface UserHeal {
   readonly resume: 'phase' | 'rerun';
 }
 
+/** `auto`: what is at least as sure as the threshold is applied; `ask`: a person approves each; `never`: a failure ends the run. */
 export interface HealingPolicy {
   readonly policy: 'auto' | 'ask' | 'never';
   readonly threshold: number;
   readonly max: number;
+  /** How long a heal waits for a person where the policy is `ask`. */
+  readonly askMs: number;
   readonly heals: readonly UserHeal[];
+}
+
+/** What a host command does to a machine that exists already; `ready` only asks. */
+export type PowerCommand = 'reset' | 'start' | 'stop' | 'ready';
+
+/** A machine that exists already, as the configuration describes it: what the ssh driver works with. Plain data. */
+export interface ExistingMachine {
+  readonly name: string;
+  /** A host name or an IP address. With the port it is the machine's identity, whatever it is called. */
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  /** Absolute path of a private key on the bench's host. */
+  readonly key: string;
+  /** The pristine system's host key, `ssh-ed25519 AAAA…`; absent: the first one seen is pinned. */
+  readonly hostKey?: string;
+  /** Whether a reset gives it a new host key, which is then pinned for one run only. */
+  readonly hostKeyChangesOnReset: boolean;
+  /** Absolute paths of its target disks, as its live system names them. */
+  readonly disks: readonly string[];
+  /** Shell commands of the bench's host, those that were given. */
+  readonly commands: Readonly<Partial<Record<PowerCommand, string>>>;
+  /** Absolute path of the folder they run in: the configuration's. */
+  readonly folder: string;
+  /** How long one of them may take. */
+  readonly commandTimeoutMs: number;
+  /** How long the machine may take until it answers SSH. */
+  readonly bootTimeoutMs: number;
 }
 
 /** A profile with every default filled in and every path absolute: what a run is asked to do. Plain data. */
@@ -85,6 +116,8 @@ export interface Profile {
   /** Absent where the user left the choice to us. */
   readonly driver?: DriverName;
   readonly machine: MachineShape;
+  /** For the ssh driver: the machines it may use, any of them. */
+  readonly hosts?: readonly ExistingMachine[];
   readonly deploy: Deployment;
   readonly install: Installation;
   readonly checks: readonly Check[];

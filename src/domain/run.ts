@@ -1,3 +1,4 @@
+import type { HealCounts } from './heal.js';
 import type { DriverName, Profile } from './profile.js';
 import type { Verdict } from './verdict.js';
 
@@ -49,12 +50,50 @@ export interface FailureRecord {
   readonly reason: string;
 }
 
+/**
+ * One heal of a run. `worked`: the installer got past the failure with it. `no-effect`: it was applied and the installer failed at
+ * the same point. `failed`: it could not be applied. `rejected`: a person said no, or nobody said yes in time.
+ */
 export interface HealRecord {
+  readonly number: number;
   readonly name: string;
   readonly class: string;
+  /** What it does, in one sentence. */
+  readonly title: string;
   readonly confidence: number;
+  /** The installer's phase that had failed. */
+  readonly phase: string;
   readonly outcome: 'worked' | 'no-effect' | 'failed' | 'rejected';
   readonly resumed: 'phase' | 'rerun';
+  /** How many files of the deployed tree it changed: the patch has them. */
+  readonly files: number;
+  /** What the record said of it before: `worked 7 of 8 times`. */
+  readonly seen: HealCounts;
+  /** Why it came to that, in words; may quote the guest: hostile. */
+  readonly reason: string;
+}
+
+/** A heal that waits for a person: `nixproof approve RUN` or `nixproof reject RUN`. */
+export interface PendingHeal {
+  readonly name: string;
+  readonly class: string;
+  readonly title: string;
+  readonly confidence: number;
+  /** What it would run in the machine. */
+  readonly commands: readonly string[];
+  readonly destroys?: string;
+  /** ISO 8601: after that it counts as rejected. */
+  readonly until: string;
+}
+
+/** A checkpoint of a run and what it cost. */
+export interface CheckpointCost {
+  readonly name: string;
+  readonly phase: string;
+  readonly attempt: number;
+  /** How long the guest stood still for it, milliseconds. */
+  readonly tookMs: number;
+  readonly bytes: number;
 }
 
 export interface CheckResult {
@@ -103,6 +142,9 @@ export interface RunReport {
   readonly phases: readonly PhaseRecord[];
   readonly failures: readonly FailureRecord[];
   readonly heals: readonly HealRecord[];
+  /** The heal that waits for a person now. */
+  readonly pending?: PendingHeal;
+  readonly checkpoints: readonly CheckpointCost[];
   readonly checks: readonly CheckResult[];
   readonly metrics: Readonly<Record<string, MetricSeries>>;
   readonly historyEvents: number;

@@ -19,6 +19,8 @@ export interface Layout {
   readonly bases: string;
   /** `machines/<id>/…`: what a driver needs to find a machine again. */
   readonly machines: string;
+  /** `hosts/<address>:<port>/…`: machines that exist already: whose they are now, and their host keys. */
+  readonly hosts: string;
   /** `runs/<run-id>/…`: artifacts. */
   readonly runs: string;
   /** The local Temporal server: lock, state, database, logs. */
@@ -30,6 +32,7 @@ export function layoutOf(home: string): Layout {
     home,
     bases: path.join(home, 'bases'),
     machines: path.join(home, 'machines'),
+    hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
     stack: path.join(home, 'stack'),
   };

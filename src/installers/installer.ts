@@ -18,11 +18,24 @@ export interface GuestAttempt {
   readonly log: string;
   readonly status: string;
   readonly pid: string;
+  /** The folder in which phases wait for the host's word. */
+  readonly barrier: string;
+}
+
+/** Where everything of ours is in the machine. */
+export function guestFolder(machine: Machine): string {
+  return machine.resolvePath(GUEST_FOLDER);
 }
 
 export function guestAttempt(machine: Machine, attempt: number): GuestAttempt {
-  const folder = machine.resolvePath(`${GUEST_FOLDER}/attempt-${attempt}`);
-  return { folder, log: `${folder}/install.log`, status: `${folder}/status`, pid: `${folder}/pid` };
+  const folder = `${guestFolder(machine)}/attempt-${attempt}`;
+  return {
+    folder,
+    log: `${folder}/install.log`,
+    status: `${folder}/status`,
+    pid: `${folder}/pid`,
+    barrier: `${folder}/barrier`,
+  };
 }
 
 /** The systemd unit of one attempt, where the guest runs systemd. */
@@ -38,12 +51,16 @@ export async function startInstaller(
   machine: Machine,
   connection: Connection,
   profile: Profile,
-  attempt: number,
+  { attempt, barrier }: { readonly attempt: number; readonly barrier: boolean },
 ): Promise<void> {
   const guest = guestAttempt(machine, attempt);
-  const bin = machine.resolvePath(`${GUEST_FOLDER}/bin`);
+  const bin = `${guestFolder(machine)}/bin`;
   for (const tool of TOOLS) await putFile(connection, `${bin}/${tool}`, await readFile(path.join(ASSETS, tool)));
-  await putFile(connection, `${guest.folder}/install.sh`, installScript(machine, profile));
+  await putFile(
+    connection,
+    `${guest.folder}/install.sh`,
+    installScript(machine, profile, barrier ? guest.barrier : ''),
+  );
   const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
   const started = await connection.exec([
     'sh',
@@ -71,7 +88,7 @@ async function putFile(connection: Connection, file: string, content: string | U
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }
 
-function installScript(machine: Machine, profile: Profile): string {
+function installScript(machine: Machine, profile: Profile, barrier: string): string {
   const { install } = profile;
   const environment = {
     ...install.env,
@@ -79,21 +96,30 @@ function installScript(machine: Machine, profile: Profile): string {
     NIXPROOF_DISK: machine.disks[0] ?? '',
     NIXPROOF_DISKS: machine.disks.join(' '),
     NIXPROOF_FIRMWARE: profile.machine.firmware,
+    NIXPROOF_BARRIER: barrier,
   };
-  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote([value])}`);
   const body = install.kind === 'nixos' ? nixosInstaller(install) : scriptInstaller(install);
-  const bin = machine.resolvePath(`${GUEST_FOLDER}/bin`);
-  return `#!/bin/sh\n${exports.join('\n')}\nexport PATH=${quote([bin])}:"$PATH"\n${body}`;
+  const bin = `${guestFolder(machine)}/bin`;
+  return scriptOf(
+    environment,
+    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${body}`,
+  );
+}
+
+/** A script for `nixproof-run`, with variables of its own. */
+export function scriptOf(environment: Readonly<Record<string, string>>, body: string): string {
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote([value])}\n`);
+  return `#!/bin/sh\n${exports.join('')}${body}\n`;
 }
 
 /** Kills the installer and all it started. Does nothing where it has ended. */
-export async function killInstaller(machine: Machine, connection: Connection, attempt: number): Promise<void> {
+export async function killInstaller(machine: Machine, shell: Pick<Connection, 'exec'>, attempt: number): Promise<void> {
   const guest = guestAttempt(machine, attempt);
-  await connection.exec([
+  await shell.exec([
     'sh',
     '-c',
     `systemctl kill --signal=SIGKILL ${unitName(attempt)} 2>/dev/null
-     pid=$(cat "$1" 2>/dev/null) && kill -KILL -- "-$pid" "$pid" 2>/dev/null
+     pid=$(cat "$1" 2>/dev/null) && kill -s KILL -- "-$pid" "$pid" 2>/dev/null
      true`,
     'sh',
     guest.pid,

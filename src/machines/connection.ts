@@ -170,9 +170,6 @@ async function execOn(
   const stderr = keepHead(channel.stderr, maxBytes);
   const timeoutMs = options.timeoutMs ?? EXEC_MS;
   let exit: number | undefined;
-  channel.on('exit', (...[code, signal]: [number | null, string?]) => {
-    exit = code ?? 128 + (SIGNAL_NUMBERS[(signal ?? '').replace(/^SIG/, '')] ?? 0);
-  });
   await new Promise<void>((resolve, reject) => {
     const giveUp = (error: Error) => {
       abandon(channel);
@@ -190,11 +187,24 @@ async function execOn(
       if (error) reject(error);
       else resolve();
     };
-    channel.once('close', () => finish(exit === undefined ? lostError() : undefined));
+    channel.once('close', (...ending: Ending) => {
+      exit = exitCodeOf(ending);
+      finish(exit === undefined ? lostError() : undefined);
+    });
     channel.once('error', (error: Error) => finish(lostError(error)));
     feed(channel, options.input, giveUp);
   });
   return { exitCode: exit ?? 255, stdout: stdout(), stderr: stderr() };
+}
+
+/**
+ * What ssh2 tells with 'close' of how the command ended: nothing where the connection did. Its 'exit' may come before anybody
+ * can listen, in one packet with the answer that the command was started.
+ */
+type Ending = [code?: number | null, signal?: string];
+
+function exitCodeOf([code, signal = '']: Ending): number | undefined {
+  return code === null ? 128 + (SIGNAL_NUMBERS[signal.replace(/^SIG/, '')] ?? 0) : code;
 }
 
 function feed(channel: ClientChannel, input: ExecOptions['input'], fail: (error: Error) => void): void {
@@ -238,7 +248,10 @@ function streamOf(
   channel.on('exit', () => (exited = true));
   channel.pipe(out, { end: false });
   channel.once('end', () => settle('end'));
-  channel.once('close', () => settle('close'));
+  channel.once('close', (...ending: Ending) => {
+    exited ||= exitCodeOf(ending) !== undefined;
+    settle('close');
+  });
   channel.once('error', (error: Error) => out.destroy(lostError(error)));
   const abort = () => out.destroy(signal?.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });

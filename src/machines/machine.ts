@@ -1,6 +1,6 @@
 import type { Duplex, Readable } from 'node:stream';
 import type { NixproofError } from '../domain/error.js';
-import type { DriverName, MachineShape } from '../domain/profile.js';
+import type { DriverName, ExistingMachine, MachineShape } from '../domain/profile.js';
 import type { Work } from '../domain/work.js';
 
 export type { Work };
@@ -12,6 +12,8 @@ export interface MachineRequest {
   /** What the machine boots; drivers that boot nothing ignore it. */
   readonly base: string | undefined;
   readonly shape: MachineShape;
+  /** For the ssh driver: the machines it may use, any of them. */
+  readonly hosts?: readonly ExistingMachine[];
 }
 
 /** What is known of a machine without touching it. Kept in `machines/<id>/machine.json`. */

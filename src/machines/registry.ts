@@ -5,6 +5,7 @@ import type { Driver, Machine, MachineInfo, MachineStatus, Work } from './machin
 import { createQemuDriver } from './qemu/driver.js';
 import { readRecord } from './record.js';
 import { createSandboxDriver } from './sandbox/driver.js';
+import { createSshDriver } from './ssh/driver.js';
 
 /** The drivers of this host. */
 export interface Registry {
@@ -20,7 +21,10 @@ export interface Registry {
 
 export function createRegistry(layout: Layout): Registry {
   const drivers = new Map<DriverName, Driver>(
-    [createQemuDriver({ layout }), createSandboxDriver({ layout })].map((driver) => [driver.name, driver]),
+    [createQemuDriver({ layout }), createSshDriver({ layout }), createSandboxDriver({ layout })].map((driver) => [
+      driver.name,
+      driver,
+    ]),
   );
   const registry: Registry = {
     driver(name) {

@@ -14,6 +14,14 @@ export interface AttemptFiles {
   readonly follow: string;
 }
 
+/** The files of one heal. */
+export interface HealFiles {
+  /** What has been done of it: see activities/healing/apply-heal.ts. */
+  readonly journal: string;
+  /** What its commands printed. */
+  readonly log: string;
+}
+
 /** The names inside a run's folder: a public layout, documented in docs/artifacts.md. */
 export interface RunFiles {
   readonly folder: string;
@@ -35,6 +43,11 @@ export interface RunFiles {
   readonly collected: string;
   readonly report: Readonly<Record<'json' | 'html' | 'markdown' | 'junit', string>>;
   readonly patch: string;
+  /** What probes saw on the machine that an attempt failed on. */
+  probes(attempt: number): string;
+  /** Faults that were injected, as they were. */
+  readonly faults: string;
+  heal(number: number): HealFiles;
   attempt(number: number): AttemptFiles;
 }
 
@@ -59,6 +72,12 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
       junit: file('junit.xml'),
     },
     patch: file('heal.patch'),
+    probes: (attempt) => path.join(folder, `attempt-${attempt}`, 'probes.json'),
+    faults: file('faults.json'),
+    heal(number) {
+      const heal = path.join(folder, `heal-${number}`);
+      return { journal: path.join(heal, 'journal.json'), log: path.join(heal, 'commands.log') };
+    },
     attempt(number) {
       const attempt = path.join(folder, `attempt-${number}`);
       return {

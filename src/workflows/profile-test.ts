@@ -11,17 +11,19 @@ import {
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
-import type { AttemptOutcome, InstallProgress } from '../domain/attempt.js';
+import { checkpointName, type AttemptOutcome, type AttemptRef, type InstallProgress } from '../domain/attempt.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
 import { newReport } from '../domain/new-report.js';
 import { SHARED_TASK_QUEUE, QUERIES, SIGNALS } from '../domain/names.js';
-import type { CheckResult, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
+import type { CheckpointCost, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
+import { createHealLoop, type Decision, type HealSteps } from './heal-loop.js';
 import { setAttribute } from './search-attributes.js';
 import { runDetails } from './story.js';
 
 export const reportQuery = defineQuery<RunReport>(QUERIES.report);
 export const progressedSignal = defineSignal<[InstallProgress]>(SIGNALS.progressed);
+export const decideSignal = defineSignal<[Decision]>(SIGNALS.decide);
 
 /** The phase between the installer's end and the checks, in our own words. */
 const BOOT = 'BOOT';
@@ -46,7 +48,7 @@ type Draft = { -readonly [K in keyof RunReport]: RunReport[K] };
 
 /**
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
- * durably. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
+ * durably. A failed installer is healed where that can be, and tried again. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
  * It always completes, with its report: cancellation too is a verdict.
  */
 export async function profileTest(request: RunRequest): Promise<RunReport> {
@@ -89,24 +91,20 @@ function createRun(request: RunRequest) {
 
     tell('getting a pristine machine');
     cloned = true;
-    const machine = await host.cloneMachine.executeWithOptions({ summary: machineSummary(request) }, [
-      request,
-      report(),
-    ]);
+    const machine = await host.cloneMachine.executeWithOptions(
+      {
+        summary: machineSummary(request),
+        // It waits until a machine is free, however long other runs have them all.
+        ...(request.driver === 'ssh' ? { startToCloseTimeout: LONGEST_RUN_MS } : {}),
+      },
+      [request, report()],
+    );
     draft.notes = [...draft.notes, machine.detail];
 
     tell('deploying the configuration');
     await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
 
-    const outcome = await attempt(host, 1);
-    const failure = failureOf(outcome);
-    if (failure) {
-      draft.failures = [...draft.failures, failure];
-      // Diagnosis and healing take their place here: heal, then attempt again.
-      draft.verdict = 'failed';
-      return;
-    }
-    if (!(await boot(host))) {
+    if (!(await install(host)) || !(await boot(host))) {
       draft.verdict = 'failed';
       return;
     }
@@ -114,13 +112,42 @@ function createRun(request: RunRequest) {
     draft.checks = await host.verify.executeWithOptions({ summary: `${request.profile.checks.length} checks` }, [
       request,
     ]);
-    draft.verdict = verdictOf(draft.checks);
+    draft.verdict = verdictOf(draft);
   }
 
-  async function attempt(steps: HostSteps, number: number): Promise<AttemptOutcome> {
+  /** The installer, again after every heal; false where it failed for good. */
+  async function install(steps: HostSteps): Promise<boolean> {
+    const healing = createHealLoop(request, healSteps(steps, request), {
+      tell,
+      record: (heal) => (draft.heals = [...draft.heals, heal]),
+      pending: (heal) => {
+        if (heal) draft.pending = heal;
+        else delete draft.pending;
+      },
+    });
+    setHandler(decideSignal, healing.decide);
+    let next: AttemptRef | undefined = { number: 1, guest: 1, replayedPhases: 0, heals: [] };
+    while (next) {
+      const current: AttemptRef = next;
+      const outcome = await attempt(steps, current);
+      const failure = failureOf(outcome);
+      if (!failure) {
+        await healing.settle(outcome);
+        return true;
+      }
+      draft.failures = [...draft.failures, failure];
+      next = await healing.next(current, outcome, failure);
+    }
+    return false;
+  }
+
+  async function attempt(steps: HostSteps, ref: AttemptRef): Promise<AttemptOutcome> {
+    const { number, guest } = ref;
     draft.attempts = number;
-    tell('starting the installer');
-    await steps.startInstaller.executeWithOptions({ summary: `attempt ${number}` }, [request, number]);
+    if (guest === number) {
+      tell('starting the installer');
+      await steps.startInstaller.executeWithOptions({ summary: `attempt ${number}` }, [request, ref]);
+    }
     tell('installing');
     const outcome = await steps.followInstaller.executeWithOptions(
       {
@@ -128,9 +155,10 @@ function createRun(request: RunRequest) {
         startToCloseTimeout: request.profile.install.timeoutMs + 30 * MINUTE_MS,
         retry: FOLLOW_RETRY,
       },
-      [request, number, phaseUpdates],
+      [request, ref, phaseUpdates],
     );
-    draft.phases = [...draft.phases, ...phasesOf(outcome, number)];
+    draft.phases = [...draft.phases, ...phasesOf(outcome, ref)];
+    draft.checkpoints = [...draft.checkpoints, ...checkpointCosts(outcome, ref)];
     draft.log = outcome.log;
     return outcome;
   }
@@ -242,14 +270,43 @@ function phase(name: string, startedAt: number, endedAt: number, attempt: number
   return { name, startedAt: new Date(startedAt).toISOString(), durationMs: endedAt - startedAt, attempt };
 }
 
-function phasesOf(outcome: AttemptOutcome, attempt: number): PhaseRecord[] {
-  return outcome.phases.map(({ name, at }, index) =>
-    phase(name, at, outcome.phases[index + 1]?.at ?? outcome.endedAt, attempt),
+/** What an attempt lived through itself: the phases that came back with a checkpoint are another's. */
+function phasesOf(outcome: AttemptOutcome, { number, replayedPhases }: AttemptRef): PhaseRecord[] {
+  const all = outcome.phases.map(({ name, at }, index) =>
+    phase(name, at, outcome.phases[index + 1]?.at ?? outcome.endedAt, number),
   );
+  return all.slice(replayedPhases);
 }
 
-function verdictOf(checks: readonly CheckResult[]): Verdict {
-  return checks.some((check) => check.status === 'fail') ? 'failed' : 'passed';
+function checkpointCosts(outcome: AttemptOutcome, ref: AttemptRef): CheckpointCost[] {
+  return outcome.checkpoints
+    .filter(({ name, barrier }) => name === checkpointName(ref, barrier))
+    .map(({ name, takenAt, tookMs, bytes }) => ({
+      name,
+      phase: outcome.phases.findLast(({ at }) => at <= takenAt)?.name ?? '',
+      attempt: ref.number,
+      tookMs,
+      bytes,
+    }));
+}
+
+function verdictOf({ checks, heals }: Pick<RunReport, 'checks' | 'heals'>): Verdict {
+  if (checks.some((check) => check.status === 'fail')) return 'failed';
+  return heals.some(({ outcome }) => outcome === 'worked') ? 'healed' : 'passed';
+}
+
+function healSteps(steps: HostSteps, request: RunRequest): HealSteps {
+  return {
+    plan: (attempt, { record, diagnoses }, tried) =>
+      steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
+        request,
+        attempt,
+        diagnoses,
+        { phase: record.phase, tried },
+      ]),
+    apply: (application, name) => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
+    undo: (application, name) => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+  };
 }
 
 /** Server limit for keywords is 255 bytes; a phase's name comes from the guest. */

@@ -19,6 +19,14 @@ export function runDetails(report: RunReport): string {
   }
   for (const failure of report.failures)
     lines.push(`- ✗ ${failure.class} in ${code(failure.phase)}: ${code(failure.line)}`);
+  for (const heal of report.heals) {
+    lines.push(`- ${heal.number}. ${code(heal.name)} for ${heal.class}: **${heal.outcome}**, ${code(heal.reason)}`);
+  }
+  if (report.pending) {
+    lines.push(
+      `- ${code(report.pending.name)} waits: \`nixproof approve ${report.run}\` or \`nixproof reject ${report.run}\``,
+    );
+  }
   for (const check of report.checks) {
     lines.push(
       `- ${check.status === 'pass' ? '✓' : '✗'} ${code(check.name)}${check.status === 'fail' ? ` ${code(check.detail)}` : ''}`,

@@ -15,6 +15,8 @@ export interface Subject {
   readonly makeDriver: (options: { readonly layout: Layout }) => Driver;
   readonly base: string | undefined;
   readonly shape: MachineShape;
+  /** The machines that exist already, at least two, for a driver of such. */
+  readonly hosts?: () => NonNullable<MachineRequest['hosts']>;
   /** Makes the base, where the driver needs one. */
   readonly prepare?: (layout: Layout, work: Work) => Promise<void>;
   /** Installs something bootable on the first disk; without it nothing is restarted from a disk. */
@@ -55,7 +57,12 @@ export function machineContract(name: string, subject: Subject): void {
   describe(`machine contract: ${name}`, { timeout: 20 * MINUTE_MS }, () => {
     const work: Work = { signal: new AbortController().signal, progress: () => undefined };
     const ids = { first: `a-${randomBytes(4).toString('hex')}`, second: `b-${randomBytes(4).toString('hex')}` };
-    const request = (id: string): MachineRequest => ({ id, base: subject.base, shape: subject.shape });
+    const request = (id: string): MachineRequest => ({
+      id,
+      base: subject.base,
+      shape: subject.shape,
+      ...(subject.hosts ? { hosts: subject.hosts() } : {}),
+    });
     let layout: Layout;
     let driver: Driver;
     let machine: Machine;

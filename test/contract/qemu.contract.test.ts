@@ -17,7 +17,7 @@ const GIB = 1024 ** 3;
 const BASE = 'debian';
 
 function shape(firmware: Firmware): MachineShape {
-  return { memoryMiB: 1024, cpus: 2, diskBytes: [3 * GIB, 1 * GIB], firmware };
+  return { memoryMiB: 1024, cpus: 1, diskBytes: [3 * GIB, 1 * GIB], firmware };
 }
 
 /** Partitions, copies the live system and makes it bootable: the least that boots from a disk alone. */

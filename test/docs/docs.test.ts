@@ -31,25 +31,26 @@ async function sourceTexts(...folders: readonly string[]): Promise<string> {
   return (await Promise.all(texts)).flat().join('\n');
 }
 
-describe('the configuration page', () => {
+describe('configurations', () => {
   const page = readPage('docs/configuration.md');
-
-  test.each(blocksOf(page, 'yaml').map((block) => [block.line, block] as const))(
-    'the example at line %i is valid',
-    async (_line, { text }) => {
-      const folder = await scratchFolder();
-      const file = path.join(folder, 'nixproof.yaml');
-      await writeFile(file, text);
-      const loaded = await loadConfig(file);
-      for (const { checks } of Object.values(loaded.config.profiles)) {
-        for (const { key } of checks) if (key !== undefined) await emptyFile(path.join(folder, key));
-      }
-      const profiles = await resolveProfiles(loaded, [], { env: {} });
-      expect(profiles.map(({ name }) => name)).toEqual(Object.keys(loaded.config.profiles));
-    },
+  const examples = [page, readPage('docs/drivers.md')].flatMap((from) =>
+    blocksOf(from, 'yaml').map((block) => [from.name, block.line, block] as const),
   );
 
-  test('every key is there', () => {
+  test.each(examples)('the example of %s at line %i is valid', async (_name, _line, { text }) => {
+    const folder = await scratchFolder();
+    const file = path.join(folder, 'nixproof.yaml');
+    await writeFile(file, text);
+    const loaded = await loadConfig(file);
+    for (const { checks } of Object.values(loaded.config.profiles)) {
+      for (const { key } of checks) if (key !== undefined) await emptyFile(path.join(folder, key));
+    }
+    for (const { key } of Object.values(loaded.config.machines)) await emptyFile(path.join(folder, key));
+    const profiles = await resolveProfiles(loaded, [], { env: {} });
+    expect(profiles.map(({ name }) => name)).toEqual(Object.keys(loaded.config.profiles));
+  });
+
+  test('every key is on the configuration page', () => {
     const told = [...page.spans, ...page.blocks.map(({ text }) => text)].join('\n');
     // `$schema` among them: its sign is escaped.
     const says = (key: string) => new RegExp(`(?<![\\w-])${key.replace('$', '\\$')}(?![\\w-])`).test(told);

@@ -56,7 +56,7 @@ const REFUSED: readonly Mistake[] = [
     what: 'a profile that can neither boot nor run here',
     args: ['test', '--driver', 'libvirt'],
     code: 'UNSUPPORTED_DRIVER',
-    says: ['error: there is no driver libvirt', 'hint: use one of qemu, sandbox'],
+    says: ['error: there is no driver libvirt', 'hint: use one of qemu, ssh, sandbox'],
   },
   {
     what: 'a folder to deploy that is not there',

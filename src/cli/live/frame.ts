@@ -28,6 +28,12 @@ function runLines(view: RunView, alone: boolean, { columns, now, paint }: FrameO
   const head = `${sign} ${view.profile}  ${view.verdict ?? view.state}  ${elapsed}`;
   const lines = [paint('bold', oneLine(head, columns))];
   if (view.verdict !== null) return lines;
+  for (const { name, outcome } of view.heals)
+    lines.push(paint('dim', oneLine(`  + heal ${name}: ${outcome}`, columns)));
+  if (view.pending) {
+    lines.push(paint('yellow', oneLine(`  ? ${view.pending.title}`, columns)));
+    lines.push(oneLine(`    nixproof approve ${view.run}  |  nixproof reject ${view.run}`, columns));
+  }
   const phases = alone ? view.phases : view.phases.slice(-PHASES_TOGETHER);
   for (const phase of phases) lines.push(phaseLine(view, phase, now, columns, paint));
   if (view.progress)

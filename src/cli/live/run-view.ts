@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '../../domain/event.js';
-import type { RunReport } from '../../domain/run.js';
+import type { HealRecord, PendingHeal, RunReport } from '../../domain/run.js';
 import type { Verdict } from '../../domain/verdict.js';
 
 /** What the live view shows of one run. */
@@ -14,6 +14,10 @@ export interface RunView {
   phases: { readonly name: string; readonly at: number }[];
   progress: { readonly text: string; readonly fraction: number | undefined } | undefined;
   line: string;
+  /** The attempt that goes on; its events are the ones to read. */
+  attempts: number;
+  heals: readonly HealRecord[];
+  pending: PendingHeal | undefined;
 }
 
 export function newRunView(run: string, profile: string): RunView {
@@ -27,6 +31,9 @@ export function newRunView(run: string, profile: string): RunView {
     phases: [],
     progress: undefined,
     line: '',
+    attempts: 1,
+    heals: [],
+    pending: undefined,
   };
 }
 
@@ -35,10 +42,18 @@ export function applyReport(view: RunView, report: RunReport): void {
   view.state = report.state;
   view.verdict = report.verdict;
   view.startedAt = Date.parse(report.startedAt);
+  view.heals = report.heals;
+  view.pending = report.pending;
+  if (report.attempts > view.attempts) {
+    view.attempts = report.attempts;
+    view.phases = [];
+    view.progress = undefined;
+    view.line = '';
+  }
   if (report.verdict !== null) view.endedAt = view.startedAt + report.durationMs;
   // Phases that come after the installer, such as the boot, are the workflow's alone.
   for (const phase of report.phases) {
-    if (!view.phases.some(({ name }) => name === phase.name))
+    if (phase.attempt === report.attempts && !view.phases.some(({ name }) => name === phase.name))
       view.phases.push({ name: phase.name, at: Date.parse(phase.startedAt) });
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import logUpdate from 'log-update';
 import { queryRun, type ServerLink } from '../../client.js';
 import type { RecordedEvent } from '../../domain/event.js';
+import type { HealRecord } from '../../domain/run.js';
 import { runFiles } from '../../records/artifacts.js';
 import { oneLine } from '../../reports/escape.js';
 import { lookOf } from '../../reports/outcome.js';
@@ -65,12 +66,21 @@ async function every(ms: number, signal: AbortSignal, step: () => Promise<void>)
 
 /** Reads the events of the attempt that goes on, from this host's artifacts; another host's are not to be seen here. */
 function tailOf({ layout }: Session, view: RunView, told?: (view: RunView, event: RecordedEvent) => void) {
-  const tail = createEventTail(runFiles(layout.runs, view.run).attempt(1).events);
-  return async () =>
-    tail((event) => {
-      applyEvent(view, event);
-      told?.(view, event);
-    });
+  const files = runFiles(layout.runs, view.run);
+  let attempt = 1;
+  let tail = createEventTail(files.attempt(attempt).events);
+  const take = (event: RecordedEvent) => {
+    applyEvent(view, event);
+    told?.(view, event);
+  };
+  return async () => {
+    await tail(take);
+    while (view.attempts > attempt) {
+      attempt += 1;
+      tail = createEventTail(files.attempt(attempt).events);
+      await tail(take);
+    }
+  };
 }
 
 function queryAll(session: Session, link: ServerLink, views: readonly RunView[], told?: (view: RunView) => void) {
@@ -105,6 +115,7 @@ interface Narrator {
 function createNarrator(session: Session, several: boolean): Narrator {
   const states = new Map<string, string>();
   const bars = new Map<string, number>();
+  const healed = new Map<string, number>();
   /** Runs whose stream is seen here: their phases need not be told a second time. */
   const streaming = new Set<string>();
   const say = (view: RunView, text: string, mark = '') => {
@@ -126,6 +137,8 @@ function createNarrator(session: Session, several: boolean): Narrator {
         say(view, 'message' in event ? event.message : '', MARKS[event.type as keyof typeof MARKS]);
     },
     report(view) {
+      for (const heal of view.heals.slice(healed.get(view.run) ?? 0)) say(view, healText(heal), '  + ');
+      healed.set(view.run, view.heals.length);
       const state = view.verdict ?? view.state;
       if (states.get(view.run) === state) return;
       if (streaming.has(view.run) && state.startsWith('installing')) return;
@@ -139,6 +152,10 @@ function createNarrator(session: Session, several: boolean): Narrator {
       );
     },
   };
+}
+
+function healText({ name, outcome, title, confidence }: HealRecord): string {
+  return `heal ${name}: ${outcome} (${title}; confidence ${Math.round(confidence * 100)} %)`;
 }
 
 const MARKS = { success: '  ✓ ', warning: '  ! ', error: '  ✗ ', context: '  ' } as const;

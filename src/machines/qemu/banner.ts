@@ -1,8 +1,5 @@
-import { connect } from 'node:net';
 import { waitUntil } from '../../host/process.js';
-
-/** A guest that is up says its banner in a fraction of this, even under emulation on a loaded host. */
-const ATTEMPT_MS = 3000;
+import { saysBanner } from '../banner.js';
 
 /**
  * Waits until an SSH server says its banner (RFC 4253, 4.2) at a port of this host; tells whether it did before the deadline.
@@ -22,7 +19,7 @@ export async function waitForBanner(
   let seen = false;
   await waitUntil(
     async () => {
-      seen = await saysBanner(port);
+      seen = await saysBanner('127.0.0.1', port);
       if (!seen) options.onAttempt(performance.now() - started);
       return seen || (await options.stop());
     },
@@ -30,17 +27,4 @@ export async function waitForBanner(
     { everyMs: 100, signal: options.signal },
   );
   return seen;
-}
-
-function saysBanner(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const settle = (seen: boolean) => {
-      socket.destroy();
-      resolve(seen);
-    };
-    socket.setTimeout(ATTEMPT_MS, () => settle(false));
-    socket.once('data', (data) => settle(data.toString('latin1').startsWith('SSH-')));
-    socket.once('error', () => settle(false)).once('close', () => settle(false));
-  });
 }

@@ -95,19 +95,20 @@ export async function consoleTail(consoleLog: string): Promise<readonly string[]
 }
 
 /**
+ * What a guest hears on waking: the time in $1, and randomness on its standard input. What is written to /dev/urandom is mixed in,
+ * but used only at the next reseeding, which RNDRESEEDCRNG (0x5207, random(4)) asks for; a shell cannot.
+ */
+const WAKE = `date -u -s "@$1" >/dev/null && cat >/dev/urandom || exit 1
+perl -e 'open my $f, "+<", "/dev/urandom" or exit 1; ioctl $f, 0x5207, 0 or exit 1' 2>/dev/null ||
+python3 -c 'import fcntl; fcntl.ioctl(open("/dev/urandom", "wb"), 0x5207)' 2>/dev/null || :`;
+
+/**
  * What a guest must be told when it wakes from a frozen state: the time, which stood still, or TLS, tar and make complain; and
  * some randomness, for its clones woke with the same.
  */
 export async function wake(connection: Connection, signal: AbortSignal): Promise<void> {
   const seconds = (Date.now() / 1000).toFixed(3);
-  const script = 'date -u -s "@$1" >/dev/null && cat >/dev/urandom';
-  const result = await connection.exec(['sh', '-c', script, 'sh', seconds], { input: randomBytes(64), signal });
+  const result = await connection.exec(['sh', '-c', WAKE, 'sh', seconds], { input: randomBytes(64), signal });
   if (result.exitCode === 0) return;
   throw new NixproofError('MACHINE_CLOCK', `the guest's clock could not be set: ${result.stderr.trim()}`);
-}
-
-/** The guest's own name for this boot (random(4)): another one after every reboot. */
-export async function bootId(connection: Connection, signal: AbortSignal): Promise<string> {
-  const { stdout } = await connection.exec(['cat', '/proc/sys/kernel/random/boot_id'], { signal });
-  return stdout.trim();
 }

@@ -2,7 +2,8 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { MachineShape } from '../../domain/profile.js';
 import type { Work } from '../machine.js';
 import { quote } from '../quote.js';
-import { diskId, type Hardware, qemuArguments } from './command-line.js';
+import type { QemuDefinition } from './checkpoints.js';
+import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';
 import { createOverlay } from './images.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { migrationEnd, shareMemory } from './migration.js';
@@ -19,8 +20,14 @@ export interface CloneRequest {
   readonly diskBytes: MachineShape['diskBytes'];
 }
 
+/** A clone that runs, and what it was started as. */
+export interface Clone {
+  readonly process: QemuProcess;
+  readonly definition: QemuDefinition;
+}
+
 /** Makes a machine from a template: overlays on its disks, its memory copied on write, its devices' state read. The guest runs. */
-export async function cloneTemplate(template: Template, request: CloneRequest, work: Work): Promise<QemuProcess> {
+export async function cloneTemplate(template: Template, request: CloneRequest, work: Work): Promise<Clone> {
   const { folder, id, binary } = request;
   const files = machineFiles(folder);
   await killMachine(folder);
@@ -31,18 +38,18 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
     ...template.hardware,
     disks: [files.system, ...request.diskBytes.map((_, index) => files.target(index))],
   };
-  const args = qemuArguments(hardware, {
+  const wiring: Omit<Wiring, 'incoming'> = {
     name: `nixproof-${id}`,
     memory: { kind: 'frozen', file: template.files.memory, access: 'copy' },
     ...(template.uefiCode === undefined ? {} : { uefi: { code: template.uefiCode, variables: files.variables } }),
     consoleLog: files.console,
     sockets: socketsFolder(folder),
-    incoming: true,
-  });
+  };
+  const args = qemuArguments(hardware, { ...wiring, incoming: true });
   const { qmp: opened, ...process } = await launch(binary, args, { folder, id, signal: work.signal });
   await using qmp = opened;
   await thaw(qmp, template, request, work.signal);
-  return process;
+  return { process, definition: { binary, args: qemuArguments(hardware, { ...wiring, incoming: false }) } };
 }
 
 async function overlay(template: Template, files: MachineFiles, signal: AbortSignal): Promise<void> {

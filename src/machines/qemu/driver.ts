@@ -9,10 +9,12 @@ import { isAlive } from '../../host/process.js';
 import type { KeyPair } from '../keys.js';
 import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
+import { freeSlot, takeSlot } from '../slots.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from './boot.js';
 import { requireDisk, requireMemory } from './capacity.js';
-import { cloneTemplate } from './clone.js';
-import { describeInstallation, findInstallation, type Installation } from './installation.js';
+import { listCheckpoints } from './checkpoints.js';
+import { cloneTemplate, type Clone } from './clone.js';
+import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
 import { benchKey } from './login.js';
 import { gone, qemuMachine } from './qemu-machine.js';
@@ -57,8 +59,11 @@ export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions):
 
     async attach(id) {
       const record = await readRecord<QemuRecord>(layout, id);
-      const machine = record?.driver === 'qemu' ? machineOf(record) : undefined;
-      if (!machine || !(await machine.isRunning())) throw gone(id);
+      if (record?.driver !== 'qemu') throw gone(id);
+      const machine = machineOf(record);
+      // One whose QEMU died can be brought back where it has checkpoints; until then it only refuses to connect.
+      const revivable = (await listCheckpoints(machineFolder(layout, id))).length > 0;
+      if (!revivable && !(await machine.isRunning())) throw gone(id);
       return machine;
     },
 
@@ -82,18 +87,24 @@ async function statusOf(layout: Layout, record: QemuRecord): Promise<MachineStat
 }
 
 async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
-  const { id, shape } = request;
+  const { id } = request;
   const name = request.base ?? DEFAULT_BASE;
   const base = await requireBase(layout, name);
   const installation = await findInstallation(cacheDirectory(), work.signal);
+  const shape = possibleShape(request.shape, installation);
   await mkdir(layout.machines, { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
   const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);
-  await requireMemory(shape.memoryMiB);
-  work.progress('cloning the template');
+  const runsById = async (other: string) => {
+    const record = await readRecord<QemuRecord>(layout, other);
+    return record?.driver === 'qemu' && (await runs(record));
+  };
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runsById, work);
   try {
-    return await cloneMachine(layout, request, { name, installation, login, template }, work);
+    await requireMemory(shape.memoryMiB);
+    work.progress('cloning the template');
+    return await cloneMachine(layout, { ...request, shape }, { name, installation, login, template }, work);
   } catch (error) {
     // Nobody has heard of it yet, so nobody would ever destroy it.
     await removeMachine(layout, id);
@@ -118,7 +129,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
   const { id, shape } = request;
   const { name, installation, login, template } = from;
   const folder = machineFolder(layout, id);
-  const process = await cloneTemplate(
+  const { process, definition } = await cloneTemplate(
     template,
     { id, binary: installation.binary, folder, diskBytes: shape.diskBytes },
     work,
@@ -141,7 +152,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
     work,
   );
   await wake(connection, work.signal);
-  const record = recordOf(request, name, installation, template, process);
+  const record = recordOf(request, name, installation, template, { process, definition });
   await writeRecord(layout, record);
   return { record, connection };
 }
@@ -150,6 +161,7 @@ async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   await killMachine(folder);
   await rm(folder, { recursive: true, force: true });
+  await freeSlot(layout, id);
 }
 
 /** Templates stand beside the images of their base, by its fingerprint. */
@@ -171,7 +183,7 @@ function recordOf(
   base: string,
   { version, accelerator }: Installation,
   { hostKey }: Template,
-  process: NonNullable<QemuRecord['process']>,
+  { process, definition }: Clone,
 ): QemuRecord {
   return {
     id,
@@ -179,9 +191,10 @@ function recordOf(
     base,
     createdAt: new Date().toISOString(),
     shape,
-    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}`,
+    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
     stage: 'live',
     process,
     hostKey,
+    live: { definition, hostKey },
   };
 }

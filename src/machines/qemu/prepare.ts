@@ -4,7 +4,7 @@ import type { MachineShape } from '../../domain/profile.js';
 import type { Work } from '../../domain/work.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { templatesFolder } from './driver.js';
-import { findInstallation } from './installation.js';
+import { findInstallation, possibleShape } from './installation.js';
 import { benchKey } from './login.js';
 import { hasTemplate, templateFor } from './template.js';
 
@@ -28,7 +28,7 @@ export async function prepareBase(
   const installation = await findInstallation(cacheDirectory(), work.signal);
   const image = await base.prepare(work);
   // A host without OVMF can still freeze a BIOS template.
-  const possible: MachineShape = installation.uefi ? shape : { ...shape, firmware: 'bios' };
+  const possible = possibleShape(installation.uefi ? shape : { ...shape, firmware: 'bios' }, installation);
   const request = {
     base: image,
     shape: possible,

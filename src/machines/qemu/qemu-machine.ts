@@ -4,9 +4,11 @@ import { NixproofError } from '../../domain/error.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import { keepConnection, openConnection } from '../connection.js';
-import type { Connection, Endpoint, Machine, Work } from '../machine.js';
+import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
+import { askForReboot, bootId } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
-import { BOOT_DEADLINE_MS, bootId, neverBooted, waitForBoot } from './boot.js';
+import { BOOT_DEADLINE_MS, neverBooted, waitForBoot, wake } from './boot.js';
+import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
 import { guestConsole } from './guest-console.js';
@@ -80,7 +82,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     opened = undefined;
   };
 
-  const boot = async (what: string, work: Work, deadlineMs: number): Promise<Connection> => {
+  const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {
     if (!record.process) throw gone(record.id);
     const { identity } = record.process;
     return waitForBoot(
@@ -89,7 +91,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
         process: identity,
         consoleLog: files.console,
         deadlineMs,
-        fromPowerOn: true,
+        fromPowerOn,
         what,
         onHostKey: pin,
       },
@@ -97,7 +99,28 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     );
   };
 
+  const frozen = () => {
+    const { id, shape, live } = record;
+    return { id, folder, memoryMiB: shape.memoryMiB, definition: live.definition };
+  };
+  const checkpoints: Checkpoints = {
+    take: (name, work) => takeCheckpoint(frozen(), name, work),
+    async restore(name, work) {
+      await refresh();
+      await close();
+      // What was restarted from its own disk is another QEMU, and ends here.
+      const live = record.stage === 'live' ? record.process : undefined;
+      const process = await restoreCheckpoint(frozen(), live, name, work);
+      await save({ stage: 'live', process, hostKey: record.live.hostKey });
+      const installation = await findInstallation(cacheDirectory(), work.signal);
+      opened = await boot('the restored machine', work, bootDeadlineMs(installation), false);
+      await wake(opened, work.signal);
+    },
+    list: () => listCheckpoints(folder),
+  };
+
   return {
+    checkpoints,
     get info() {
       const { id, driver, base, createdAt } = record;
       return { id, driver, base, createdAt };
@@ -223,10 +246,4 @@ async function askedAndReset(folder: string, ask: () => Promise<void>, { signal 
   await Promise.race([reset, qmp.closed, late]);
   limit.abort();
   signal.throwIfAborted();
-}
-
-/** A system without systemd has `reboot`; whichever it is may end the connection before it answers. */
-async function askForReboot(connection: Connection, { signal, progress }: Work): Promise<void> {
-  progress('rebooting');
-  await connection.exec(['sh', '-c', 'systemctl reboot || reboot'], { signal }).catch(() => signal.throwIfAborted());
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { MachineShape } from '../../domain/profile.js';
 import type { MachineInfo } from '../machine.js';
+import type { QemuDefinition } from './checkpoints.js';
 import type { QemuProcess } from './launch.js';
 
 /**
@@ -17,6 +18,8 @@ export interface QemuRecord extends MachineInfo {
   /** Undefined only while restarting. */
   readonly process: QemuProcess | undefined;
   readonly hostKey: string | undefined;
+  /** What the live machine was started as, and the host key it presents: what its checkpoints are brought back in. */
+  readonly live: { readonly definition: QemuDefinition; readonly hostKey: string };
 }
 
 /** The files in a machine's folder. */

@@ -25,7 +25,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'an unknown key that resembles none',
     yaml('    colour: red\n'),
     [
-      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, deploy, install or checks',
+      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, machines, deploy, install or checks',
     ],
   ],
   ['a missing key', 'profiles:\n  vm:\n    base: debian\n', ['nixproof.yaml:2:3: profiles.vm: missing key "install"']],
@@ -93,6 +93,42 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
       'nixproof.yaml:3:57: profiles.vm.install.stall: expected a duration such as 90s, 15m or 1h30m, got "soon"',
       `nixproof.yaml:3:70: profiles.vm.install.env.A-B: expected an environment variable's name (letters, digits and underscores, no digit first), got "A-B"`,
       'nixproof.yaml:3:83: profiles.vm.install.env.PIN: expected text, got a value of type number; put it in quotes',
+    ],
+  ],
+  [
+    'machines that exist already',
+    [
+      'profiles:',
+      '  vm: { driver: ssh, machines: [lab-1, lab2], install: { kind: script, run: x } }',
+      'machines:',
+      '  lab-1: { address: box.example, key: id, disks: [/dev/sda] }',
+      '  lab-2: { address: BOX.example, key: id, disks: [/dev/sda] }',
+      '',
+    ].join('\n'),
+    [
+      'nixproof.yaml:2:40: profiles.vm.machines[1]: unknown machine "lab2", did you mean "lab-2"?',
+      'nixproof.yaml:5:21: machines.lab-2.address: expected an address and port of its own, got those of lab-1',
+    ],
+  ],
+  [
+    'what is said of a machine',
+    [
+      'profiles: { vm: { install: { kind: script, run: x } } }',
+      'machines:',
+      '  a: { address: -o, port: 0, user: a b, hostKey: AAAA, disks: [sda], key: 7 }',
+      '  b: { address: "::1", key: id, disks: [] }',
+      '  c: { address: c, key: id, disks: [/dev/sda], hostKeyChangesOnReset: true }',
+      '',
+    ].join('\n'),
+    [
+      'nixproof.yaml:3:17: machines.a.address: expected a host name or an IP address, got "-o"',
+      'nixproof.yaml:3:27: machines.a.port: expected a whole number from 1 to 65535, got 0',
+      'nixproof.yaml:3:36: machines.a.user: expected the name of a user, got "a b"',
+      'nixproof.yaml:3:50: machines.a.hostKey: expected an ed25519 host key such as "ssh-ed25519 AAAA…", got "AAAA"',
+      'nixproof.yaml:3:64: machines.a.disks[0]: expected an absolute path of a disk in the machine, got "sda"',
+      'nixproof.yaml:3:75: machines.a.key: expected the path of a private key, got 7; put it in quotes',
+      'nixproof.yaml:4:40: machines.b.disks: expected at least 1 in the list, got an empty list',
+      'nixproof.yaml:5:6: machines.c: expected a reset command together with hostKeyChangesOnReset',
     ],
   ],
   [
@@ -240,7 +276,7 @@ test.each([
     'export default { profiles: { vm: { instal: 1 } }, x: 1 };\n',
     [
       'nixproof.ts: profiles.vm.instal: unknown key "instal", did you mean "install"?',
-      'nixproof.ts: x: unknown key "x", expected $schema, profiles or healing',
+      'nixproof.ts: x: unknown key "x", expected $schema, profiles, machines or healing',
     ],
   ],
   ['export default () => 1;\n', ['nixproof.ts: expected a mapping, got a function']],

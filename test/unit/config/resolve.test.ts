@@ -240,3 +240,68 @@ test('the documented example is valid', async () => {
   expect(profiles[0]).toMatchObject({ name: 'vm', base: 'nixos', deploy: { exclude: ['.git'] } });
   expect(profiles[0]?.healing.heals[0]?.config).toEqual({ 'hosts/vm/mirror.nix': '…' });
 });
+
+const KEY = `ssh-ed25519 ${'A'.repeat(68)}`;
+const LAB = `
+profiles:
+  any: { driver: ssh, ${NIXOS} }
+  one: { driver: ssh, machines: [box], machine: { disks: [1G, 1G] }, ${SCRIPT} }
+  many: { driver: ssh, machine: { disks: [1G, 1G, 1G] }, ${SCRIPT} }
+  vm: { ${SCRIPT} }
+machines:
+  box:
+    { address: 10.0.0.7, key: keys/id, hostKey: ${KEY} root@box, disks: [/dev/sda, /dev/sdb], reset: ./reset, commandTimeout: 1m }
+  cloud: { address: c.example, port: 2222, user: admin, key: keys/id, disks: [/dev/vda], start: on, stop: off, ready: ask }
+`.replace('start: on, stop: off', 'start: "on", stop: "off"');
+
+test('profiles of the ssh driver have their machines, complete', async () => {
+  const { cwd, profiles } = await resolveYaml(LAB, ['any', 'one', 'vm']);
+  const box = {
+    name: 'box',
+    address: '10.0.0.7',
+    port: 22,
+    user: 'root',
+    key: path.join(cwd, 'keys/id'),
+    hostKey: KEY,
+    hostKeyChangesOnReset: false,
+    disks: ['/dev/sda', '/dev/sdb'],
+    commands: { reset: './reset' },
+    folder: cwd,
+    commandTimeoutMs: 60_000,
+    bootTimeoutMs: 600_000,
+  };
+  const cloud = {
+    name: 'cloud',
+    address: 'c.example',
+    port: 2222,
+    user: 'admin',
+    key: path.join(cwd, 'keys/id'),
+    hostKeyChangesOnReset: false,
+    disks: ['/dev/vda'],
+    commands: { start: 'on', stop: 'off', ready: 'ask' },
+    folder: cwd,
+    commandTimeoutMs: 900_000,
+    bootTimeoutMs: 600_000,
+  };
+  expect(profiles.map(({ base, hosts }) => ({ base, hosts }))).toEqual([
+    { base: undefined, hosts: [box, cloud] },
+    { base: undefined, hosts: [box] },
+    { base: undefined, hosts: undefined },
+  ]);
+});
+
+test('a profile of the ssh driver without a machine for it is refused', async () => {
+  expect(await faultOf(resolveYaml(LAB, ['many']))).toMatchObject({
+    code: 'CONFIG_MACHINES_MISSING',
+    message: 'profile many asks for 3 disks, and none of its machines has so many',
+  });
+  expect(await faultOf(resolveYaml(TWO, ['server'], { flags: { driver: 'ssh' } }))).toMatchObject({
+    code: 'CONFIG_MACHINES_MISSING',
+    message: 'profile server is driven by ssh, but the configuration has no machines',
+    hint: 'add a machine with its address, key and disks under `machines:`',
+  });
+  expect(await faultOf(resolveYaml(LAB.replaceAll('keys/id', 'keys/none'), ['any']))).toMatchObject({
+    code: 'CONFIG_KEY_MISSING',
+    message: 'machine box: there is no key keys/none',
+  });
+});

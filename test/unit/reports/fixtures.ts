@@ -1,5 +1,5 @@
 import type { RecordedEvent, StreamEvent } from '../../../src/domain/event.js';
-import type { CheckResult, FailureRecord, PhaseRecord, RunReport } from '../../../src/domain/run.js';
+import type { CheckResult, HealRecord, FailureRecord, PhaseRecord, RunReport } from '../../../src/domain/run.js';
 import type { ReportSource } from '../../../src/reports/reporter.js';
 
 const START = Date.parse('2026-01-05T10:00:00.000Z');
@@ -48,6 +48,7 @@ export const passed: RunReport = {
   phases: phases(1, 12_000, [9_000, 2_000, 120_000, 20_000]),
   failures: [],
   heals: [],
+  checkpoints: [],
   checks: GREEN,
   metrics: {
     memory_available_mib: Array.from(
@@ -64,6 +65,20 @@ export const passed: RunReport = {
   artifacts: '/home/me/.local/state/nixproof/runs/server-20260105-k3f9',
 };
 
+const WAITED: HealRecord = {
+  number: 1,
+  name: 'wait-for-udev',
+  class: 'disk.not-found',
+  title: 'Wait until the device is there',
+  confidence: 0.62,
+  phase: 'DISK_PARTITIONING',
+  outcome: 'no-effect',
+  resumed: 'phase',
+  files: 0,
+  seen: { worked: 0, notWorked: 0 },
+  reason: 'the installer failed at the same point',
+};
+
 export const healed: RunReport = {
   ...passed,
   run: 'vm-20260105-h3al',
@@ -74,8 +89,20 @@ export const healed: RunReport = {
   phases: [...phases(1, 12_000, [41_000]), ...phases(2, 70_000, [9_000, 2_000, 150_000, 22_000])],
   failures: [DISK_FAILURE],
   heals: [
-    { name: 'wait-for-udev', class: 'disk.not-found', confidence: 0.62, outcome: 'no-effect', resumed: 'phase' },
-    { name: 'use-the-disk-there-is', class: 'disk.not-found', confidence: 0.9, outcome: 'worked', resumed: 'rerun' },
+    WAITED,
+    {
+      number: 2,
+      name: 'use-the-disk-there-is',
+      class: 'disk.not-found',
+      title: 'Name the disk that is there',
+      confidence: 0.9,
+      phase: 'DISK_PARTITIONING',
+      outcome: 'worked',
+      resumed: 'rerun',
+      files: 1,
+      seen: { worked: 7, notWorked: 1 },
+      reason: 'the installer got past the failure',
+    },
   ],
 };
 
@@ -88,7 +115,7 @@ export const failed: RunReport = {
   durationMs: 130_000,
   phases: [...phases(1, 12_000, [41_000]), ...phases(2, 70_000, [44_000])],
   failures: [DISK_FAILURE, DISK_FAILURE],
-  heals: [{ name: 'wait-for-udev', class: 'disk.not-found', confidence: 0.62, outcome: 'no-effect', resumed: 'phase' }],
+  heals: [WAITED],
   checks: [],
   bootedInstalled: false,
 };
@@ -205,7 +232,17 @@ export const hostile: RunReport = {
     reason: HOSTILE,
     line,
   })),
-  heals: ATTACKS.map((name) => ({ name, class: name, confidence: 0.5, outcome: 'failed', resumed: 'rerun' })),
+  heals: ATTACKS.map((name, index) => ({
+    ...WAITED,
+    number: index + 1,
+    name,
+    class: name,
+    title: name,
+    phase: name,
+    reason: name,
+    outcome: 'failed',
+    resumed: 'rerun',
+  })),
   checks: ATTACKS.map((text) => check(text, 'fail', text)),
   metrics: Object.fromEntries(
     ATTACKS.map(

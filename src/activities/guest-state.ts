@@ -1,0 +1,63 @@
+import type { AttemptEnd } from '../domain/attempt.js';
+import { NixproofError } from '../domain/error.js';
+import type { GuestAttempt } from '../installers/installer.js';
+import type { ExecResult } from '../machines/machine.js';
+import type { Recording } from './recording.js';
+
+/** The installer's process id appears at once; where it does not, it never started. */
+const START_MS = 30_000;
+
+/** How the installer stands, as one look into the guest found it. */
+export interface GuestState {
+  readonly started: boolean;
+  readonly alive: boolean;
+  readonly exitCode: number | undefined;
+  readonly bytes: number;
+  /** The phase it has come to through `nixproof-phase`; 0 before the first. */
+  readonly barrier: number;
+  /** The phase up to which it may go; below `barrier` it waits. */
+  readonly go: number;
+}
+
+/** What runs commands in the guest: a connection, or the console where the network is dead. */
+export interface Shell {
+  exec(argv: readonly string[], options?: { readonly timeoutMs?: number }): Promise<ExecResult>;
+}
+
+/** Looks into the guest once. */
+export async function lookAt(shell: Shell, guest: GuestAttempt): Promise<GuestState> {
+  // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
+  const script = `pid=$(cat "$1/pid" 2>/dev/null); echo "pid=$pid"
+    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=1
+    echo "status=$(cat "$1/status" 2>/dev/null)"
+    echo "barrier=$(cat "$1/barrier/count" 2>/dev/null)"
+    echo "go=$(cat "$1/barrier/go" 2>/dev/null)"
+    echo "bytes=$(wc -c <"$1/install.log" 2>/dev/null)"`;
+  const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.folder]);
+  const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
+  const status = value('status');
+  return {
+    started: value('pid') !== undefined,
+    alive: value('alive') !== undefined,
+    exitCode: status === undefined ? undefined : Number(status),
+    bytes: Number(value('bytes') ?? 0),
+    barrier: Number(value('barrier') ?? 0),
+    go: Number(value('go') ?? 0),
+  };
+}
+
+/** How the installer ended, or undefined where it goes on. @throws NixproofError `MACHINE_START_FAILED` */
+export function endOf(
+  state: GuestState,
+  recording: Recording,
+  overdue: AttemptEnd | undefined,
+): AttemptEnd | undefined {
+  if (state.exitCode !== undefined) return { kind: 'exited', exitCode: state.exitCode };
+  // What was printed while nobody followed is no silence.
+  if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.offset)) return overdue;
+  if (state.started) return state.alive ? undefined : { kind: 'killed' };
+  if (Date.now() - recording.startedAt < START_MS) return undefined;
+  throw new NixproofError('MACHINE_START_FAILED', 'the installer never started in the machine', {
+    hint: 'see the machine’s journal in the collected logs',
+  });
+}

@@ -1,0 +1,115 @@
+import type { HealApplication, HealApplied } from '../../domain/heal.js';
+import type { RunRequest } from '../../domain/run.js';
+import { readJson, writeJson, writeWhole } from '../../host/files.js';
+import { waitUntil } from '../../host/process.js';
+import { guestFolder, killInstaller, scriptOf } from '../../installers/installer.js';
+import type { Machine, Work } from '../../machines/machine.js';
+import { quote } from '../../machines/quote.js';
+import type { HealFiles } from '../../records/artifacts.js';
+import type { FileChange } from '../../records/patch.js';
+import { openShell, putText, type GuestShell } from './guest-shell.js';
+import { makeChanges, planChanges, revertChanges } from './tree-edits.js';
+
+/** What has been done of one heal, so that whoever comes after a crash does the rest and nothing twice. */
+interface Journal {
+  /** Whether the machine is back at the checkpoint: from then on it is the heal's. */
+  readonly restored: boolean;
+  readonly changes?: readonly FileChange[];
+}
+
+/** All commands of one heal together. */
+const COMMANDS_MS = 15 * 60_000;
+const SAID_CHARS = 300;
+
+/**
+ * Applies one heal: goes back to a checkpoint where one is named, changes the deployed tree, runs the commands detached in the
+ * guest, which claims them so that they run once, whoever asks how often.
+ */
+export async function applyHeal(
+  machine: Machine,
+  request: RunRequest,
+  application: HealApplication,
+  files: HealFiles,
+  work: Work,
+): Promise<HealApplied> {
+  const { number, plan, restore, rerun, attempt } = application;
+  let journal = (await readJson<Journal>(files.journal)) ?? { restored: false };
+  const note = async (more: Partial<Journal>) => {
+    journal = { ...journal, ...more };
+    await writeJson(files.journal, journal);
+  };
+  if (restore !== undefined && !journal.restored) await machine.checkpoints?.restore(restore, work);
+  await note({ restored: true });
+  const shell = await openShell(machine, work);
+  // What a checkpoint brought back waits at its barrier, or it is what failed and left something running.
+  if (rerun) await killInstaller(machine, shell, attempt.guest);
+  const tree = machine.resolvePath(request.profile.deploy.to);
+  const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
+  await note({ changes });
+  await makeChanges(shell, tree, changes);
+  const result = await runCommands(machine, shell, request, healFolder(machine, number), plan.commands, work);
+  await writeWhole(files.log, result.log);
+  return {
+    ok: result.exitCode === 0,
+    said: result.log.trim().split('\n').slice(-3).join('\n').slice(-SAID_CHARS),
+    files: changes.length,
+  };
+}
+
+/** Takes a heal back that did not help and has no checkpoint behind it. */
+export async function undoHeal(
+  machine: Machine,
+  request: RunRequest,
+  { number, plan }: HealApplication,
+  files: HealFiles,
+  work: Work,
+): Promise<void> {
+  const shell = await openShell(machine, work);
+  const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
+  await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
+  await runCommands(machine, shell, request, `${healFolder(machine, number)}/undo`, plan.undo, work);
+}
+
+/** The changes of the tree that a heal made. */
+export async function changesOf(files: HealFiles): Promise<readonly FileChange[]> {
+  return (await readJson<Journal>(files.journal))?.changes ?? [];
+}
+
+function healFolder(machine: Machine, number: number): string {
+  return `${guestFolder(machine)}/heal-${number}`;
+}
+
+async function runCommands(
+  machine: Machine,
+  shell: GuestShell,
+  request: RunRequest,
+  folder: string,
+  commands: readonly string[],
+  work: Work,
+): Promise<{ readonly exitCode: number; readonly log: string }> {
+  if (commands.length === 0) return { exitCode: 0, log: '' };
+  const tree = machine.resolvePath(request.profile.deploy.to);
+  const environment = {
+    NIXPROOF_NOW: String(Math.floor(Date.now() / 1000)),
+    NIXPROOF_DISK: machine.disks[0] ?? '',
+    NIXPROOF_DISKS: machine.disks.join(' '),
+    NIXPROOF_FIRMWARE: request.profile.machine.firmware,
+    NIXPROOF_TREE: tree,
+  };
+  const steps = commands.map((command) => `sh -c ${quote([command])} || exit $?`);
+  await putText(shell, `${folder}/install.sh`, scriptOf(environment, steps.join('\n')));
+  const run = [`${guestFolder(machine)}/bin/nixproof-run`, folder, tree];
+  await shell.exec(['sh', '-c', `setsid ${quote(run)} </dev/null >/dev/null 2>&1 &`]);
+  let status = '';
+  const ended = await waitUntil(
+    async () => {
+      work.progress('the heal’s commands run');
+      status = (await shell.exec(['sh', '-c', 'cat "$1/status" 2>/dev/null', 'sh', folder])).stdout.trim();
+      return status !== '';
+    },
+    COMMANDS_MS,
+    { everyMs: 500, signal: work.signal },
+  );
+  const log = (await shell.exec(['sh', '-c', 'head -c 200000 "$1/install.log"', 'sh', folder])).stdout;
+  return { exitCode: ended ? Number(status) : 124, log };
+}

@@ -1,0 +1,77 @@
+import type { AttemptRef } from '../../domain/attempt.js';
+import type { Diagnosis } from '../../domain/diagnosis.js';
+import { messageOf } from '../../domain/error.js';
+import type { Candidate, Evidence, ProbeResults } from '../../domain/heal.js';
+import type { RunRequest } from '../../domain/run.js';
+import { PROBES } from '../../healing/probes.js';
+import { rankHeals } from '../../healing/ranking.js';
+import { writeJson } from '../../host/files.js';
+import type { Machine, Work } from '../../machines/machine.js';
+import type { RunFiles } from '../../records/artifacts.js';
+import { healCounts, readHealRecord } from '../../records/heal-record.js';
+import { openShell } from './guest-shell.js';
+
+export interface HealQuestion {
+  readonly machine: Machine;
+  readonly request: RunRequest;
+  readonly attempt: AttemptRef;
+  /** Of the attempt that failed, best first. */
+  readonly diagnoses: readonly Diagnosis[];
+  /** Its phase; empty where it has none. */
+  readonly phase: string;
+  /** Heals that were applied for the same failure already. */
+  readonly tried: readonly string[];
+  readonly files: RunFiles;
+  /** The bench's home: where the record of heals is. */
+  readonly home: string;
+  readonly work: Work;
+}
+
+/** What travels through history is small. */
+const MAX_CANDIDATES = 5;
+/** One probe ends by itself far earlier. */
+const PROBE_MS = 30_000;
+
+/** Looks at the failed machine, writes down what it saw, and gives the heals that could help there, best first. */
+export async function planHeals(question: HealQuestion): Promise<readonly Candidate[]> {
+  const { machine, request, diagnoses, phase, tried, files, home } = question;
+  const probes = await probeMachine(question);
+  await writeJson(files.probes(question.attempt.number), probes);
+  const { profile } = request;
+  const evidences = diagnoses.map((diagnosis): Evidence => ({
+    diagnosis,
+    phase,
+    probes,
+    machine: {
+      disks: machine.disks,
+      memoryMiB: profile.machine.memoryMiB,
+      firmware: profile.machine.firmware,
+    },
+    install: { kind: profile.install.kind },
+    tree: machine.resolvePath(profile.deploy.to),
+  }));
+  const candidates = rankHeals({
+    evidences,
+    userHeals: profile.healing.heals,
+    counts: healCounts(await readHealRecord(home)),
+    tried: new Set(tried),
+  });
+  return candidates.slice(0, MAX_CANDIDATES);
+}
+
+/** A machine that no longer runs, or lets nobody in, says nothing. */
+async function probeMachine({ machine, work }: HealQuestion): Promise<ProbeResults> {
+  if (!(await machine.isRunning())) return {};
+  const results: Record<string, string> = {};
+  try {
+    const shell = await openShell(machine, work);
+    for (const { name, argv } of PROBES) {
+      work.progress(`looking at the machine: ${name}`);
+      results[name] = (await shell.exec(argv, { timeoutMs: PROBE_MS })).stdout;
+    }
+  } catch (error) {
+    work.signal.throwIfAborted();
+    work.progress(`the machine lets nobody look at it: ${messageOf(error)}`);
+  }
+  return results;
+}

@@ -1,0 +1,42 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import ssh2 from 'ssh2';
+import { expect, onTestFinished, test } from 'vitest';
+import { openConnection } from '../../../src/machines/connection.js';
+import { keyPairAt } from '../../../src/machines/keys.js';
+
+/** A server whose commands have ended, with their exit status told, before their start is answered. */
+async function hastyServer(hostKey: string): Promise<number> {
+  const server = new ssh2.Server({ hostKeys: [await readFile(hostKey)] }, (client) => {
+    client.on('error', () => client.end());
+    client.on('authentication', (context) => context.accept());
+    client.on('session', (accept) => {
+      accept().on('exec', (start, _reject, { command }) => {
+        const channel = start();
+        channel.write(command);
+        if (command === 'killed') channel.exit('KILL', false, '');
+        else channel.exit(3);
+        channel.end();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test('a command that ends at once is not taken for a lost connection', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-connection-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const { keyFile } = await keyPairAt(path.join(folder, 'key'), 'test');
+  const port = await hastyServer(keyFile);
+  await using connection = await openConnection({ host: '127.0.0.1', port, user: 'root', keyFile, hostKey: undefined });
+  for (let count = 0; count < 50; count++) {
+    expect(await connection.exec(['ended'])).toEqual({ exitCode: 3, stdout: 'ended', stderr: '' });
+    expect(await connection.exec(['killed'])).toEqual({ exitCode: 137, stdout: 'killed', stderr: '' });
+    const stream = await connection.stream(['streamed']);
+    expect(Buffer.concat(await stream.toArray()).toString()).toBe('streamed');
+  }
+});
