@@ -27,7 +27,7 @@ export const htmlReporter: Reporter = {
         ${failures(run, logs)}${picture}${heals(run)}${checks(run)}${timeline(run)}${metrics(run)}${facts(run)}${logSection(run, logs)}
       </main>`;
     const title = `${lookOf(run.verdict).word}: ${oneLine(run.profile, 80)}, nixproof`;
-    return pageOf(title, body, { pictures: picture.markup !== '' });
+    return pageOf(title, body, { pictures: picture.markup.includes('<img') });
   },
 };
 

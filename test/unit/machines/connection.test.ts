@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ssh2 from 'ssh2';
@@ -45,4 +45,27 @@ test('a command that ends at once is not taken for a lost connection', async () 
     const stream = await connection.stream(['streamed']);
     expect(Buffer.concat(await stream.toArray()).toString()).toBe('streamed');
   }
+});
+
+test('closing a connection whose other side has fallen silent does not wait for it', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-connection-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const { keyFile } = await keyPairAt(path.join(folder, 'key'), 'test');
+  const server = await hastyServer(keyFile);
+  const ends: Socket[] = [];
+  const cable = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect(server, '127.0.0.1');
+    ends.push(near, far);
+    near.pipe(far, { end: false }).pipe(near, { end: false });
+  });
+  await new Promise<void>((resolve) => cable.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const end of ends) end.destroy();
+    cable.close();
+  });
+  const { port } = cable.address() as AddressInfo;
+  const connection = await openConnection({ host: '127.0.0.1', port, user: 'root', keyFile, hostKey: undefined });
+  for (const end of ends) end.unpipe().pause();
+  await connection[Symbol.asyncDispose]();
+  expect(connection.isOpen).toBe(false);
 });
