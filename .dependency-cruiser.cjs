@@ -30,7 +30,7 @@ module.exports = {
       to: { pathNot: '^src/domain/' },
     },
     only('stream', [], 'bytes → events: pure'),
-    only('healing', [], 'evidence → plan: pure'),
+    only('healing', ['machines/quote'], 'evidence → plan: pure; its commands are quoted where all are'),
     only('host', [], 'this host: files, processes, locks'),
     only('machines', ['host/', 'bases/'], 'drivers know the host and what they boot, never Temporal'),
     only('bases', ['host/', 'machines/qemu/', 'machines/machine'], 'how a base is made'),

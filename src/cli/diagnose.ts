@@ -28,8 +28,10 @@ export function registerDiagnose(program: Command): void {
 async function diagnose(session: Session, file: string): Promise<number> {
   const diagnoses = await read(file, session.signal);
   const { clip, logLine } = await import('../reports/escape.js');
+  const { healsFor } = await import('../healing/catalogue/index.js');
+  const healsOf = (diagnosis: Diagnosis) => healsFor(diagnosis.class).map(({ name }) => name);
   if (session.json) {
-    session.print(`${JSON.stringify({ diagnoses: diagnoses.map(asJson) })}\n`);
+    session.print(`${JSON.stringify({ diagnoses: diagnoses.map((one) => asJson(one, healsOf(one))) })}\n`);
     return EXIT.ok;
   }
   const lines = diagnoses.flatMap((diagnosis) => [
@@ -38,6 +40,7 @@ async function diagnose(session: Session, file: string): Promise<number> {
     ...diagnosis.evidence.map(
       (line, index) => `  ${(index === 0 ? `line ${diagnosis.line + 1}` : '').padEnd(12)} ${logLine(line, 300)}`,
     ),
+    ...(healsOf(diagnosis).length === 0 ? [] : [`  ${'heals'.padEnd(12)} ${healsOf(diagnosis).join(', ')}`]),
     '',
   ]);
   session.print(lines.length === 0 ? 'nothing in this log says that anything failed\n' : lines.join('\n'));
@@ -62,7 +65,7 @@ async function read(file: string, signal: AbortSignal): Promise<readonly Diagnos
   }
 }
 
-/** The shape that docs/cli.md promises. `line` counts from 0. */
-function asJson({ class: failureClass, confidence, line, evidence, why }: Diagnosis) {
-  return { class: failureClass, confidence, line, evidence, why, heals: [] };
+/** The shape that docs/cli.md promises. `line` counts from 0; a log alone does not tell which of the heals can help. */
+function asJson({ class: failureClass, confidence, line, evidence, why }: Diagnosis, heals: readonly string[]) {
+  return { class: failureClass, confidence, line, evidence, why, heals };
 }
