@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that boot virtual machines keep every core busy: they come after the others, and one after the other. */
-const MACHINES = ['test/contract/qemu.contract.test.ts', 'test/e2e/proving-ground.test.ts'];
+const MACHINES = ['test/contract/qemu.contract.test.ts', 'test/e2e/proving-ground.test.ts', 'test/e2e/heals.test.ts'];
 const common = { testTimeout: 60_000, hookTimeout: 300_000, maxWorkers: 2 };
 
 export default defineConfig({

@@ -32,7 +32,8 @@ export interface NetworkLink {
   readonly name: string;
   readonly isUp: boolean;
   readonly hasCarrier: boolean;
-  readonly isLoopback: boolean;
+  /** Neither loopback nor a device that speaks to nobody, such as a dummy or a tunnel. */
+  readonly isNetwork: boolean;
   readonly hasAddress: boolean;
 }
 
@@ -121,7 +122,7 @@ export function networkLinks(probes: ProbeResults): readonly NetworkLink[] {
         name,
         isUp: has('UP'),
         hasCarrier: has('LOWER_UP'),
-        isLoopback: has('LOOPBACK'),
+        isNetwork: has('BROADCAST') && !has('NOARP'),
         hasAddress: addressed.has(name),
       },
     ];

@@ -2,7 +2,7 @@ import type { Diagnosis } from '../../domain/diagnosis.js';
 import type { Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { hasDefaultRoute, ipv4Addresses, leaseOf, networkLinks } from '../readings.js';
-import { onMachine, planOf } from './shell.js';
+import { anywhere, onMachine, planOf } from './shell.js';
 import { isSandbox, remoteOf, says } from './subjects.js';
 
 /** Whoever asks for leases here is told to ask again, and waited for. */
@@ -27,7 +27,7 @@ export const NETWORK: readonly Heal[] = [
     title: 'Bring the network interfaces up that are down and get them an address',
     confidence: 0.9,
     plan(evidence) {
-      const down = networkLinks(evidence.probes).filter(({ isLoopback, isUp }) => !isLoopback && !isUp);
+      const down = networkLinks(evidence.probes).filter(({ isNetwork, isUp }) => isNetwork && !isUp);
       if (down.length === 0 || isSandbox(evidence)) return undefined;
       const names = quote(down.slice(0, 8).map(({ name }) => name));
       return planOf({
@@ -42,7 +42,9 @@ export const NETWORK: readonly Heal[] = [
             '  if [ "$(cat "/sys/class/net/$link/carrier" 2>/dev/null)" = 1 ]; then raised="$raised $link"; fi',
             'done',
             '[ -n "$raised" ] || die "no interface has a link"',
-            'for link in $raised; do addressed "$link" || renew "$link"; done',
+            'got=',
+            'for link in $raised; do if addressed "$link" || (renew "$link"); then got=1; fi; done',
+            '[ -n "$got" ] || die "no interface got an address"',
           ),
         ],
         undo: [onMachine('bring-the-interface-up', `for link in ${names}; do ip link set dev "$link" down; done`)],
@@ -56,12 +58,20 @@ export const NETWORK: readonly Heal[] = [
     confidence: 0.78,
     plan(evidence) {
       if (isSandbox(evidence)) return undefined;
-      const up = networkLinks(evidence.probes).filter(({ isLoopback, isUp }) => !isLoopback && isUp);
+      const up = networkLinks(evidence.probes).filter(({ isNetwork, isUp }) => isNetwork && isUp);
       const bare = hasDefaultRoute(evidence.probes) ? up.filter(({ hasAddress }) => !hasAddress) : up;
       if (bare.length === 0) return undefined;
       const names = quote(bare.slice(0, 8).map(({ name }) => name));
       return planOf({
-        commands: [onMachine('renew-the-lease', LEASE, `for link in ${names}; do renew "$link"; done`)],
+        commands: [
+          onMachine(
+            'renew-the-lease',
+            LEASE,
+            'got=',
+            `for link in ${names}; do if (renew "$link"); then got=1; fi; done`,
+            '[ -n "$got" ]',
+          ),
+        ],
       });
     },
   },
@@ -105,7 +115,7 @@ export const NETWORK: readonly Heal[] = [
     confidence: 0.5,
     plan(evidence) {
       if (isSandbox(evidence)) return undefined;
-      const links = networkLinks(evidence.probes).filter(({ isLoopback }) => !isLoopback);
+      const links = networkLinks(evidence.probes).filter(({ isNetwork }) => isNetwork);
       const isWell =
         links.some(({ hasAddress, hasCarrier }) => hasAddress && hasCarrier) && hasDefaultRoute(evidence.probes);
       if (links.length === 0 || isWell) return undefined;
@@ -190,7 +200,7 @@ function mayPass({ captures, evidence }: Diagnosis): boolean {
 /** At most five minutes. The host is there once anything answers, a server's error (5xx) apart. */
 function waitFor(host: string, url: string | undefined, isShell: boolean): string {
   const asked = quote([url ?? `https://${host}/`]);
-  return onMachine(
+  return anywhere(
     'wait-for-the-host',
     'answers() {',
     isShell
