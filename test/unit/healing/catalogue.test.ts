@@ -20,7 +20,7 @@ function planOf(name: string, evidence = SITUATIONS[name]?.plans): HealPlan {
 }
 
 function parses(script: string): void {
-  const { status, stderr } = spawnSync('dash', ['-n'], { input: script, encoding: 'utf8' });
+  const { status, stderr } = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' });
   expect({ script, status, stderr }).toEqual({ script, status: 0, stderr: '' });
 }
 
