@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, onTestFinished, test } from 'vitest';
 import type { FailureClass } from '../../src/domain/diagnosis.js';
 import type { Evidence, HealPlan } from '../../src/domain/heal.js';
 import { CATALOGUE } from '../../src/healing/catalogue/index.js';
-import { PROBES } from '../../src/healing/probes.js';
+import { ALL_PROBES, readProbes } from '../../src/healing/probes.js';
 import { layoutOf } from '../../src/host/paths.js';
 import type { Connection, Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
@@ -56,15 +56,13 @@ describe.skipIf(!possible)('on a machine', () => {
 
   /** The probes of the machine as it is now. */
   const evidenceAfter = async (log: string, as?: FailureClass): Promise<Evidence> => {
-    const outputs = await Promise.all(
-      PROBES.map(async ({ name, argv }) => [name, (await connection.exec(argv)).stdout] as const),
-    );
+    const { stdout } = await connection.exec(ALL_PROBES, { timeoutMs: 180_000 });
     const diagnosis = diagnosesOf(log).find((one) => as === undefined || one.class === as);
     if (diagnosis === undefined) throw new Error(`nothing is diagnosed of ${log}`);
     return {
       diagnosis,
       phase: '',
-      probes: Object.fromEntries(outputs),
+      probes: readProbes(stdout),
       machine: { disks: machine.disks, memoryMiB: SHAPE.memoryMiB, firmware: SHAPE.firmware },
       install: { kind: 'script' },
       tree: '/root/config',
