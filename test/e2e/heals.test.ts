@@ -115,7 +115,7 @@ setsid python3 /tmp/resolver.py </dev/null >/dev/null 2>&1 &`;
       log: 'curl: (6) Could not resolve host: mirror.nixproof.example',
       fault: `${RESOLVER}\necho 'nameserver 192.0.2.1\noptions timeout:1 attempts:1' >/etc/resolv.conf`,
       proof: 'getent hosts mirror.nixproof.example',
-      after: 'pkill -f '[r]esolver.py'; ip addr del 10.0.2.3/32 dev lo; echo nameserver 10.0.2.3 >/etc/resolv.conf',
+      after: 'pkill -f [r]esolver.py; ip addr del 10.0.2.3/32 dev lo; echo nameserver 10.0.2.3 >/etc/resolv.conf',
     },
     {
       heal: 'add-the-default-route',
