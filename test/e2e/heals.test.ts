@@ -127,8 +127,9 @@ setsid python3 /tmp/resolver.py </dev/null >/dev/null 2>&1 &`;
     {
       heal: 'bring-the-interface-up',
       log: NO_WAY,
-      fault:
-        'ip link add nixproof0 type veth peer name nixproof1; ip addr add 198.51.100.1/24 dev nixproof0; ip link set nixproof1 up',
+      // Its own networkd would bring it up.
+      fault: `mkdir -p /run/systemd/network; printf '[Match]\\nName=nixproof*\\n[Link]\\nUnmanaged=yes\\n' >/run/systemd/network/10-nixproof.network; networkctl reload
+ip link add nixproof0 type veth peer name nixproof1; ip addr add 198.51.100.1/24 dev nixproof0; ip link set nixproof1 up`,
       proof: 'ip -o link show nixproof0 | grep -q LOWER_UP',
       after: 'ip link del nixproof0',
     },
@@ -166,7 +167,7 @@ setsid python3 /tmp/resolver.py </dev/null >/dev/null 2>&1 &`;
     {
       heal: 'wait-for-the-device',
       log: 'mount: /mnt: special device /dev/vdb1 does not exist.',
-      fault: `${PARTITIONS} && partx -d /dev/vdb && udevadm settle`,
+      fault: `${PARTITIONS} && udevadm settle && partx -d /dev/vdb && udevadm settle`,
       proof: '[ -b /dev/vdb1 ]',
       undone: true,
       after: CLEAN,

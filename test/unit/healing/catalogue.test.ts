@@ -162,6 +162,17 @@ describe('disk detection', () => {
 });
 
 describe('what is read out of the evidence', () => {
+  test('that nothing of a healthy machine is full, small file systems neither', () => {
+    const evidence = evidenceOf({ log: 'cp: error writing x: No space left on device' });
+    expect(healsFor('disk.full').filter((heal) => heal.plan(evidence) !== undefined)).toEqual([]);
+  });
+
+  test('that inodes are used up', () => {
+    const inodes = 'Filesystem Inodes IUsed IFree IUse% Mounted on\ntmpfs 1000 1000 0 100% /run';
+    const evidence = evidenceOf({ log: 'cp: error writing x: No space left on device', probes: { inodes } });
+    expect(planOf('grow-the-tmpfs', evidence).commands[0]).toContain(',nr_inodes=4194304 /run');
+  });
+
   test('the device that was waited for', () => {
     const evidence = evidenceOf({ log: 'Timed out waiting for device /dev/disk/by-label/boot.' });
     expect(planOf('wait-for-the-device', evidence).commands[0]).toContain('[ ! -b /dev/disk/by-label/boot ]');
