@@ -47,7 +47,8 @@ export async function applyHeal(
   const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
   await note({ changes });
   await makeChanges(shell, tree, changes);
-  const result = await runCommands(machine, shell, request, healFolder(machine, number), plan.commands, work);
+  const commands = { number, folder: healFolder(machine, number), commands: plan.commands };
+  const result = await runCommands(machine, shell, request, commands, work);
   await writeWhole(files.log, result.log);
   return {
     ok: result.exitCode === 0,
@@ -67,7 +68,8 @@ export async function undoHeal(
   const shell = await openShell(machine, work);
   const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
   await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
-  await runCommands(machine, shell, request, `${healFolder(machine, number)}/undo`, plan.undo, work);
+  const commands = { number, folder: `${healFolder(machine, number)}/undo`, commands: plan.undo };
+  await runCommands(machine, shell, request, commands, work);
 }
 
 /** The changes of the tree that a heal made. */
@@ -79,12 +81,19 @@ function healFolder(machine: Machine, number: number): string {
   return `${guestFolder(machine)}/heal-${number}`;
 }
 
+/** The commands of one heal, or of its undoing. */
+interface Commands {
+  readonly number: number;
+  /** Where they and what they print are in the guest. */
+  readonly folder: string;
+  readonly commands: readonly string[];
+}
+
 async function runCommands(
   machine: Machine,
   shell: GuestShell,
   request: RunRequest,
-  folder: string,
-  commands: readonly string[],
+  { number, folder, commands }: Commands,
   work: Work,
 ): Promise<{ readonly exitCode: number; readonly log: string }> {
   if (commands.length === 0) return { exitCode: 0, log: '' };
@@ -95,6 +104,8 @@ async function runCommands(
     NIXPROOF_DISKS: machine.disks.join(' '),
     NIXPROOF_FIRMWARE: request.profile.machine.firmware,
     NIXPROOF_TREE: tree,
+    // Keys what a heal keeps for its undoing.
+    NIXPROOF_HEAL: String(number),
   };
   const steps = commands.map((command) => `sh -c ${quote([command])} || exit $?`);
   await putText(shell, `${folder}/install.sh`, scriptOf(environment, steps.join('\n')));
