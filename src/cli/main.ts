@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
 import { registerCancel } from './cancel.js';
 import { registerCleanup } from './cleanup.js';
+import { registerDebug } from './debug.js';
 import { registerDecisions } from './decide.js';
 import { registerDiagnose } from './diagnose.js';
 import { registerDoctor } from './doctor.js';
@@ -12,6 +13,7 @@ import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
 import { registerReport } from './report.js';
 import { registerSetup } from './setup.js';
+import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
 import { registerTest } from './test.js';
 import { registerUp } from './up.js';
@@ -29,7 +31,9 @@ const COMMANDS = [
   registerPatch,
   registerDiagnose,
   registerDecisions,
+  registerDebug,
   registerCancel,
+  registerStats,
   registerSetup,
   registerVm,
   registerUp,
