@@ -178,6 +178,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     async crash() {
       await refresh();
       if (record.process) await cutPower(record.process.identity);
+      await close();
     },
 
     [Symbol.asyncDispose]: close,
