@@ -3,8 +3,9 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { NixproofError } from '../domain/error.js';
+import type { Verdict } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
-import type { Machine, Work } from '../machines/machine.js';
+import type { Machine, Screen, Work } from '../machines/machine.js';
 import type { RunFiles } from '../records/artifacts.js';
 
 /** What is worth keeping of the machine's last state: file name → command, cut off at `MAX_BYTES`. */
@@ -18,12 +19,14 @@ const COLLECTED: readonly { readonly file: string; readonly argv: readonly strin
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * Brings what there is into the run's folder. A machine that no longer answers gives its console only; a command it does not
+ * Brings what there is into the run's folder, its screen too where the run went wrong. A machine that no longer answers gives its console only; a command it does not
  * have gives nothing. The sandbox is this host: its journal is nobody's business.
  */
-export async function collectFrom(machine: Machine, files: RunFiles, work: Work): Promise<void> {
+export async function collectFrom(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
   if (machine.consoleLog !== undefined) await copyIfThere(machine.consoleLog, files.console);
   if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
+  if (machine.screen && (verdict === 'failed' || verdict === 'error'))
+    await capture(machine.screen, files.screen, work);
   await mkdir(files.collected, { recursive: true });
   try {
     const connection = await machine.connect({
@@ -39,6 +42,17 @@ export async function collectFrom(machine: Machine, files: RunFiles, work: Work)
   } catch (error) {
     if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
     work.progress(`the machine does not answer: ${error.message}`);
+  }
+}
+
+/** A screen that cannot be had is no reason to leave out the rest. */
+async function capture(screen: Screen, file: string, work: Work): Promise<void> {
+  work.progress('taking a screenshot');
+  try {
+    await screen.screenshot(file, work);
+  } catch (error) {
+    if (!(error instanceof NixproofError)) throw error;
+    work.progress(`no screenshot: ${error.message}`);
   }
 }
 

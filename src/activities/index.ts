@@ -5,6 +5,7 @@ import { SIGNALS, hostTaskQueue } from '../domain/names.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
+import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
 import { killInstaller, startInstaller } from '../installers/installer.js';
 import type { Layout } from '../host/paths.js';
@@ -13,6 +14,7 @@ import type { Registry } from '../machines/registry.js';
 import { runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
 import { writeJson } from '../host/files.js';
 import { collectFrom } from './collect.js';
+import { noteConsoleTimes } from './console-times.js';
 import { deployTree, type DeployedTree } from './deploy.js';
 import { followInstaller } from './follow-installer.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
@@ -62,7 +64,12 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const withMachine = async <T>(request: RunRequest, work: Work, use: (machine: Machine) => Promise<T>): Promise<T> => {
     await using machine = await machines.driver(request.driver).attach(request.run, work);
-    return await use(machine);
+    const stopNoting = noteConsoleTimes(machine, filesOf(request));
+    try {
+      return await use(machine);
+    } finally {
+      await stopNoting();
+    }
   };
 
   return {
@@ -140,8 +147,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         return results;
       }),
 
-    collect: (request: RunRequest): Promise<void> =>
-      inActivity((work) => withMachine(request, work, (machine) => collectFrom(machine, filesOf(request), work))),
+    collect: (request: RunRequest, verdict: Verdict): Promise<void> =>
+      inActivity((work) =>
+        withMachine(request, work, (machine) => collectFrom(machine, filesOf(request), verdict, work)),
+      ),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
       inActivity(async () => {

@@ -63,6 +63,24 @@ ExecStartPre=
 ExecStartPre=/bin/sh -c 'test -s ${HOST_KEY} || ssh-keygen -q -t ed25519 -N "" -C "" -f ${HOST_KEY}'
 ExecStartPre=/usr/sbin/sshd -t
 `,
+    // The way in when the network is dead: a root shell on the virtio console, where systemd would ask for a login. No memory
+    // hog takes it along, and however often it ends it comes back.
+    '/etc/systemd/system/serial-getty@hvc0.service.d/nixproof.conf': `[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=simple
+ExecStart=
+ExecStart=/bin/sh
+StandardInput=tty-force
+StandardOutput=tty
+StandardError=tty
+WorkingDirectory=/root
+Environment=HOME=/root TERM=dumb
+OOMScoreAdjust=-1000
+`,
+    // systemd looks for consoles before the driver of this one is loaded.
+    '/etc/udev/rules.d/60-nixproof-console.rules':
+      'SUBSYSTEM=="tty", KERNEL=="hvc0", TAG+="systemd", ENV{SYSTEMD_WANTS}+="serial-getty@hvc0.service"\n',
     '/etc/systemd/journald.conf.d/nixproof.conf': '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n',
     '/etc/nix/nix.conf': `experimental-features = nix-command flakes
 sandbox = false

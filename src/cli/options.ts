@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { DURATION_EXPECTED, parseDuration } from '../config/units.js';
+import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from '../config/units.js';
 
 /** Parsers of option values; what they refuse is a usage error that names the option. */
 export function duration(text: string): number {
@@ -8,10 +8,24 @@ export function duration(text: string): number {
   return ms;
 }
 
+export function sizeInBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError(`expected ${SIZE_EXPECTED}`);
+  return bytes;
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('expected a whole number');
   return value;
+}
+
+export function numberFrom(least: number) {
+  return (text: string): number => {
+    const value = wholeNumber(text);
+    if (value < least) throw new InvalidArgumentError(`expected a number from ${least} up`);
+    return value;
+  };
 }
 
 export function parallelism(text: string): 'auto' | number {

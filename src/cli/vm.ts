@@ -7,6 +7,12 @@ import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import type { Endpoint } from '../machines/machine.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
+import { registerVmCleanup } from './vm/cleanup.js';
+import { registerConsole } from './vm/console.js';
+import { registerDeploy } from './vm/deploy.js';
+import { attachKnown, registryOf, registryOfKnown } from './vm/machines.js';
+import { registerScreenshot } from './vm/screenshot.js';
+import { registerClean, registerStart } from './vm/start.js';
 
 export function registerVm(program: Command): void {
   const vm = program.command('vm').description("this host's machines by hand");
@@ -14,9 +20,12 @@ export function registerVm(program: Command): void {
     .description('every machine, what it is, and the space it takes')
     .option('--json', 'print a JSON array')
     .action((options: CommonOptions) => runCommand(options, listMachines));
+  registerStart(vm);
+  registerClean(vm);
+  registerDeploy(vm);
   vm.command('ip')
     .description('where a machine answers SSH')
-    .argument('<machine>', 'a machine, which has the name of its run')
+    .argument('<machine>', 'a machine; a test’s has the name of its run')
     .option('--json', 'print JSON')
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => showAddress(session, id)));
   vm.command('ssh')
@@ -25,26 +34,14 @@ export function registerVm(program: Command): void {
     .argument('[command...]', 'behind --')
     .addHelpText('after', '\nExamples:\n  nixproof vm ssh RUN\n  nixproof vm ssh RUN -- lsblk')
     .action((id: string, command: string[]) => runCommand({}, (session) => logIn(session, id, command)));
+  registerConsole(vm);
+  registerScreenshot(vm);
   vm.command('stop')
     .description('destroy machines and all they have on this host')
     .argument('<machines...>')
+    .addHelpText('after', '\nExample:\n  nixproof vm stop lab')
     .action((ids: string[]) => runCommand({}, (session) => stopMachines(session, ids)));
-}
-
-async function registryOf(session: Session) {
-  const { createRegistry } = await import('../machines/registry.js');
-  return createRegistry(session.layout);
-}
-
-/** @throws NixproofError `CONFIG_UNKNOWN_MACHINE` */
-async function registryOfKnown(session: Session, ids: readonly string[]) {
-  const registry = await registryOf(session);
-  const known = new Set((await registry.list()).map(({ id }) => id));
-  const unknown = ids.filter((id) => !known.has(id));
-  if (unknown.length === 0) return registry;
-  throw new NixproofError('CONFIG_UNKNOWN_MACHINE', `there is no machine ${unknown.join(', ')} on this host`, {
-    hint: 'see `nixproof vm list`',
-  });
+  registerVmCleanup(vm);
 }
 
 async function listMachines(session: Session): Promise<number> {
@@ -62,7 +59,7 @@ async function listMachines(session: Session): Promise<number> {
 }
 
 async function showAddress(session: Session, id: string): Promise<number> {
-  await using machine = await (await registryOfKnown(session, [id])).attach(id, session);
+  await using machine = await attachKnown(session, id);
   if (machine.info.driver === 'sandbox') {
     throw new NixproofError('UNSUPPORTED_ADDRESS', 'a sandbox answers only while a command of ours serves it', {
       hint: `use \`nixproof vm ssh ${id}\``,
@@ -75,7 +72,7 @@ async function showAddress(session: Session, id: string): Promise<number> {
 }
 
 async function logIn(session: Session, id: string, command: readonly string[]): Promise<number> {
-  await using machine = await (await registryOfKnown(session, [id])).attach(id, session);
+  await using machine = await attachKnown(session, id);
   // Connecting once pins a host key that is still unknown.
   await machine.connect(session);
   const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-ssh-'));

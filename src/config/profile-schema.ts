@@ -12,7 +12,7 @@ const INSTALL_KINDS = ['script', 'nixos'] as const;
  * What is not copied unless the user says otherwise: history, Nix's result links, direnv's cache and installed packages, all
  * of which are large, made again from the rest, or meant for the host.
  */
-const DEFAULT_EXCLUDE: readonly string[] = ['.git', '/result', '/result-*', '.direnv', 'node_modules'];
+export const DEFAULT_EXCLUDE: readonly string[] = ['.git', '/result', '/result-*', '.direnv', 'node_modules'];
 
 const machine = section({
   memory: wholeNumber(128, 1_048_576, 'MiB')

@@ -53,14 +53,23 @@ export async function terminate(identity: ProcessIdentity, graceMs = 5000): Prom
 
 /** Every living process whose environment holds `NAME=value`: how a tree of processes is found after it daemonised (Linux). */
 export async function processesWithEnvironment(name: string, value: string): Promise<ProcessIdentity[]> {
-  const wanted = `\0${name}=${value}\0`;
-  const found: ProcessIdentity[] = [];
+  const found = await processesWithVariable(name, (set) => set === value);
+  return found.map(({ identity }) => identity);
+}
+
+/** Every living process whose environment holds the variable with a value that is wanted, and that value (Linux). */
+export async function processesWithVariable(
+  name: string,
+  isWanted: (value: string) => boolean,
+): Promise<{ readonly identity: ProcessIdentity; readonly value: string }[]> {
+  const found: { identity: ProcessIdentity; value: string }[] = [];
   for (const entry of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(entry)) continue;
-    const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '');
-    if (!`\0${environment}`.includes(wanted)) continue;
+    const environment = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+    const value = environment.split('\0').find((variable) => variable.startsWith(`${name}=`));
+    if (value === undefined || !isWanted(value.slice(name.length + 1))) continue;
     const identity = await identify(Number(entry));
-    if (identity) found.push(identity);
+    if (identity) found.push({ identity, value: value.slice(name.length + 1) });
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { NixproofError } from '../domain/error.js';
 import type { DriverName, ExistingMachine, MachineShape } from '../domain/profile.js';
 import type { Work } from '../domain/work.js';
@@ -139,6 +139,8 @@ export interface Checkpoints {
 export interface GuestConsole {
   /** Runs a command in the guest. Its two outputs come as one, in `stdout`. @throws NixproofError `TRANSPORT_*` */
   exec(argv: readonly string[], options?: Pick<ExecOptions, 'signal' | 'timeoutMs'>): Promise<ExecResult>;
+  /** The terminal as it is, for a person; nobody else can use it until the stream is closed. @throws NixproofError `TRANSPORT_*` */
+  attach?(work: Work): Promise<Duplex>;
 }
 
 /** What the machine shows on its screen. */

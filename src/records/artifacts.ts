@@ -35,6 +35,10 @@ export interface RunFiles {
   readonly metrics: string;
   /** The machine's serial console. */
   readonly console: string;
+  /** When the console's bytes came: see activities/console-times.ts. */
+  readonly consoleTimes: string;
+  /** The machine's screen at the end of a run that went wrong, a PNG. */
+  readonly screen: string;
   /** Journal, kernel log and the like of the installed system. */
   readonly collected: string;
   readonly report: Readonly<Record<'json' | 'html' | 'markdown' | 'junit', string>>;
@@ -58,6 +62,8 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
     checks: file('checks.json'),
     metrics: file('metrics.json'),
     console: file('console.log'),
+    consoleTimes: file('console-times.ndjson'),
+    screen: file('screen.png'),
     collected: file('collected'),
     report: {
       json: file('report.json'),
@@ -90,6 +96,11 @@ export async function writeRunReport(files: RunFiles, report: RunReport): Promis
 
 export async function writeRunRequest(files: RunFiles, request: RunRequest): Promise<void> {
   await writeJson(files.request, request);
+}
+
+/** What a run was asked to do, or undefined where there is no such run on this host. */
+export async function readRunRequest(runsFolder: string, run: string): Promise<RunRequest | undefined> {
+  return readJson<RunRequest>(runFiles(runsFolder, run).request);
 }
 
 /** A run's report as its folder has it, or undefined where there is no such run on this host. */

@@ -4,6 +4,7 @@ import { facts } from './html/facts.js';
 import { logSection, type AttemptLog } from './html/log.js';
 import { metrics } from './html/metrics.js';
 import { pageOf } from './html/page.js';
+import { screenSection } from './html/screen.js';
 import { banner, checks, failures, heals } from './html/sections.js';
 import { html } from './html/template.js';
 import { timeline } from './html/timeline.js';
@@ -20,11 +21,13 @@ export const htmlReporter: Reporter = {
   async render(source) {
     const { run } = source;
     const logs = await attemptLogs(source);
+    const picture = screenSection(run, await source.screen?.());
     const body = html`${banner(run)}
       <main>
-        ${failures(run, logs)}${heals(run)}${checks(run)}${timeline(run)}${metrics(run)}${facts(run)}${logSection(run, logs)}
+        ${failures(run, logs)}${picture}${heals(run)}${checks(run)}${timeline(run)}${metrics(run)}${facts(run)}${logSection(run, logs)}
       </main>`;
-    return pageOf(`${lookOf(run.verdict).word}: ${oneLine(run.profile, 80)}, nixproof`, body);
+    const title = `${lookOf(run.verdict).word}: ${oneLine(run.profile, 80)}, nixproof`;
+    return pageOf(title, body, { pictures: picture.markup.includes('<img') });
   },
 };
 

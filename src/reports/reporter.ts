@@ -6,6 +6,8 @@ export interface ReportSource {
   readonly run: RunReport;
   /** The recorded events of one attempt, in order, many at a time; none where the artifacts are elsewhere. */
   events(attempt: number): AsyncIterable<Iterable<RecordedEvent>>;
+  /** The screen of the machine at the end of a run that went wrong, a PNG; undefined where there is none. */
+  screen?(): Promise<Uint8Array | undefined>;
 }
 
 export type ReportFormat = 'json' | 'junit' | 'html' | 'markdown';

@@ -200,7 +200,9 @@ function createRun(request: RunRequest) {
     const steps = host;
     if (steps && cloned) {
       tell('collecting logs');
-      await unlessFault(() => steps.collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request]));
+      await unlessFault(() =>
+        steps.collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request, verdict]),
+      );
     }
     setAttribute(request.searchAttributes, 'verdict', verdict);
     const wrong = verdict === 'failed' || verdict === 'error';

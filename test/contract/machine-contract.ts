@@ -241,6 +241,32 @@ export function machineContract(name: string, subject: Subject): void {
       expect((await connection.exec(['cat', file('/root/rebooted')])).stdout).toBe('kept\n');
     });
 
+    test('where it can crash: it runs no more, nor does anything in it, and creating it starts over', async ({
+      skip,
+    }) => {
+      if (!machine.crash) skip('this driver has no crash');
+      await using other = await driver.create(request(ids.second), work);
+      const there = await other.connect(work);
+      await there.exec([
+        'sh',
+        '-c',
+        'setsid sleep 600 </dev/null >/dev/null 2>&1 & echo lost >"$1"',
+        'sh',
+        other.resolvePath('/root/lost'),
+      ]);
+      await other.crash?.();
+      expect(await other.isRunning()).toBe(false);
+      expect(await processesWithEnvironment('NIXPROOF_MACHINE', ids.second)).toEqual([]);
+      await expect(other.connect(work)).rejects.toMatchObject({ code: 'MACHINE_GONE' });
+      await expect(driver.attach(ids.second, work)).rejects.toMatchObject({ code: 'MACHINE_GONE' });
+      await other.crash?.();
+      await using again = await driver.create(request(ids.second), work);
+      const fresh = await again.connect(work);
+      expect((await fresh.exec(['test', '-e', again.resolvePath('/root/lost')])).exitCode).toBe(1);
+      await driver.destroy(ids.second, work);
+      expect((await connection.exec(['true'])).exitCode).toBe(0);
+    });
+
     test('destroying it leaves no process and no file, and can be done twice', async () => {
       await driver.destroy(ids.first, work);
       expect(await processesWithEnvironment('NIXPROOF_MACHINE', ids.first)).toEqual([]);

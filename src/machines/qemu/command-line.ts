@@ -36,6 +36,9 @@ export interface Wiring {
 /** The names of the sockets in the sockets' folder. */
 export const SOCKETS = { qmp: 'qmp', console: 'console', agent: 'agent' } as const;
 
+/** The name by which QMP knows the network. */
+export const NETWORK = 'net';
+
 /**
  * QEMU's arguments for one machine. Pure; paths are absolute.
  * SMBIOS type 11 carries a systemd credential (systemd.system-credentials(7): ssh.authorized_keys.root).
@@ -49,7 +52,7 @@ export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
     ...(wiring.uefi ? pflash(wiring.uefi) : []),
     ...hardware.disks.flatMap(disk),
     // Port 0: the kernel picks a free one, and `info usernet` tells which. Nobody can take it in between.
-    ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', '-device', 'virtio-net-pci,netdev=net'],
+    ...['-netdev', `user,id=${NETWORK},hostfwd=tcp:127.0.0.1:0-:22`, '-device', `virtio-net-pci,netdev=${NETWORK}`],
     ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto', '-device', 'VGA'],
     ...[
       '-chardev',

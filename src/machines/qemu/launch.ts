@@ -15,7 +15,7 @@ export interface QemuProcess {
 }
 
 /** The mark on every process of a machine: its folder, which no machine of another home shares. */
-const COOKIE = 'NIXPROOF_MACHINE_FOLDER';
+export const MACHINE_FOLDER = 'NIXPROOF_MACHINE_FOLDER';
 const START_MS = 20_000;
 
 /**
@@ -46,7 +46,7 @@ export async function launch(
   // Not execa: its output would run through this process, and QEMU is to outlive it.
   const child = spawn(binary, args, {
     cwd: folder,
-    env: { ...process.env, [COOKIE]: path.resolve(folder), NIXPROOF_MACHINE: id },
+    env: { ...process.env, [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id },
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });
@@ -97,7 +97,7 @@ async function launchError(cause: unknown, log: string): Promise<NixproofError> 
 /** Ends every process of a machine, also one whose making was interrupted before it was written down. */
 export async function killMachine(folder: string): Promise<void> {
   for (;;) {
-    const processes = await processesWithEnvironment(COOKIE, path.resolve(folder));
+    const processes = await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder));
     if (processes.length === 0) break;
     await Promise.all(processes.map((identity) => terminate(identity, 3000)));
   }

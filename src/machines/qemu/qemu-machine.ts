@@ -10,11 +10,15 @@ import { machineFolder, readRecord, writeRecord } from '../record.js';
 import { BOOT_DEADLINE_MS, neverBooted, waitForBoot, wake } from './boot.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
+import { networkCable } from './cable.js';
+import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder } from './launch.js';
 import { benchKey } from './login.js';
+import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
 import { machineFiles, type QemuRecord } from './record.js';
+import { guestScreen } from './screen.js';
 
 const SYNC_MS = 5 * 60_000;
 const REBOOT_POLL_MS = 300;
@@ -166,6 +170,14 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
           throw await neverBooted('the rebooted system', files.console, new Error('no reboot'));
         await new Promise((resolve) => setTimeout(resolve, REBOOT_POLL_MS));
       }
+    },
+
+    console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)),
+    screen: guestScreen(path.join(socketsFolder(folder), SOCKETS.qmp)),
+    cable: networkCable(path.join(socketsFolder(folder), SOCKETS.qmp)),
+    async crash() {
+      await refresh();
+      if (record.process) await cutPower(record.process.identity);
     },
 
     [Symbol.asyncDispose]: close,

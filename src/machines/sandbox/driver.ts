@@ -3,7 +3,7 @@ import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
-import { processesWithEnvironment, terminate } from '../../host/process.js';
+import { processesWithEnvironment, signalIfThere, terminate } from '../../host/process.js';
 import { keepConnection, openConnection } from '../connection.js';
 import { keyPairAt } from '../keys.js';
 import type { Driver, Endpoint, Machine, MachineInfo, MachineRequest, MachineStatus, Work } from '../machine.js';
@@ -15,8 +15,11 @@ interface SandboxRecord extends MachineInfo {
   readonly disks: readonly string[];
   /** Counts up at every reboot: a sandbox's boot identity. */
   readonly boot: number;
-  /** `installed` once it was restarted from its disk; its host key is another one then, as a real machine's would be. */
-  readonly stage: 'live' | 'installed';
+  /**
+   * `installed` once it was restarted from its disk; its host key is another one then, as a real machine's would be. `off`: it
+   * crashed.
+   */
+  readonly stage: 'live' | 'installed' | 'off';
 }
 
 /** What a scratch root has from the beginning. */
@@ -39,7 +42,7 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
 
     async create(request, work) {
       const existing = await readRecord<SandboxRecord>(layout, request.id);
-      if (!existing) await makeSandbox(layout, request, work);
+      if (!existing || existing.stage === 'off') await makeSandbox(layout, request, work);
       return attachSandbox(layout, request.id, work);
     },
 
@@ -134,7 +137,7 @@ async function endProcesses(id: string): Promise<void> {
 async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Machine> {
   const folder = machineFolder(layout, id);
   const first = await readRecord<SandboxRecord>(layout, id);
-  if (!first) throw gone(id);
+  if (!first || first.stage === 'off') throw gone(id);
   const login = await keyPairAt(path.join(layout.home, 'ssh', 'id_ed25519'), 'nixproof');
   let server: SandboxServer | undefined;
   let record = first;
@@ -157,7 +160,10 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
       .slice(0, 2)
       .join(' '),
   });
-  const isThere = async () => (await readRecord(layout, id)) !== undefined;
+  const isThere = async () => {
+    const current = await readRecord<SandboxRecord>(layout, id);
+    return current !== undefined && current.stage !== 'off';
+  };
   const connection = keepConnection(async ({ signal }) => openConnection(await endpoint(), { signal }));
   const close = async () => {
     await connection[Symbol.asyncDispose]();
@@ -188,6 +194,15 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
       if (record.stage === 'live') await restart('installed');
     },
     reboot: () => restart(record.stage),
+    async crash() {
+      if (!(await isThere())) return;
+      record = { ...record, stage: 'off' };
+      await writeRecord(layout, record);
+      await close();
+      // As when the power goes: nothing has the time to tidy up.
+      for (const { pid } of await processesWithEnvironment('NIXPROOF_MACHINE', id)) signalIfThere(pid, 'SIGKILL');
+      await endProcesses(id);
+    },
     [Symbol.asyncDispose]: close,
   };
 }

@@ -55,6 +55,7 @@ figure p { font-size: .85rem; margin: 0; }
 figure { margin: 0; } figcaption { font-size: .85rem; display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem; overflow-wrap: anywhere; }
 .plot { display: block; width: 100%; height: 4.5rem; background: var(--code); border-radius: 6px; }
 .plot polyline { fill: none; stroke: var(--bar); stroke-width: 2; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.screen { display: block; max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px; image-rendering: pixelated; }
 .log { list-style: none; margin: .5rem 0; padding: .5rem 0; background: var(--code); border: 1px solid var(--line); border-radius: 6px; }
 .log li { display: grid; grid-template-columns: 5.5rem 4.75rem minmax(0, 1fr); gap: .75rem; padding: .05rem .75rem; white-space: pre-wrap; unicode-bidi: isolate; }
 .log .gap { display: block; color: var(--soft); font-style: italic; padding: .3rem .75rem; }

@@ -59,6 +59,39 @@ describe('html', () => {
     );
   });
 
+  it('shows the screen of a run that went wrong, in the page itself', async () => {
+    const png = pngOf(720, 400);
+    const page = await render({ ...sourceOf(hostile), screen: async () => png });
+    const image = /<img\s[^>]*>/.exec(page)?.[0] ?? '';
+    expect(image).toContain(`src="data:image/png;base64,${png.toString('base64')}"`);
+    expect(image).toMatch(/alt="The screen of .{1,200}’s machine, 720 by 400 pixels; [^"<>]+"/);
+    expect(image.match(/[\s"]\w+=(?=")/g)?.map((name) => name.trim())).toEqual([
+      'class=',
+      'width=',
+      'height=',
+      'alt=',
+      'src=',
+    ]);
+    expect(page).toContain("; img-src data:; base-uri 'none'");
+    expect(page.match(/<img/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ['there is none', undefined],
+    ['it is no picture', Buffer.from('<svg onload="alert(1)">')],
+    ['it is cut off', pngOf(1, 1).subarray(0, 20)],
+  ])('shows no screen where %s', async (_, bytes) => {
+    const page = await render({ ...sourceOf(failed), screen: async () => bytes });
+    expect(page).toBe(await render(sourceOf(failed)));
+  });
+
+  it('names a screen that is too large to be sent around', async () => {
+    const large = Buffer.concat([pngOf(3840, 2160), Buffer.alloc(600_000)]);
+    const page = await render({ ...sourceOf(failed), screen: async () => large });
+    expect(page).toContain('screen.png in the run’s folder has it (586.0 KiB).');
+    expect(page).not.toMatch(/<img|img-src/);
+  });
+
   it('is bounded for a run of a million lines, and for hostile ones', async () => {
     const long = await render(sourceOf({ ...failed, attempts: 1 }, () => installerEvents(1_000_000, 500_000)));
     const worst = await render(sourceOf({ ...failed, attempts: 6 }, () => worstEvents(5000)));
@@ -129,6 +162,15 @@ async function load(page: string): Promise<{ readonly dom: string; readonly requ
     proxy.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The beginning of a PNG of that size, which is all that a report reads. */
+function pngOf(width: number, height: number): Buffer {
+  const header = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
+  const size = Buffer.alloc(8);
+  size.writeUInt32BE(width, 0);
+  size.writeUInt32BE(height, 4);
+  return Buffer.concat([header, size, Buffer.from([8, 2, 0, 0, 0])]);
 }
 
 /** Lines whose every character takes the most room once escaped. */

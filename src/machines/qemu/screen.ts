@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Screen } from '../machine.js';
+import { connectQmp } from './qmp.js';
+
+/** The machine's VGA screen (QMP `screendump`; as PNG since QEMU 7.1). QEMU writes the file itself. */
+export function guestScreen(qmpSocket: string): Screen {
+  return {
+    async screenshot(file, { signal }) {
+      const target = path.resolve(file);
+      await mkdir(path.dirname(target), { recursive: true });
+      const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
+      try {
+        signal.throwIfAborted();
+        await using qmp = await connectQmp(qmpSocket);
+        await qmp.execute('screendump', { filename: temporary, format: 'png' });
+        await rename(temporary, target);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+    },
+  };
+}

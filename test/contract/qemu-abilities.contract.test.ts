@@ -1,0 +1,141 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MachineShape } from '../../src/domain/profile.js';
+import { layoutOf, type Layout } from '../../src/host/paths.js';
+import { waitUntil } from '../../src/host/process.js';
+import type { Machine, Work } from '../../src/machines/machine.js';
+import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { prepareBase } from '../../src/machines/qemu/prepare.js';
+import { hasOrSkip } from './requirements.js';
+
+const BASE = 'debian';
+const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'bios' };
+const MINUTE_MS = 60_000;
+const ID = `abilities-${process.pid}`;
+const work: Work = { signal: new AbortController().signal, progress: () => undefined };
+
+/** One machine for all of it, in the order in which it suffers more and more. */
+function abilities(): void {
+  let layout: Layout;
+  let machine: Machine;
+
+  beforeAll(async () => {
+    layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-abilities-')));
+    await prepareBase(BASE, layout, work, SHAPE);
+    machine = await createQemuDriver({ layout }).create({ id: ID, base: BASE, shape: SHAPE }, work);
+  }, 20 * MINUTE_MS);
+
+  afterAll(async () => {
+    await machine[Symbol.asyncDispose]();
+    await createQemuDriver({ layout }).destroy(ID, work);
+    await rm(layout.home, { recursive: true, force: true });
+  }, 2 * MINUTE_MS);
+
+  const sh = async (script: string, timeoutMs = MINUTE_MS) =>
+    machine.console?.exec(['sh', '-c', script], { timeoutMs });
+  /** Whether a new connection is answered; the one that was open would not know. */
+  const answersSsh = async () => {
+    await machine[Symbol.asyncDispose]();
+    const limited = { ...work, signal: AbortSignal.any([work.signal, AbortSignal.timeout(5000)]) };
+    return machine.connect(limited).then(
+      () => true,
+      () => false,
+    );
+  };
+
+  test('the console is a root shell of the same system', async () => {
+    expect(await sh('id -un; echo to the errors >&2; exit 3')).toEqual({
+      exitCode: 3,
+      stdout: 'root\nto the errors\n',
+      stderr: '',
+    });
+    const { stdout } = await (await machine.connect(work)).exec(['cat', '/proc/sys/kernel/random/boot_id']);
+    expect(await sh('cat /proc/sys/kernel/random/boot_id')).toMatchObject({ stdout });
+  });
+
+  test('its exit statuses are the commands’ own', async () => {
+    expect(await sh('kill -9 $$')).toMatchObject({ exitCode: 137 });
+    expect(await machine.console?.exec(['no-such-command'])).toMatchObject({ exitCode: 127 });
+  });
+
+  test('big output comes whole', { timeout: 3 * MINUTE_MS }, async () => {
+    const result = await sh('yes 0123456789abcde | head -n 40000; exit 5', 2 * MINUTE_MS);
+    expect(result?.exitCode).toBe(5);
+    expect(result?.stdout).toBe('0123456789abcde\n'.repeat(40_000));
+  });
+
+  test('hostile output, and other writers on the terminal, change nothing', async () => {
+    const result = await sh(
+      'echo "login: # status 0" >/dev/hvc0; printf "\\033[2J\\003\\004 end 1\\r\\n"; echo "<1>a kernel message" >/dev/kmsg; exit 9',
+    );
+    expect(result).toEqual({ exitCode: 9, stdout: '\x1b[2J\x03\x04 end 1\r\n', stderr: '' });
+  });
+
+  test('a command that was given up is ended, and the next ones run', async () => {
+    const stubborn = 'trap "" INT QUIT TERM; exec -a stubborn sleep 600';
+    await expect(machine.console?.exec(['bash', '-c', stubborn], { timeoutMs: 5000 })).rejects.toMatchObject({
+      code: 'TRANSPORT_TIMEOUT',
+      message: 'bash did not end within 5 s',
+    });
+    expect(await sh('pgrep -f "^stubborn" || echo none')).toMatchObject({ stdout: 'none\n' });
+    expect(await sh('echo second')).toMatchObject({ stdout: 'second\n' });
+  });
+
+  test('another process of the bench uses it through a machine of its own', async () => {
+    await using other = await createQemuDriver({ layout }).attach(ID, work);
+    const both = await Promise.all([machine, other].map(async (user) => user.console?.exec(['echo', 'here'])));
+    expect(both.map((result) => result?.stdout)).toEqual(['here\n', 'here\n']);
+  });
+
+  test('a screenshot is a PNG of the screen', async () => {
+    const file = path.join(layout.home, 'shots', 'screen.png');
+    await machine.screen?.screenshot(file, work);
+    const png = await readFile(file);
+    expect(png.subarray(0, 8)).toEqual(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]));
+    // Width and height (PNG specification, IHDR).
+    expect(png.readUInt32BE(16)).toBeGreaterThanOrEqual(640);
+    expect(png.readUInt32BE(20)).toBeGreaterThanOrEqual(400);
+  });
+
+  test('the console is the way in while the cable is out', { timeout: 4 * MINUTE_MS }, async () => {
+    await machine.cable?.setPlugged(false);
+    expect(await answersSsh()).toBe(false);
+    expect(await sh('cat /sys/class/net/e*/carrier')).toMatchObject({ stdout: '0\n' });
+    expect(await machine.isRunning()).toBe(true);
+    await machine.cable?.setPlugged(true);
+    expect(await waitUntil(answersSsh, 2 * MINUTE_MS)).toBe(true);
+  });
+
+  test('and while sshd is dead', { timeout: 4 * MINUTE_MS }, async () => {
+    expect(await sh('systemctl stop ssh')).toMatchObject({ exitCode: 0 });
+    expect(await answersSsh()).toBe(false);
+    expect(await sh('systemctl is-active ssh')).toMatchObject({ exitCode: 3, stdout: 'inactive\n' });
+    expect(await sh('systemctl start ssh')).toMatchObject({ exitCode: 0 });
+    expect(await waitUntil(answersSsh, 2 * MINUTE_MS)).toBe(true);
+  });
+
+  test('the shell comes back however often it ends', { timeout: 2 * MINUTE_MS }, async () => {
+    for (let index = 0; index < 7; index++) {
+      const before = (await sh('ps -o ppid= -p $PPID'))?.stdout;
+      expect(before).toMatch(/\d/);
+      await sh('kill -KILL $(systemctl show -p MainPID --value serial-getty@hvc0)').catch(() => undefined);
+    }
+    expect(await sh('echo still')).toMatchObject({ stdout: 'still\n' });
+  });
+
+  test('a crash is a power cut', async () => {
+    await machine.crash?.();
+    expect(await machine.isRunning()).toBe(false);
+    await expect(machine.connect(work)).rejects.toMatchObject({ code: 'MACHINE_GONE' });
+    await expect(createQemuDriver({ layout }).attach(ID, work)).rejects.toMatchObject({ code: 'MACHINE_GONE' });
+    await machine.crash?.();
+  });
+}
+
+if (await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) }))) {
+  describe('the abilities of a qemu machine', { timeout: MINUTE_MS }, abilities);
+} else {
+  describe.skip('the abilities of a qemu machine', () => test('needs QEMU', () => undefined));
+}
