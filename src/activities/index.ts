@@ -1,5 +1,11 @@
 import { Context } from '@temporalio/activity';
-import { checkpointName, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
+import {
+  checkpointName,
+  FAILURE_CHECKPOINT,
+  type AttemptOutcome,
+  type AttemptRef,
+  type BootOutcome,
+} from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { SIGNALS, hostTaskQueue } from '../domain/names.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
@@ -161,9 +167,13 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         await writeRunReport(files, full);
       }),
 
-    releaseMachine: (request: RunRequest, keep: boolean): Promise<void> =>
+    /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
+    releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
       inActivity(async (work) => {
-        if (!keep) await machines.driver(request.driver).destroy(request.run, work);
+        if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
+        if (fate === 'freeze') {
+          await withMachine(request, work, (machine) => freeze(machine, request, FAILURE_CHECKPOINT, work));
+        }
       }),
   };
 

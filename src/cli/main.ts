@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
 import { registerCancel } from './cancel.js';
 import { registerCleanup } from './cleanup.js';
+import { registerDebug } from './debug.js';
 import { registerDecisions } from './decide.js';
 import { registerDiagnose } from './diagnose.js';
 import { registerDoctor } from './doctor.js';
@@ -29,6 +30,7 @@ const COMMANDS = [
   registerPatch,
   registerDiagnose,
   registerDecisions,
+  registerDebug,
   registerCancel,
   registerSetup,
   registerVm,

@@ -1,17 +1,13 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
-import type { Endpoint } from '../machines/machine.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 import { registerVmCleanup } from './vm/cleanup.js';
 import { registerConsole } from './vm/console.js';
 import { registerDeploy } from './vm/deploy.js';
 import { attachKnown, registryOf, registryOfKnown } from './vm/machines.js';
 import { registerScreenshot } from './vm/screenshot.js';
+import { logIn } from './vm/ssh.js';
 import { registerClean, registerStart } from './vm/start.js';
 
 export function registerVm(program: Command): void {
@@ -33,7 +29,7 @@ export function registerVm(program: Command): void {
     .argument('<machine>')
     .argument('[command...]', 'behind --')
     .addHelpText('after', '\nExamples:\n  nixproof vm ssh RUN\n  nixproof vm ssh RUN -- lsblk')
-    .action((id: string, command: string[]) => runCommand({}, (session) => logIn(session, id, command)));
+    .action((id: string, command: string[]) => runCommand({}, (session) => logInTo(session, id, command)));
   registerConsole(vm);
   registerScreenshot(vm);
   vm.command('stop')
@@ -71,39 +67,9 @@ async function showAddress(session: Session, id: string): Promise<number> {
   return EXIT.ok;
 }
 
-async function logIn(session: Session, id: string, command: readonly string[]): Promise<number> {
+async function logInTo(session: Session, id: string, command: readonly string[]): Promise<number> {
   await using machine = await attachKnown(session, id);
-  // Connecting once pins a host key that is still unknown.
-  await machine.connect(session);
-  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-ssh-'));
-  try {
-    return await runSsh(await machine.endpoint(), path.join(folder, 'known_hosts'), command);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** OpenSSH's client in the foreground, with our key and the pinned host key. */
-async function runSsh(
-  { host, port, user, keyFile, hostKey }: Endpoint,
-  knownHosts: string,
-  command: readonly string[],
-): Promise<number> {
-  const { quote } = await import('../machines/quote.js');
-  await writeFile(knownHosts, `${port === 22 ? host : `[${host}]:${port}`} ${hostKey ?? ''}\n`);
-  const options = [
-    'StrictHostKeyChecking=yes',
-    `UserKnownHostsFile=${knownHosts}`,
-    'IdentitiesOnly=yes',
-    'LogLevel=ERROR',
-  ];
-  const args = ['-p', String(port), '-i', keyFile, ...options.flatMap((option) => ['-o', option]), `${user}@${host}`];
-  const remote = command.length > 0 ? ['--', quote(command)] : [];
-  return new Promise((resolve, reject) => {
-    const child = spawn('ssh', [...args, ...remote], { stdio: 'inherit' });
-    child.on('exit', (code) => resolve(code ?? 255));
-    child.on('error', (cause) => reject(new NixproofError('HOST_TOOL_MISSING', 'ssh is not installed', { cause })));
-  });
+  return await logIn(machine, command, session);
 }
 
 async function stopMachines(session: Session, ids: readonly string[]): Promise<number> {

@@ -1,6 +1,9 @@
 import type { Diagnosis } from './diagnosis.js';
 import type { LogSummary } from './run.js';
 
+/** Names the checkpoint of a kept machine whose installer failed: what `nixproof debug` goes back to. */
+export const FAILURE_CHECKPOINT = 'failure';
+
 /** Which phase's beginning a checkpoint is of; undefined where it is of another kind. */
 export function barrierOf(checkpoint: string): number | undefined {
   const digits = /^a\d+-p(\d+)(?:-h\d+)*$/.exec(checkpoint)?.[1];

@@ -94,8 +94,8 @@ function createRun(request: RunRequest) {
     const machine = await host.cloneMachine.executeWithOptions(
       {
         summary: machineSummary(request),
-        // It waits until a machine is free, however long other runs have them all.
-        ...(request.driver === 'ssh' ? { startToCloseTimeout: LONGEST_RUN_MS } : {}),
+        // It waits until there is a machine or room for one, however long other runs have them all.
+        startToCloseTimeout: LONGEST_RUN_MS,
       },
       [request, report()],
     );
@@ -207,12 +207,12 @@ function createRun(request: RunRequest) {
     setAttribute(request.searchAttributes, 'verdict', verdict);
     const wrong = verdict === 'failed' || verdict === 'error';
     const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
+    const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
+    const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
     if (keep && cloned) draft.notes = [...draft.notes, `machine ${request.run} is kept`];
     if (steps && cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
-      await unlessFault(() =>
-        steps.releaseMachine.executeWithOptions({ summary: keep ? 'keep' : 'destroy' }, [request, keep]),
-      );
+      await unlessFault(() => steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]));
     }
     draft.verdict = verdict;
     draft.durationMs = Date.now() - Date.parse(draft.startedAt);
