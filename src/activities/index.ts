@@ -112,8 +112,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     startInstaller: (request: RunRequest, { guest }: AttemptRef): Promise<void> =>
       inActivity((work) =>
         withMachine(request, work, async (machine) => {
-          const barrier =
-            needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
+          const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
           await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
         }),
       ),

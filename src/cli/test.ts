@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
+import { faultText } from '../domain/fault.js';
 import type { DriverName } from '../domain/profile.js';
 import type { Keep, RunReport, SuiteReport, SuiteRequest } from '../domain/run.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
@@ -139,7 +140,10 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const watching = watchRuns(
     session,
     server.link,
-    suite.runs.map(({ run, profile }) => ({ run, profile: profile.name })),
+    suite.runs.map(({ run, profile, faults = [] }) => ({
+      run,
+      profile: [profile.name, ...faults.map(faultText)].join(' '),
+    })),
   );
   const onInterrupt = () => {
     session.progress('cancelling; once more leaves it to the worker');

@@ -42,9 +42,9 @@ export const SPACE_FAULTS: readonly Fault[] = [
     evidence: looking(
       'disk-renamed',
       `[ ! -e "$root${ABSENT}" ] || die '${ABSENT} is there'`,
+      `echo 'there is no ${ABSENT}, and the tree names it:'`,
       'cd "$NIXPROOF_TREE"',
       `grep -rnIF --exclude-dir=.git -- ${ABSENT} . | head -n 3`,
-      `echo 'there is no ${ABSENT}'`,
     ),
     drivers: ['qemu', 'libvirt', 'ssh', 'sandbox'],
   },
@@ -65,7 +65,11 @@ export const SPACE_FAULTS: readonly Fault[] = [
         '[ -n "$(targets)" ] || die "no file system of a target disk is mounted"',
         'for folder in $(targets); do fill "$folder"; done',
       ),
-      takeBack: takingBack('disk-full', TARGETS, 'for folder in $(targets); do rm -f "$folder"/.nixproof-fault-*; done'),
+      takeBack: takingBack(
+        'disk-full',
+        TARGETS,
+        'for folder in $(targets); do rm -f "$folder"/.nixproof-fault-*; done',
+      ),
     },
     evidence: looking(
       'disk-full',
