@@ -186,6 +186,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
     releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
       inActivity(async (work) => {
+        if (fate === 'destroy' && request.driver === 'ssh') await leaveAsItWas(request, work);
         if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
         if (fate === 'freeze') {
           await withMachine(request, work, (machine) => freeze(machine, request, FAILURE_CHECKPOINT, work));

@@ -8,12 +8,17 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DrillResult, SuiteReport } from '../../src/domain/run.js';
 import { layoutOf } from '../../src/host/paths.js';
+import type { Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { onlyRun, openBench, parsed, type Bench } from './bench.js';
 
 const GROUND = fileURLToPath(new URL('../fixtures/drill-ground/', import.meta.url));
+/** The drill ground's: its machines are clones of a template that is frozen for it. */
+const SHAPE = { memoryMiB: 1024, cpus: 1, diskBytes: [2 * 1024 ** 3], firmware: 'bios' } as const;
+const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
 const MINUTE_MS = 60_000;
 /** Emulation on a loaded machine: a deadline, not an expectation. */
 const DEADLINE_MS = 30 * MINUTE_MS;
@@ -57,6 +62,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     servers.push(createServer(answer), createTlsServer({ key, cert }, answer));
     const [http = 0, tls = 0] = await Promise.all(servers.map(listen));
     folder = await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) }));
+    await prepareBase('debian', bench.layout, WORK, SHAPE);
     const ended = await bench.np(folder, 'test', 'ground', '--drill', '--driver', 'qemu', '--parallel', '2', '--json');
     exit = ended.exit;
     suite = parsed<SuiteReport>(ended);

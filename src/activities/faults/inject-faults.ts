@@ -80,43 +80,56 @@ async function inject(scene: FaultScene, fault: Fault, request: FaultRequest, oc
     at: new Date().toISOString(),
     seen: '',
   };
+  const note = (more: Partial<JournalEntry> = {}) => noteFault(files, { ...entry, ...more });
   switch (injection.kind) {
     case 'guest': {
       const refused = await refusal(scene, injection.inject);
-      // It may be mounted at the next phase.
-      if (refused !== undefined && fault.moment === 'target-mounted' && request.phase === undefined) return;
-      if (refused !== undefined) return await noteFault(files, { ...entry, refused });
-      return await noteFault(files, { ...entry, seen: await lookFor(scene, fault, SEEN_MS.soon) });
+      if (refused === undefined) await note({ seen: await lookFor(scene, fault, SEEN_MS.soon) });
+      // What is not mounted yet may be at the next phase.
+      else if (fault.moment !== 'target-mounted' || request.phase !== undefined) await note({ refused });
+      break;
     }
-    case 'network': {
-      if (machine.cable) {
-        const until = Date.now() + injection.downMs;
-        await noteFault(files, { ...entry, until });
-        await machine.cable.setPlugged(false);
-        return await noteFault(files, { ...entry, until, seen: await lookFor(scene, fault, SEEN_MS.soon) });
-      }
-      await noteFault(files, entry);
-      const refused = await refusal(scene, injection.withoutCable);
-      if (refused !== undefined) return await noteFault(files, { ...entry, refused });
-      return await noteFault(files, { ...entry, seen: await lookFor(scene, fault, SEEN_MS.afterOutage) });
-    }
+    case 'network':
+      await takeNetwork(scene, fault, injection, note);
+      break;
     case 'kill-installer':
-      await noteFault(files, entry);
-      if (occasion.kind !== 'released') return;
-      return await noteFault(files, { ...entry, seen: await killed(scene, occasion.attempt) });
+      if (occasion.kind !== 'released') break;
+      await note();
+      await note({ seen: await killed(scene, occasion.attempt) });
+      break;
     case 'crash-machine':
-      if (!machine.crash) return await noteFault(files, { ...entry, refused: 'this machine has no power to cut' });
-      await noteFault(files, entry);
+      if (!machine.crash) {
+        await note({ refused: 'this machine has no power to cut' });
+        break;
+      }
+      await note();
       await machine.crash();
-      return await noteFault(files, {
-        ...entry,
-        seen: (await machine.isRunning()) ? '' : 'the machine no longer runs',
-      });
+      await note({ seen: (await machine.isRunning()) ? '' : 'the machine no longer runs' });
+      break;
     case 'kill-worker':
-      await noteFault(files, { ...entry, worker: process.pid });
+      await note({ worker: process.pid });
       // Nothing of this process comes after that.
       process.kill(process.pid, 'SIGKILL');
   }
+}
+
+async function takeNetwork(
+  scene: FaultScene,
+  fault: Fault,
+  { downMs, withoutCable }: Extract<Fault['injection'], { kind: 'network' }>,
+  note: (more?: Partial<JournalEntry>) => Promise<void>,
+): Promise<void> {
+  const { cable } = scene.machine;
+  if (cable) {
+    const until = Date.now() + downMs;
+    await note({ until });
+    await cable.setPlugged(false);
+    await note({ until, seen: await lookFor(scene, fault, SEEN_MS.soon) });
+    return;
+  }
+  await note();
+  const refused = await refusal(scene, withoutCable);
+  await note(refused === undefined ? { seen: await lookFor(scene, fault, SEEN_MS.afterOutage) } : { refused });
 }
 
 /** Runs what injects a fault; why it could not, where it could not. */
