@@ -12,6 +12,7 @@ import {
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { checkpointName, type AttemptOutcome, type AttemptRef, type InstallProgress } from '../domain/attempt.js';
+import type { Candidate } from '../domain/heal.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
 import { newReport } from '../domain/new-report.js';
@@ -83,6 +84,10 @@ function createRun(request: RunRequest) {
     tell(`installing: ${keyword(progress.phase)}`);
   });
 
+  const note = (text: string) => {
+    draft.notes = [...draft.notes, text];
+  };
+
   async function test(): Promise<void> {
     tell('looking for a host');
     const place = await shared.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
@@ -101,7 +106,7 @@ function createRun(request: RunRequest) {
       },
       [request, report()],
     );
-    draft.notes = [...draft.notes, machine.detail];
+    note(machine.detail);
 
     tell('deploying the configuration');
     await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
@@ -125,7 +130,7 @@ function createRun(request: RunRequest) {
 
   /** The installer, again after every heal; false where it failed for good. */
   async function install(steps: HostSteps): Promise<boolean> {
-    const healing = createHealLoop(request, healSteps(steps, request), {
+    const healing = createHealLoop(request, healSteps(steps, request, note), {
       tell,
       record: (heal) => (draft.heals = [...draft.heals, heal]),
       pending: (heal) => {
@@ -214,6 +219,7 @@ function createRun(request: RunRequest) {
     const verdict = draft.verdict ?? 'error';
     draft.verdict = null;
     draft.notes = [...draft.notes, ...missedFaults(request, faults)];
+    delete draft.pending;
     const steps = host;
     if (steps && cloned) {
       tell('collecting logs');
@@ -226,7 +232,7 @@ function createRun(request: RunRequest) {
     const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
     const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
     const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
-    if (keep && cloned) draft.notes = [...draft.notes, `machine ${request.run} is kept`];
+    if (keep && cloned) note(`machine ${request.run} is kept`);
     if (steps && cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
       await unlessFault(() => steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]));
@@ -245,7 +251,7 @@ function createRun(request: RunRequest) {
       await step();
     } catch (error) {
       const fault = faultOf(error);
-      draft.notes = [...draft.notes, `${fault.code}: ${fault.message}`];
+      note(`${fault.code}: ${fault.message}`);
     }
   }
 
@@ -321,17 +327,40 @@ function verdictOf({ checks, heals }: Pick<RunReport, 'checks' | 'heals'>): Verd
   return heals.some(({ outcome }) => outcome === 'worked') ? 'healed' : 'passed';
 }
 
-function healSteps(steps: HostSteps, request: RunRequest): HealSteps {
+/** Asked for a heal, the bench's own faults are no reason to call a failed installation anything else. */
+function healSteps(steps: HostSteps, request: RunRequest, note: (text: string) => void): HealSteps {
+  const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step();
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const fault = faultOf(error);
+      note(`${fault.code}: ${fault.message}`);
+      return fallback(fault);
+    }
+  };
   return {
     plan: (attempt, { record, diagnoses }, tried) =>
-      steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
-        request,
-        attempt,
-        diagnoses,
-        { phase: record.phase, tried },
-      ]),
-    apply: (application, name) => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
-    undo: (application, name) => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+      otherwise<readonly Candidate[]>(
+        () => [],
+        () =>
+          steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
+            request,
+            attempt,
+            diagnoses,
+            { phase: record.phase, tried },
+          ]),
+      ),
+    apply: (application, name) =>
+      otherwise(
+        ({ message }) => ({ ok: false, said: message, files: 0 }),
+        () => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
+      ),
+    undo: (application, name) =>
+      otherwise(
+        () => undefined,
+        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+      ),
   };
 }
 

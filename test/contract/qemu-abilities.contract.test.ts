@@ -38,7 +38,7 @@ function abilities(): void {
   /** Whether a new connection is answered; the one that was open would not know. */
   const answersSsh = async () => {
     await machine[Symbol.asyncDispose]();
-    const limited = { ...work, signal: AbortSignal.any([work.signal, AbortSignal.timeout(5000)]) };
+    const limited = { ...work, signal: AbortSignal.timeout(5000) };
     return machine.connect(limited).then(
       () => true,
       () => false,

@@ -86,11 +86,11 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
     abstains: evidenceOf({ log: NO_NAME, probes: { leases: '', routes: '' } }),
   },
   'use-public-resolvers': {
-    plans: evidenceOf({ log: NO_NAME }),
+    plans: evidenceOf({ log: NO_NAME, probes: { names: '' } }),
     abstains: evidenceOf({ log: NO_NAME, probes: noRoute }),
   },
   'restart-the-resolver': {
-    plans: evidenceOf({ log: NO_NAME, probes: { resolver: 'nameserver 127.0.0.53\noptions edns0' } }),
+    plans: evidenceOf({ log: NO_NAME, probes: { names: '', resolver: 'nameserver 127.0.0.53\noptions edns0' } }),
     abstains: evidenceOf({ log: NO_NAME, probes: { resolver: 'nameserver 10.0.2.3' } }),
   },
   'bring-the-interface-up': {
