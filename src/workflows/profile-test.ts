@@ -14,6 +14,7 @@ import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { checkpointName, type AttemptOutcome, type AttemptRef, type InstallProgress } from '../domain/attempt.js';
 import type { Candidate } from '../domain/heal.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
+import { faultText, type FaultResult } from '../domain/fault.js';
 import { newReport } from '../domain/new-report.js';
 import { SHARED_TASK_QUEUE, QUERIES, SIGNALS } from '../domain/names.js';
 import type { CheckpointCost, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
@@ -70,6 +71,7 @@ function createRun(request: RunRequest) {
   let host: HostSteps | undefined;
   let phaseUpdates = PHASE_UPDATES;
   let cloned = false;
+  let faults: readonly FaultResult[] = [];
 
   const tell = (state: string) => {
     draft.state = state;
@@ -108,6 +110,12 @@ function createRun(request: RunRequest) {
 
     tell('deploying the configuration');
     await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
+
+    if (request.faults) {
+      tell('injecting faults');
+      const names = request.faults.map(faultText).join(', ').slice(0, 200);
+      tellFaults(await host.injectFaults.executeWithOptions({ summary: `make go wrong: ${names}` }, [request]));
+    }
 
     if (!(await install(host)) || !(await boot(host))) {
       draft.verdict = 'failed';
@@ -165,7 +173,15 @@ function createRun(request: RunRequest) {
     draft.phases = [...draft.phases, ...phasesOf(outcome, ref)];
     draft.checkpoints = [...draft.checkpoints, ...checkpointCosts(outcome, ref)];
     draft.log = outcome.log;
+    if (outcome.faults) tellFaults(outcome.faults);
     return outcome;
+  }
+
+  function tellFaults(results: readonly FaultResult[]): void {
+    faults = results;
+    draft.faults = results
+      .filter(({ refused }) => refused === undefined)
+      .map(({ name, phase, at, seen }) => ({ name, phase, at, seen }));
   }
 
   async function boot(steps: HostSteps): Promise<boolean> {
@@ -202,6 +218,7 @@ function createRun(request: RunRequest) {
   async function finish(): Promise<void> {
     const verdict = draft.verdict ?? 'error';
     draft.verdict = null;
+    draft.notes = [...draft.notes, ...missedFaults(request, faults)];
     delete draft.pending;
     const steps = host;
     if (steps && cloned) {
@@ -282,6 +299,15 @@ function phasesOf(outcome: AttemptOutcome, { number, replayedPhases }: AttemptRe
     phase(name, at, outcome.phases[index + 1]?.at ?? outcome.endedAt, number),
   );
   return all.slice(replayedPhases);
+}
+
+/** Faults that were asked for and did not come about. */
+function missedFaults({ faults = [] }: RunRequest, results: readonly FaultResult[]): readonly string[] {
+  return faults.map(faultText).flatMap((asked) => {
+    const result = results.find(({ request }) => request === asked);
+    if (result?.refused !== undefined) return [`${asked} was not injected: ${result.refused}`];
+    return result ? [] : [`${asked} was not injected: the installer never waited at the beginning of such a phase`];
+  });
 }
 
 function checkpointCosts(outcome: AttemptOutcome, ref: AttemptRef): CheckpointCost[] {
