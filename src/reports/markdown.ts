@@ -1,6 +1,7 @@
 import type { RunReport } from '../domain/run.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
+import { checkpointsText, patchCommand, seenText } from './heals.js';
 import { attemptsOf, classText, lookOf, reasonText, type AttemptRecord } from './outcome.js';
 import { durationText, plural } from './quantities.js';
 import type { Reporter } from './reporter.js';
@@ -62,6 +63,7 @@ function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<numb
     heals(run),
     checks(run),
     phases(run),
+    checkpointsText(run),
     run.notes
       .slice(0, 20)
       .map((note) => `- ${escapeMarkdown(oneLine(note, LINE_LIMIT))}`)
@@ -117,13 +119,16 @@ function failure({ number, failure: record }: AttemptRecord, context: readonly L
 function heals(run: RunReport): string {
   if (run.heals.length === 0) return '';
   const rows = run.heals.map((heal) => [
-    markdownCode(oneLine(heal.name, NAME_LIMIT)),
+    `${markdownCode(oneLine(heal.name, NAME_LIMIT))} ${escapeMarkdown(oneLine(heal.title, LINE_LIMIT))}`,
     markdownCode(oneLine(heal.class, NAME_LIMIT)),
-    heal.confidence.toFixed(2),
-    heal.outcome,
+    `${heal.confidence.toFixed(2)}, ${seenText(heal)}`,
+    `${heal.outcome}: ${escapeMarkdown(oneLine(heal.reason, LINE_LIMIT))}`,
     heal.resumed,
   ]);
-  return table(['heal', 'for', 'confidence', 'outcome', 'went on by'], rows);
+  const command = patchCommand(run);
+  const patch =
+    command === undefined ? '' : `\n\nThe configuration’s changes: ${markdownCode(oneLine(command, NAME_LIMIT))}`;
+  return table(['heal', 'for', 'confidence', 'outcome', 'went on by'], rows) + patch;
 }
 
 function checks(run: RunReport): string {

@@ -47,8 +47,7 @@ export async function applyHeal(
   const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
   await note({ changes });
   await makeChanges(shell, tree, changes);
-  const commands = { number, folder: healFolder(machine, number), commands: plan.commands };
-  const result = await runCommands(machine, shell, request, commands, work);
+  const result = await runCommands(machine, shell, request, { number, undo: false }, plan.commands, work);
   await writeWhole(files.log, result.log);
   return {
     ok: result.exitCode === 0,
@@ -68,8 +67,7 @@ export async function undoHeal(
   const shell = await openShell(machine, work);
   const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
   await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
-  const commands = { number, folder: `${healFolder(machine, number)}/undo`, commands: plan.undo };
-  await runCommands(machine, shell, request, commands, work);
+  await runCommands(machine, shell, request, { number, undo: true }, plan.undo, work);
 }
 
 /** The changes of the tree that a heal made. */
@@ -77,35 +75,30 @@ export async function changesOf(files: HealFiles): Promise<readonly FileChange[]
   return (await readJson<Journal>(files.journal))?.changes ?? [];
 }
 
-function healFolder(machine: Machine, number: number): string {
-  return `${guestFolder(machine)}/heal-${number}`;
-}
-
-/** The commands of one heal, or of its undoing. */
-interface Commands {
+/** Which of a heal's commands are run. */
+interface Part {
   readonly number: number;
-  /** Where they and what they print are in the guest. */
-  readonly folder: string;
-  readonly commands: readonly string[];
+  readonly undo: boolean;
 }
 
 async function runCommands(
   machine: Machine,
   shell: GuestShell,
   request: RunRequest,
-  { number, folder, commands }: Commands,
+  { number, undo }: Part,
+  commands: readonly string[],
   work: Work,
 ): Promise<{ readonly exitCode: number; readonly log: string }> {
   if (commands.length === 0) return { exitCode: 0, log: '' };
+  const folder = `${guestFolder(machine)}/heal-${number}${undo ? '/undo' : ''}`;
   const tree = machine.resolvePath(request.profile.deploy.to);
   const environment = {
+    NIXPROOF_HEAL: String(number),
     NIXPROOF_NOW: String(Math.floor(Date.now() / 1000)),
     NIXPROOF_DISK: machine.disks[0] ?? '',
     NIXPROOF_DISKS: machine.disks.join(' '),
     NIXPROOF_FIRMWARE: request.profile.machine.firmware,
     NIXPROOF_TREE: tree,
-    // Keys what a heal keeps for its undoing.
-    NIXPROOF_HEAL: String(number),
   };
   const steps = commands.map((command) => `sh -c ${quote([command])} || exit $?`);
   await putText(shell, `${folder}/install.sh`, scriptOf(environment, steps.join('\n')));
