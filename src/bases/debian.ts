@@ -18,8 +18,9 @@ export function debianBase(layout: Layout, cache = cacheDirectory(), recipe: Deb
   const image: BaseImage = {
     name: 'debian',
     fingerprint,
-    disk: path.join(inHome, 'disk.qcow2'),
+    disk: { path: path.join(inHome, 'disk.qcow2'), format: 'qcow2' },
     boot: {
+      kind: 'direct',
       kernel: path.join(inHome, 'vmlinuz'),
       initrd: path.join(inHome, 'initrd'),
       commandLine: recipe.commandLine,

@@ -24,6 +24,8 @@ export interface Template {
   readonly files: TemplateFiles;
   /** The definition every clone shares with it; the disks are the template's own. */
   readonly hardware: Hardware;
+  /** How many of its disks are the live system's: they come before the target disks. */
+  readonly liveDisks: 0 | 1;
   readonly uefiCode: string | undefined;
   /** Presented by every clone. */
   readonly hostKey: string;
@@ -113,9 +115,10 @@ function hardwareOf({ base, shape, installation, login }: TemplateRequest, files
     cpus: shape.cpus,
     memoryMiB: shape.memoryMiB,
     firmware: shape.firmware,
-    disks: [files.system, ...shape.diskBytes.map((_, index) => files.target(index))],
+    disks: [...(base.disk ? [files.system] : []), ...shape.diskBytes.map((_, index) => files.target(index))],
+    ...(base.iso === undefined ? {} : { cdrom: base.iso }),
     publicKey: login.publicKey,
-    direct: base.boot,
+    ...(base.boot.kind === 'direct' ? { direct: base.boot } : {}),
   };
 }
 
@@ -138,7 +141,8 @@ async function readTemplate(
   const record = await readJson<TemplateRecord>(recordFile(folder));
   if (!record) return undefined;
   const files = templateFiles(folder);
-  return { files, hardware: hardwareOf(request, files), uefiCode, hostKey: record.hostKey };
+  const liveDisks = request.base.disk ? 1 : 0;
+  return { files, hardware: hardwareOf(request, files), liveDisks, uefiCode, hostKey: record.hostKey };
 }
 
 async function makeTemplate(
@@ -156,7 +160,7 @@ async function makeTemplate(
   await mkdir(making);
   try {
     const files = templateFiles(making);
-    await createOverlay(files.system, base.disk, 'qcow2', work.signal);
+    if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, work.signal);
     if (installation.uefi && uefiCode !== undefined) {
       await createOverlay(files.variables, installation.uefi.variables, 'raw', work.signal);
     }

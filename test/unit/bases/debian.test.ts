@@ -123,7 +123,7 @@ describe('the store', () => {
     const base = debianBase(layoutOf(path.join(folder, 'home')), cache);
     expect(await base.find()).toBeUndefined();
     const image = await base.prepare(work);
-    expect(await readFile(image.disk, 'utf8')).toBe('disk.qcow2');
+    expect(await readFile(image.disk?.path ?? '', 'utf8')).toBe('disk.qcow2');
     expect(await base.find()).toEqual(image);
     await base.prepare(work);
     expect(said.at(-1)).toContain('is there already');
