@@ -49,16 +49,16 @@ export interface BaseManifest {
 
 /** What a pristine machine boots, and how it is got. */
 export interface Base {
+  /** As the configuration has it: `debian`, `iso:/images/live.iso`. */
   readonly name: string;
-  /** Fingerprint of the recipe as this version of nixproof has it. */
-  readonly fingerprint: string;
 
   /** The finished image in this home, or undefined where it was not prepared yet. */
   find(): Promise<BaseImage | undefined>;
 
   /**
    * Makes the image, or finds that there is nothing to do. An interrupted preparation leaves nothing half made.
-   * @throws NixproofError `HOST_*`: a missing tool, a full disk, no right to make user namespaces, packages out of reach
+   * @throws NixproofError `HOST_*`: a missing tool, a full disk, no right to make user namespaces, a server out of reach, an image
+   * that is not there or not what it should be
    */
   prepare(work: Work): Promise<BaseImage>;
 }
