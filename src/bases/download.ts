@@ -95,7 +95,7 @@ async function fetchRest(
     const total = from + Number(response.headers.get('content-length') ?? Number.NaN);
     const count = counter(from, total, () => watch.refresh(), work);
     const file = createWriteStream(part, { flags: from > 0 ? 'a' : 'w' });
-    await pipeline(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), count, file);
+    await pipeline(Readable.fromWeb(response.body), count, file);
     if (Number.isFinite(total) && (await sizeOf(part)) < total) throw new Error('the connection ended early');
     return 'whole';
   } finally {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { BaseImage } from '../../bases/base.js';
+import type { BaseBoot, BaseImage } from '../../bases/base.js';
 import { NixproofError } from '../../domain/error.js';
 import type { MachineShape } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
@@ -18,6 +18,7 @@ import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.j
 import { migrationEnd, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
+import { keyboardWayIn } from './way-in.js';
 
 /** A booted base, frozen with its memory: what machines are cloned from. */
 export interface Template {
@@ -57,6 +58,12 @@ export interface TemplateRequest {
 const BLANK_BYTES = 1024 * 1024;
 const READY_MS = 5 * 60_000;
 const MIB = 1024 * 1024;
+
+/** What systemd says of a base that has started. One that is not ours may have services that fail here. */
+const READY: Readonly<Record<BaseBoot['kind'], readonly string[]>> = {
+  direct: ['running'],
+  firmware: ['running', 'degraded'],
+};
 
 /**
  * The template of a base for one shape: found, or made by booting the base and freezing it. Memory, processors, firmware, the
@@ -202,7 +209,7 @@ async function bootAndFreeze(
 async function waitUntilReady(
   request: TemplateRequest,
   files: TemplateFiles,
-  guest: QemuProcess,
+  guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
 ): Promise<string> {
   let hostKey: string | undefined;
@@ -223,18 +230,27 @@ async function waitUntilReady(
       onHostKey: async (presented) => {
         hostKey = presented;
       },
+      ...(request.base.boot.kind === 'firmware'
+        ? { onWait: keyboardWayIn(guest.qmp, request.login.publicKey, request.installation.accelerator, work) }
+        : {}),
     },
     work,
   );
-  await settle(connection, files, work);
+  await settle(connection, request.base, files, work);
   if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
   return hostKey;
 }
 
-async function settle(connection: Connection, files: TemplateFiles, { signal }: Work): Promise<void> {
+async function settle(
+  connection: Connection,
+  { boot }: BaseImage,
+  files: TemplateFiles,
+  { signal }: Work,
+): Promise<void> {
   const wait = await connection.exec(['systemctl', 'is-system-running', '--wait'], { signal, timeoutMs: READY_MS });
   const state = wait.stdout.trim();
-  if (state !== 'running') throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
+  if (!READY[boot.kind].includes(state))
+    throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
   // What is in the page cache now, every clone finds there; what is not on the disk yet, every clone would have to write.
   await connection.exec(
     ['sh', '-c', 'nix --version; sgdisk --version; mkfs.btrfs --version; lsblk; tar --version; sync'],
