@@ -58,6 +58,7 @@ function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<numb
     `${heading} ${SIGNS[lookOf(run.verdict).key]} ${escapeMarkdown(oneLine(run.profile, NAME_LIMIT))}: ${lookOf(run.verdict).word}`,
     `${escapeMarkdown(storyOf(run))} _${lookOf(run.verdict).meaning}_`,
     fault(run),
+    injected(run),
     ...failedAttempts(run).map((attempt) => failure(attempt, contexts.get(attempt.number) ?? [])),
     heals(run),
     checks(run),
@@ -81,6 +82,17 @@ function fault(run: RunReport): string {
   if (run.fault === undefined) return '';
   const hint = run.fault.hint === undefined ? '' : `<br>Hint: ${escapeMarkdown(oneLine(run.fault.hint, LINE_LIMIT))}`;
   return `**${markdownCode(run.fault.code)}** ${escapeMarkdown(oneLine(run.fault.message))}${hint}`;
+}
+
+function injected({ faults }: RunReport): string {
+  if (faults.length === 0) return '';
+  const rows = faults.map(({ name, phase, at, seen }) => [
+    markdownCode(name),
+    phase === '' ? 'before the installer' : markdownCode(oneLine(phase, NAME_LIMIT)),
+    at,
+    seen === '' ? 'nothing' : markdownCode(oneLine(seen, LINE_LIMIT)),
+  ]);
+  return table(['injected on purpose', 'where', 'at', 'seen in the machine'], rows);
 }
 
 function failedAttempts(run: RunReport): readonly AttemptRecord[] {

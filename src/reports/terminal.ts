@@ -61,13 +61,27 @@ function runLines(run: RunReport, options: SummaryOptions, paint: Paint): readon
 }
 
 function causeLines(run: RunReport, paint: Paint): readonly string[] {
-  return [...faultLines(run, paint), ...failureLines(run, paint), ...healLines(run, paint), ...checkLines(run, paint)];
+  return [
+    ...faultLines(run, paint),
+    ...injectedLines(run, paint),
+    ...failureLines(run, paint),
+    ...healLines(run, paint),
+    ...checkLines(run, paint),
+  ];
 }
 
 function faultLines(run: RunReport, paint: Paint): readonly string[] {
   if (run.fault === undefined) return [];
   const hint = run.fault.hint === undefined ? [] : [`hint      ${oneLine(run.fault.hint, LINE_LIMIT)}`];
   return [`${paint('magenta', run.fault.code)}: ${oneLine(run.fault.message, LINE_LIMIT * 2)}`, ...hint];
+}
+
+function injectedLines({ faults }: RunReport, paint: Paint): readonly string[] {
+  return faults.map(({ name, phase, seen }) => {
+    const where = phase === '' ? 'before the installer' : `in ${oneLine(phase, 60)}`;
+    const told = seen === '' ? 'the machine showed nothing of it' : oneLine(seen, LINE_LIMIT);
+    return `${paint('magenta', `injected ${name}`)} ${where}: ${told}`;
+  });
 }
 
 function failureLines(run: RunReport, paint: Paint): readonly string[] {

@@ -1,3 +1,4 @@
+import type { InjectedFault } from '../../domain/fault.js';
 import type { CheckResult, FailureRecord, HealRecord, RunReport } from '../../domain/run.js';
 import { oneLine } from '../escape.js';
 import { patchCommand, seenText } from '../heals.js';
@@ -33,6 +34,36 @@ function fault(run: RunReport): Html {
   const { code, message, hint } = run.fault;
   return html`<p><code class="status">${code}</code> ${oneLine(message)}</p>
     ${hint === undefined ? undefined : html`<p><strong>What to do:</strong> ${oneLine(hint)}</p>`}`;
+}
+
+/** What was made to go wrong on purpose: a reader must not take a drill for a test. */
+export function injected({ faults }: RunReport): Html {
+  if (faults.length === 0) return html``;
+  return html`<section aria-labelledby="injected">
+    <h2 id="injected">Injected on purpose</h2>
+    <table class="stack">
+      <thead>
+        <tr>
+          <th scope="col">fault</th>
+          <th scope="col">where</th>
+          <th scope="col">at</th>
+          <th scope="col">seen in the machine</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${faults.map(injectedRow)}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+function injectedRow({ name, phase, at, seen }: InjectedFault): Html {
+  return html`<tr>
+    <th scope="row">${name}</th>
+    <td data-label="where">${phase === '' ? 'before the installer' : html`<code>${oneLine(phase, 120)}</code>`}</td>
+    <td data-label="at" class="short">${at}</td>
+    <td data-label="seen"><code>${seen === '' ? 'nothing' : oneLine(seen, 300)}</code></td>
+  </tr>`;
 }
 
 /** Every attempt's failure with its lines in context, the last one first: it is the one that counts. */

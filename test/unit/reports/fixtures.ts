@@ -55,6 +55,7 @@ export const passed: RunReport = {
   phases: phases(1, 12_000, [9_000, 2_000, 120_000, 20_000]),
   failures: [],
   heals: [],
+  faults: [],
   checkpoints: [],
   checks: GREEN,
   metrics: {
