@@ -7,6 +7,7 @@ const MACHINES = [
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
   'test/e2e/drills.test.ts',
+  'test/e2e/healing-qemu.test.ts',
   'test/e2e/heals.test.ts',
   'test/e2e/proving-ground.test.ts',
 ];
