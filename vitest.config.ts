@@ -6,6 +6,8 @@ const MACHINES = [
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
+  'test/e2e/drills.test.ts',
+  'test/e2e/healing-qemu.test.ts',
   'test/e2e/heals.test.ts',
   'test/e2e/proving-ground.test.ts',
 ];

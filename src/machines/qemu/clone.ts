@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import type { MachineShape } from '../../domain/profile.js';
+import { createOverlay } from '../images.js';
 import type { Work } from '../machine.js';
 import { quote } from '../quote.js';
 import type { QemuDefinition } from './checkpoints.js';
 import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';
-import { createOverlay } from './images.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { migrationEnd, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';

@@ -6,17 +6,17 @@ import { NixproofError } from '../../domain/error.js';
 import { folderBytes } from '../../host/files.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
+import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
 import type { KeyPair } from '../keys.js';
+import { benchKey } from '../login.js';
 import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
 import { freeSlot, takeSlot } from '../slots.js';
-import { BOOT_DEADLINE_MS, waitForBoot, wake } from './boot.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { listCheckpoints } from './checkpoints.js';
 import { cloneTemplate, type Clone } from './clone.js';
 import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
-import { benchKey } from './login.js';
 import { gone, qemuMachine } from './qemu-machine.js';
 import { machineFiles, type QemuRecord } from './record.js';
 import { templateFor, type Template } from './template.js';
@@ -143,7 +143,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
         keyFile: login.keyFile,
         hostKey: template.hostKey,
       },
-      process: process.identity,
+      isAlive: () => isAlive(process.identity),
       consoleLog: machineFiles(folder).console,
       deadlineMs: BOOT_DEADLINE_MS[installation.accelerator],
       fromPowerOn: false,

@@ -5,7 +5,7 @@ import type { Work } from '../../domain/work.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { templatesFolder } from './driver.js';
 import { findInstallation, possibleShape } from './installation.js';
-import { benchKey } from './login.js';
+import { benchKey } from '../login.js';
 import { hasTemplate, templateFor } from './template.js';
 
 const GIB = 1024 ** 3;

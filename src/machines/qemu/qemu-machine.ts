@@ -3,25 +3,23 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NixproofError } from '../../domain/error.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
+import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
 import { keepConnection, openConnection } from '../connection.js';
+import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
-import { askForReboot, bootId } from '../reboot.js';
+import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
-import { BOOT_DEADLINE_MS, neverBooted, waitForBoot, wake } from './boot.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
 import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder } from './launch.js';
-import { benchKey } from './login.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
 import { machineFiles, type QemuRecord } from './record.js';
 import { guestScreen } from './screen.js';
 
-const SYNC_MS = 5 * 60_000;
-const REBOOT_POLL_MS = 300;
 /** systemd gives a unit a minute and a half to stop, and kills what is left (systemd-system.conf(5)). */
 const SHUTDOWN_MS = 3 * 60_000;
 
@@ -88,7 +86,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     return waitForBoot(
       {
         endpoint: await endpoint(),
-        process: identity,
+        isAlive: () => isAlive(identity),
         consoleLog: files.console,
         deadlineMs,
         fromPowerOn,
@@ -140,7 +138,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       await refresh();
       const installation = await findInstallation(cacheDirectory(), work.signal);
       if (record.stage !== 'installed' || !(await isRunning())) {
-        if (record.stage === 'live') await sync(() => connection.get(work), work);
+        if (record.stage === 'live') await syncDisks(() => connection.get(work), work);
         await close();
         await save({ stage: 'restarting', process: undefined, hostKey: undefined });
         await killMachine(folder);
@@ -156,20 +154,11 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       const before = await bootId(await connection.get(work), work.signal);
       await askedAndReset(folder, async () => askForReboot(await connection.get(work), work), work);
       await close();
-      const end = performance.now() + bootDeadlineMs(installation);
-      for (;;) {
-        const next = await boot('the rebooted system', work, Math.max(0, end - performance.now()));
-        // The old system answers until its sshd is stopped.
-        const now = await bootId(next, work.signal).catch(() => before);
-        if (now !== '' && now !== before) {
-          opened = next;
-          return;
-        }
-        await next[Symbol.asyncDispose]();
-        if (performance.now() > end)
-          throw await neverBooted('the rebooted system', files.console, new Error('no reboot'));
-        await new Promise((resolve) => setTimeout(resolve, REBOOT_POLL_MS));
-      }
+      opened = await waitForReboot(
+        (deadlineMs) => boot('the rebooted system', work, deadlineMs),
+        { before, deadlineMs: bootDeadlineMs(installation), consoleLog: files.console },
+        work,
+      );
     },
 
     console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)),
@@ -178,6 +167,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     async crash() {
       await refresh();
       if (record.process) await cutPower(record.process.identity);
+      await close();
     },
 
     [Symbol.asyncDispose]: close,
@@ -190,16 +180,6 @@ export function gone(id: string, cause?: unknown): NixproofError {
     details: { machine: id },
     cause,
   });
-}
-
-/** The live system is switched off, not shut down: what it holds back from its disks would be lost. */
-async function sync(connect: () => Promise<Connection>, work: Work): Promise<void> {
-  try {
-    await (await connect()).exec(['sync'], { signal: work.signal, timeoutMs: SYNC_MS });
-  } catch {
-    work.signal.throwIfAborted();
-    work.progress('the live system did not answer: its installed disk is used as it is');
-  }
 }
 
 async function startInstalled(layout: Layout, record: QemuRecord, installation: Installation, work: Work) {

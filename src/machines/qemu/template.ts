@@ -7,12 +7,12 @@ import type { MachineShape } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
 import { isAlive, waitUntil } from '../../host/process.js';
+import { BOOT_DEADLINE_MS, neverBooted, waitForBoot } from '../boot.js';
+import { createBlank, createOverlay } from '../images.js';
 import type { KeyPair } from '../keys.js';
 import type { Connection, Work } from '../machine.js';
-import { BOOT_DEADLINE_MS, neverBooted, waitForBoot } from './boot.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
-import { createBlank, createOverlay } from './images.js';
 import type { Installation } from './installation.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { migrationEnd, shareMemory } from './migration.js';
@@ -222,7 +222,7 @@ async function waitUntilReady(
         keyFile: request.login.keyFile,
         hostKey: undefined,
       },
-      process: guest.identity,
+      isAlive: () => isAlive(guest.identity),
       consoleLog: files.console,
       deadlineMs: BOOT_DEADLINE_MS[request.installation.accelerator],
       fromPowerOn: true,

@@ -1,4 +1,6 @@
+import type { AttemptEnd } from '../../../src/domain/attempt.js';
 import type { Evidence } from '../../../src/domain/heal.js';
+import { withEnd } from '../../../src/healing/end-diagnosis.js';
 import { evidenceOf, GUEST, lsblk, mounted, SANDBOX } from './evidence.js';
 
 /** For every heal a failure in which it has a plan, and one, of a class it is for, in which it has none. */
@@ -47,6 +49,14 @@ const target = mounted(['/dev/vdb1', '/mnt', 'ext4', 8 * GIB_KIB, 6 * GIB_KIB], 
 const full = (mountpoint: string, type = 'ext4') => mounted(['/dev/vda', mountpoint, type, GIB_KIB, 1024]);
 const roomy = mounted(['/dev/vda', '/', 'ext4', 8 * GIB_KIB, 6 * GIB_KIB]);
 const noNix = { nix: '' };
+
+/** After an attempt that ended in this way without a word. */
+function endedBy(kind: 'killed' | 'machine-lost'): Evidence {
+  const end: AttemptEnd = { kind };
+  const [diagnosis] = withEnd([], end, { line: 0, offset: 0 });
+  if (diagnosis === undefined) throw new Error(`no diagnosis of ${kind}`);
+  return { ...evidenceOf({ log: '' }), diagnosis };
+}
 
 export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'use-the-found-disk': {
@@ -250,6 +260,14 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'mount-efi-variables': {
     plans: evidenceOf({ log: 'EFI variables are not supported on this system.', probes: { 'efi-variables': 'uefi' } }),
     abstains: evidenceOf({ log: 'EFI variables are not supported on this system.', probes: { 'efi-variables': '' } }),
+  },
+  'run-again-after-a-kill': {
+    plans: endedBy('killed'),
+    abstains: endedBy('machine-lost'),
+  },
+  'bring-the-machine-back': {
+    plans: endedBy('machine-lost'),
+    abstains: evidenceOf({ log: '' }),
   },
 };
 

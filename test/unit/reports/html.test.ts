@@ -38,6 +38,15 @@ describe('html', () => {
     expect(page).toContain('nixproof patch vm-20260105-h3al');
   });
 
+  it('tells what healed it, what that is worth, and what it cost', async () => {
+    const page = (await render(sourceOf(healed))).replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+    expect(page).toContain(
+      'use-the-disk-there-is Name the disk that is there disk.not-found 0.90 worked 7 of 8 times worked : the installer got past the failure; it changed 1 file rerun',
+    );
+    expect(page).toContain('never tried before no-effect : the installer failed at the same point phase');
+    expect(page).toContain('2 checkpoints, for which the machine stood still 4.1 s in all (29.0 MiB)');
+  });
+
   it('marks the failing line among its neighbours', async () => {
     const page = await render(sourceOf(failed, () => installerEvents(1000, 20)));
     expect(page).toMatch(/<li class="is-line hit">[\s\S]{0,200}✗ failure[\s\S]{0,200}sgdisk: Problem opening/);

@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { waitForBanner } from '../../../../src/machines/qemu/banner.js';
-import { consoleTail } from '../../../../src/machines/qemu/boot.js';
+import { waitForBanner } from '../../../../src/machines/banner.js';
+import { consoleTail } from '../../../../src/machines/boot.js';
 import { requireDisk, requireMemory } from '../../../../src/machines/qemu/capacity.js';
 import { findUefi } from '../../../../src/machines/qemu/firmware.js';
 import { describeInstallation } from '../../../../src/machines/qemu/installation.js';
@@ -81,7 +81,7 @@ describe('the console’s tail', () => {
 });
 
 describe('waiting for a banner', () => {
-  const options = { signal: new AbortController().signal, stop: async () => false, onAttempt: async () => undefined };
+  const options = { signal: new AbortController().signal, stop: async () => false, onAttempt: () => Promise.resolve() };
   const serve = async (greeting: string) => {
     const server = createServer((socket) => socket.on('error', () => undefined).end(greeting));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -91,14 +91,16 @@ describe('waiting for a banner', () => {
 
   test('ends when an SSH server says it', async () => {
     const { server, port } = await serve('SSH-2.0-OpenSSH_9.2\r\n');
-    expect(await waitForBanner(port, 5000, options)).toBe(true);
+    expect(await waitForBanner({ host: '127.0.0.1', port }, 5000, options)).toBe(true);
     server.close();
   });
 
   test('is not fooled by something else, and ends at its deadline or when there is nothing to wait for', async () => {
     const { server, port } = await serve('HTTP/1.1 400 Bad Request\r\n');
-    expect(await waitForBanner(port, 50, options)).toBe(false);
-    expect(await waitForBanner(port, 60_000, { ...options, stop: async () => true })).toBe(false);
+    expect(await waitForBanner({ host: '127.0.0.1', port }, 50, options)).toBe(false);
+    expect(await waitForBanner({ host: '127.0.0.1', port }, 60_000, { ...options, stop: async () => true })).toBe(
+      false,
+    );
     server.close();
   });
 });

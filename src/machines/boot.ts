@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { NixproofError, messageOf } from '../../domain/error.js';
-import { isAlive, type ProcessIdentity } from '../../host/process.js';
-import { waitForConnection } from '../connection.js';
-import type { Connection, Endpoint, Work } from '../machine.js';
-import type { Accelerator } from './accelerator.js';
+import { NixproofError, messageOf } from '../domain/error.js';
+import { waitForConnection } from './connection.js';
+import type { Connection, Endpoint, Work } from './machine.js';
+import type { Accelerator } from './qemu/accelerator.js';
 import { waitForBanner } from './banner.js';
 
 const MINUTE_MS = 60_000;
@@ -27,7 +26,8 @@ export type Waiting = { readonly kind: 'silent'; readonly waitedMs: number } | {
 
 export interface Boot {
   readonly endpoint: Endpoint;
-  readonly process: ProcessIdentity;
+  /** Whether the machine still runs: what tells a slow boot from a dead machine. */
+  readonly isAlive: () => Promise<boolean>;
   readonly consoleLog: string;
   readonly deadlineMs: number;
   /** Whether it starts with its firmware; a clone is up already. */
@@ -51,7 +51,7 @@ export async function waitForBoot(boot: Boot, { signal, progress }: Work): Promi
     return await waitForConnection(boot.endpoint, {
       signal,
       deadlineMs: Math.max(0, end - performance.now()),
-      isAlive: () => isAlive(boot.process),
+      isAlive: () => boot.isAlive(),
       progress: (message) => progress(`${boot.what}: ${message}`),
       ...(boot.onHostKey ? { onHostKey: boot.onHostKey } : {}),
       onRefused: async () => boot.onWait?.({ kind: 'refused' }),
@@ -64,11 +64,10 @@ export async function waitForBoot(boot: Boot, { signal, progress }: Work): Promi
 }
 
 async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
-  const alive = () => isAlive(boot.process);
   let toldMs = 0;
-  const answered = await waitForBanner(boot.endpoint.port, boot.deadlineMs, {
+  const answered = await waitForBanner(boot.endpoint, boot.deadlineMs, {
     signal,
-    stop: async () => !(await alive()),
+    stop: async () => !(await boot.isAlive()),
     onAttempt: async (waitedMs) => {
       await boot.onWait?.({ kind: 'silent', waitedMs });
       if (waitedMs - toldMs < PROGRESS_MS) return;
@@ -77,7 +76,7 @@ async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
     },
   });
   if (answered) return;
-  if (!(await alive())) throw new NixproofError('MACHINE_GONE', 'the machine stopped before it answered SSH');
+  if (!(await boot.isAlive())) throw new NixproofError('MACHINE_GONE', 'the machine stopped before it answered SSH');
   throw new NixproofError('TRANSPORT_TIMEOUT', `no SSH server within ${Math.round(boot.deadlineMs / 1000)} s`);
 }
 

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { runCommand } from '../../host/process.js';
+import { runCommand } from '../host/process.js';
 
 /** A new image whose content is that of another until it is written to. */
 export async function createOverlay(

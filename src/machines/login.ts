@@ -1,6 +1,6 @@
 import path from 'node:path';
-import type { Layout } from '../../host/paths.js';
-import { type KeyPair, keyPairAt } from '../keys.js';
+import type { Layout } from '../host/paths.js';
+import { type KeyPair, keyPairAt } from './keys.js';
 
 /** The bench's own login: root of every machine of this home. */
 export function benchKey(layout: Layout): Promise<KeyPair> {
