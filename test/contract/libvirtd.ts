@@ -17,7 +17,10 @@ const PLACES = ['/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/
 /** In a container there is neither a cgroup nor a device namespace to be had. */
 const QEMU_CONF = 'cgroup_controllers = [ ]\nnamespaces = [ ]\n';
 
-/** In namespaces of its own: with its first process everything in them ends, and what it mounted goes with it. */
+/**
+ * In namespaces of its own: with its first process everything in them ends, and what it mounted goes with it. That one is the shell,
+ * which waits for orphans, and not libvirtd, which would not: the QEMUs that it tries would never be gone.
+ */
 const PRIVILEGED = `set -eu
 folder=$1; shift
 mkdir -p "$@"
@@ -25,7 +28,8 @@ for place; do mount -t tmpfs tmpfs "$place"; done
 mkdir -p /etc/libvirt/qemu
 cp "$folder/qemu.conf" /etc/libvirt/
 virtlogd --daemon --pid-file "$folder/virtlogd.pid"
-exec libvirtd --config "$folder/libvirtd.conf" --pid-file "$folder/libvirtd.pid"`;
+libvirtd --config "$folder/libvirtd.conf" --pid-file "$folder/libvirtd.pid" &
+wait $!`;
 
 /** Starts one, as this user's kind: root's is the system's, another user's the session's. */
 export async function startLibvirtd(): Promise<Libvirtd> {
