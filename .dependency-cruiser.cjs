@@ -35,6 +35,7 @@ module.exports = {
     only('machines', ['host/', 'bases/'], 'drivers know the host and what they boot, never Temporal'),
     only('bases', ['host/', 'machines/qemu/', 'machines/machine'], 'how a base is made'),
     only('installers', ['machines/machine', 'machines/quote'], 'what runs in the guest'),
+    only('faults', [], 'what can be made to go wrong: pure'),
     only('checks', ['machines/machine', 'machines/connection'], 'what is verified'),
     only('config', ['host/'], 'schema and loading'),
     only('records', ['host/'], 'artifacts and the run index'),
@@ -42,7 +43,7 @@ module.exports = {
     only('stack', ['host/', 'client', 'worker'], 'the local stack'),
     only(
       'activities',
-      ['host/', 'machines/', 'stream/', 'healing/', 'installers/', 'checks/', 'records/', 'reports/'],
+      ['host/', 'machines/', 'stream/', 'healing/', 'faults/', 'installers/', 'checks/', 'records/', 'reports/'],
       'the only place that knows Temporal and the machines',
     ),
     {

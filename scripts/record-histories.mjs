@@ -79,13 +79,33 @@ async function record(name, workflowId) {
   console.error(`recorded ${name}`);
 }
 
-for (const profile of ['passed', 'failed', 'stalled', 'red-check']) {
+const statusOf = (run) => JSON.parse(np('status', run, '--json'));
+
+/** Answers every heal that a run waits with, until it has ended. */
+async function decideAll(run, answer) {
+  const ended = async () => {
+    const { verdict, pending } = statusOf(run);
+    if (pending) np(answer, run, pending.name);
+    return verdict !== null;
+  };
+  if (!(await waitUntil(ended, 60_000))) throw new Error(`${run} never ended`);
+}
+
+for (const profile of ['passed', 'failed', 'stalled', 'red-check', 'healed', 'no-heal-left']) {
   const { suite, runs } = JSON.parse(np('test', profile, '--config', config, '--json'));
   await record(`run-${profile}`, runs[0].run);
   if (profile === 'passed') await record('suite-passed', suite);
 }
+for (const [name, answer] of [
+  ['ask-approved', 'approve'],
+  ['ask-rejected', 'reject'],
+]) {
+  const { runs } = JSON.parse(np('test', 'healed', '--heal', 'ask', '--config', config, '--detach', '--json'));
+  await decideAll(runs[0].run, answer);
+  await record(`run-${name}`, runs[0].run);
+}
 const { suite, runs } = JSON.parse(np('test', 'slow', '--config', config, '--detach', '--json'));
-await waitUntil(async () => JSON.parse(np('status', runs[0].run, '--json')).state?.startsWith('installing'), 60_000);
+await waitUntil(async () => statusOf(runs[0].run).state?.startsWith('installing'), 60_000);
 np('cancel', suite);
 await record('run-cancelled', runs[0].run);
 await record('suite-cancelled', suite);

@@ -21,6 +21,8 @@ export interface Following {
    * Done while the installer waits at the beginning of a phase, before it may go on; done again where nobody knows whether it was.
    */
   readonly onBarrier: (barrier: number, phase: string) => Promise<void>;
+  /** Done once it has gone on from there; done again likewise. */
+  readonly onReleased: (phase: string) => Promise<void>;
   /** Told about every second, and at every change of phase. */
   readonly onProgress: (progress: InstallProgress) => void;
 }
@@ -224,7 +226,7 @@ function barrierService(
   connection: Connection,
   guest: GuestAttempt,
   recording: Recording,
-  { onBarrier }: Following,
+  { onBarrier, onReleased }: Following,
 ): () => Promise<void> {
   let seen = 0;
   return async () => {
@@ -233,10 +235,13 @@ function barrierService(
     const state = await lookAt(connection, guest);
     if (state.barrier > state.go && state.bytes > recording.offset) return;
     seen = recording.summary.phaseCount;
-    if (state.barrier <= state.go) return;
-    await onBarrier(state.barrier, recording.summary.phases.at(-1)?.name ?? '');
-    const go = 'echo "$2" >"$1/go.tmp" && mv "$1/go.tmp" "$1/go"';
-    await connection.exec(['sh', '-c', go, 'sh', guest.barrier, String(state.barrier)]);
+    const phase = recording.summary.phases.at(-1)?.name ?? '';
+    if (state.barrier > state.go) {
+      await onBarrier(state.barrier, phase);
+      const go = 'echo "$2" >"$1/go.tmp" && mv "$1/go.tmp" "$1/go"';
+      await connection.exec(['sh', '-c', go, 'sh', guest.barrier, String(state.barrier)]);
+    }
+    if (state.barrier > 0) await onReleased(phase);
   };
 }
 

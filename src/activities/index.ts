@@ -6,9 +6,10 @@ import {
   type AttemptRef,
   type BootOutcome,
 } from '../domain/attempt.js';
-import { NixproofError } from '../domain/error.js';
+import { NixproofError, messageOf } from '../domain/error.js';
 import { SIGNALS, hostTaskQueue } from '../domain/names.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
+import type { FaultResult } from '../domain/fault.js';
 import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
@@ -22,6 +23,9 @@ import { writeJson } from '../host/files.js';
 import { collectFrom } from './collect.js';
 import { noteConsoleTimes } from './console-times.js';
 import { deployTree, type DeployedTree } from './deploy.js';
+import { keepCable } from './faults/cable.js';
+import { injectFaults, needsBarriers, noteSurvival, takeBackFaults } from './faults/inject-faults.js';
+import { faultResults } from './faults/journal.js';
 import { followInstaller } from './follow-installer.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
 import { planHeals } from './healing/plan-heals.js';
@@ -71,9 +75,11 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
   const withMachine = async <T>(request: RunRequest, work: Work, use: (machine: Machine) => Promise<T>): Promise<T> => {
     await using machine = await machines.driver(request.driver).attach(request.run, work);
     const stopNoting = noteConsoleTimes(machine, filesOf(request));
+    const stopKeeping = keepCable(machine, request, filesOf(request));
     try {
       return await use(machine);
     } finally {
+      stopKeeping();
       await stopNoting();
     }
   };
@@ -93,10 +99,20 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inActivity((work) => withMachine(request, work, (machine) => deployTree(machine, request.profile.deploy, work))),
 
+    /** Injects those faults that are to be there before the installer starts. */
+    injectFaults: (request: RunRequest): Promise<readonly FaultResult[]> =>
+      inActivity((work) =>
+        withMachine(request, work, async (machine) => {
+          const files = filesOf(request);
+          await injectFaults({ machine, request, files, work }, { kind: 'start' });
+          return faultResults(files);
+        }),
+      ),
+
     startInstaller: (request: RunRequest, { guest }: AttemptRef): Promise<void> =>
       inActivity((work) =>
         withMachine(request, work, async (machine) => {
-          const barrier = wantsCheckpoints(request) && machine.checkpoints !== undefined;
+          const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
           await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
         }),
       ),
@@ -170,12 +186,26 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
     releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
       inActivity(async (work) => {
+        if (fate === 'destroy' && request.driver === 'ssh') await leaveAsItWas(request, work);
         if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
         if (fate === 'freeze') {
           await withMachine(request, work, (machine) => freeze(machine, request, FAILURE_CHECKPOINT, work));
         }
       }),
   };
+
+  /** A machine that existed before lives on after the run. One that does not answer is its own commands' to reset. */
+  async function leaveAsItWas(request: RunRequest, work: Work): Promise<void> {
+    if (request.faults === undefined) return;
+    try {
+      await withMachine(request, work, (machine) =>
+        takeBackFaults({ machine, request, files: filesOf(request), work }),
+      );
+    } catch (error) {
+      work.signal.throwIfAborted();
+      work.progress(`the injected faults were not taken back: ${messageOf(error)}`);
+    }
+  }
 
   async function follow(
     machine: Machine,
@@ -191,19 +221,27 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       (progress) => void workflow.signal(SIGNALS.progressed, progress).catch(() => undefined),
       Date.now,
     );
+    const files = filesOf(request);
+    const scene = { machine, request, files, work };
+    await noteSurvival(scene);
     try {
-      return await followInstaller({
+      const outcome = await followInstaller({
         machine,
         attempt,
         install: request.profile.install,
-        files: filesOf(request).attempt(attempt.number),
+        files: files.attempt(attempt.number),
         work,
-        onBarrier: (barrier) => freeze(machine, request, checkpointName(attempt, barrier), work),
+        onBarrier: async (barrier, phase) => {
+          await injectFaults(scene, { kind: 'barrier', phase });
+          await freeze(machine, request, checkpointName(attempt, barrier), work);
+        },
+        onReleased: (phase) => injectFaults(scene, { kind: 'released', phase, attempt }),
         onProgress: (progress) => {
           beat(progress);
           tell(progress);
         },
       });
+      return request.faults === undefined ? outcome : { ...outcome, faults: await faultResults(files) };
     } catch (error) {
       // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.
       if (cancellationReason(work.signal) === 'CANCELLED') await stopInstaller(machine, attempt.guest);

@@ -1,4 +1,5 @@
 import type { FailureClass } from '../domain/diagnosis.js';
+import type { InjectedFault } from '../domain/fault.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
 import { writeJson, writeWhole } from '../host/files.js';
 import type { RunFiles } from '../records/artifacts.js';
@@ -7,6 +8,7 @@ import { recordHeal } from '../records/heal-record.js';
 import { combineChanges, unifiedDiff } from '../records/patch.js';
 import { reporters } from '../reports/index.js';
 import { reportSource } from '../reports/source.js';
+import { faultResults } from './faults/journal.js';
 import { changesOf } from './healing/apply-heal.js';
 import { readUnfinished } from './recording.js';
 
@@ -14,7 +16,7 @@ import { readUnfinished } from './recording.js';
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
   const metrics: Record<string, MetricSeries> =
     report.attempts > 0 ? await collectMetrics(files.attempt(report.attempts).events) : {};
-  const full = { ...report, metrics, ...(await unfinishedAttempt(files, report)) };
+  const full = { ...report, metrics, faults: await injectedFaults(files), ...(await unfinishedAttempt(files, report)) };
   await writeJson(files.metrics, metrics);
   await writeJson(files.heals, report.heals);
   await writePatch(files, report);
@@ -23,6 +25,12 @@ export async function publishReports(files: RunFiles, report: RunReport): Promis
     await writeWhole(files.report[reporter.format], await reporter.render(source));
   }
   return full;
+}
+
+/** A run that ended in a fault of the bench never heard of those that were injected last. */
+async function injectedFaults(files: RunFiles): Promise<readonly InjectedFault[]> {
+  const results = (await faultResults(files)).filter(({ refused }) => refused === undefined);
+  return results.map(({ name, phase, at, seen }) => ({ name, phase, at, seen }));
 }
 
 /** What the heals that worked changed in the deployed tree. There is no patch where there is nothing to commit. */

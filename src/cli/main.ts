@@ -13,6 +13,7 @@ import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
 import { registerReport } from './report.js';
 import { registerSetup } from './setup.js';
+import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
 import { registerTest } from './test.js';
 import { registerUp } from './up.js';
@@ -32,6 +33,7 @@ const COMMANDS = [
   registerDecisions,
   registerDebug,
   registerCancel,
+  registerStats,
   registerSetup,
   registerVm,
   registerUp,

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { readIfThere } from '../host/files.js';
-import { runFiles } from '../records/artifacts.js';
+import { readRunReport, runFiles } from '../records/artifacts.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerPatch(program: Command): void {
@@ -26,8 +26,9 @@ async function patch(session: Session, id: string): Promise<number> {
     session.print(text);
     return EXIT.ok;
   }
+  const elsewhere = (await readRunReport(session.layout.runs, id)) === undefined && run.host !== undefined;
   const why = run.verdict === null ? 'it has not ended' : 'no heal that worked changed the configuration';
   throw new NixproofError('CONFIG_NO_PATCH', `run ${id} has no patch: ${why}`, {
-    hint: run.host === undefined ? `see \`nixproof status ${id}\`` : `it ran on host ${run.host}; its patch is there`,
+    hint: elsewhere ? `it ran on host ${run.host}; its patch would be there` : `see \`nixproof status ${id}\``,
   });
 }

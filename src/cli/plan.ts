@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { NixproofError } from '../domain/error.js';
+import type { FaultRequest } from '../domain/fault.js';
 import type { DriverName, Profile } from '../domain/profile.js';
 import type { Keep, RunRequest, SuiteRequest } from '../domain/run.js';
 import type { Work } from '../domain/work.js';
@@ -15,29 +16,48 @@ export interface PlanOptions {
   readonly searchAttributes: boolean;
 }
 
+/** One run that is wanted: a profile, and what is to go wrong in it. */
+export interface Wanted {
+  readonly profile: Profile & { readonly driver: DriverName };
+  readonly faults: readonly FaultRequest[];
+  /** Whether it is one of several runs of its profile, which its faults' names then tell apart. */
+  readonly drill: boolean;
+}
+
 /** `20261123-071500-ab12`: sorts by time, and no two are the same. */
 export function newStamp(now = new Date()): string {
   const digits = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   return `${digits}-${randomBytes(2).toString('hex')}`;
 }
 
-/** The suite that tests these profiles. */
-export function planSuite(
-  profiles: readonly (Profile & { readonly driver: DriverName })[],
-  options: PlanOptions,
-): SuiteRequest {
+/** The suite of these runs. */
+export function planSuite(wanted: readonly Wanted[], options: PlanOptions): SuiteRequest {
   const stamp = newStamp();
   const suite = `suite-${stamp}`;
-  const runs = profiles.map((profile): RunRequest => ({
-    run: `${profile.name}-${stamp}`,
+  const names = namesOf(wanted);
+  const runs = wanted.map(({ profile, faults }, index): RunRequest => ({
+    run: `${names[index] ?? profile.name}-${stamp}`,
     suite,
     profile,
     driver: profile.driver,
     keep: options.keep,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     searchAttributes: options.searchAttributes,
+    ...(faults.length === 0 ? {} : { faults }),
   }));
+  const profiles = wanted.map(({ profile }) => profile);
   return { suite, runs, parallel: options.parallel === 'auto' ? parallelFor(profiles) : options.parallel };
+}
+
+/** A run's name without its stamp: the profile's, in drills with the fault's, counted where a suite has several of the same. */
+function namesOf(wanted: readonly Wanted[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return wanted.map(({ profile, faults, drill }) => {
+    const name = drill ? [profile.name, ...faults.map((fault) => fault.name)].join('-') : profile.name;
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count === 1 ? name : `${name}-${count}`;
+  });
 }
 
 /** As many at once as this host has cores and free memory for. */

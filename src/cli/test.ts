@@ -2,11 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
+import { faultText } from '../domain/fault.js';
 import type { DriverName } from '../domain/profile.js';
 import type { Keep, RunReport, SuiteReport, SuiteRequest } from '../domain/run.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
 import { writeWhole } from '../host/files.js';
 import type { ServerUse } from './server.js';
+import { again } from './faults.js';
 import { duration, list, parallelism, wholeNumber } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -24,6 +26,8 @@ interface TestOptions extends CommonOptions {
   readonly reportDir?: string;
   readonly junit?: string;
   readonly strict?: boolean;
+  readonly inject?: readonly string[];
+  readonly drill?: boolean;
 }
 
 export function registerTest(program: Command): void {
@@ -42,6 +46,10 @@ export function registerTest(program: Command): void {
     .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'ask', 'never']))
     .option('--no-heal', 'the same as --heal never')
     .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
+    .option('--inject <fault[@phase]>', 'make this go wrong on purpose; may be given again', again)
+    .addOption(
+      new Option('--drill', 'a run for each fault: does the bench find it out and heal it?').conflicts('inject'),
+    )
     .addOption(
       new Option('--keep <when>', 'which machines outlive their runs')
         .choices(['never', 'failed', 'always'])
@@ -62,6 +70,7 @@ Examples:
   nixproof test vm server --parallel 2
   nixproof test --driver sandbox --json > result.json
   nixproof test vm --keep failed      then: nixproof vm ssh RUN
+  nixproof test vm --inject dns-broken --inject tmp-full@NIX_BUILD
 
 Exit status: 0 passed or healed · 1 failed · 2 usage or configuration · 3 the bench's own fault · 130 interrupted`,
     )
@@ -70,12 +79,14 @@ Exit status: 0 passed or healed · 1 failed · 2 usage or configuration · 3 the
 
 async function test(session: Session, names: readonly string[], options: TestOptions): Promise<number> {
   const profiles = await profilesOf(session, names, options);
+  const { wantedRuns } = await import('./drills.js');
+  const wanted = wantedRuns(profiles, options);
   const { parallelFromEnvironment } = await import('../config/environment.js');
   const parallel = options.parallel ?? parallelFromEnvironment(process.env) ?? 'auto';
   const { useServer } = await import('./server.js');
   await using server = await useServer(session);
   const { planSuite } = await import('./plan.js');
-  const suite = planSuite(profiles, {
+  const suite = planSuite(wanted, {
     keep: options.keep,
     timeoutMs: options.timeout,
     parallel,
@@ -129,7 +140,10 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const watching = watchRuns(
     session,
     server.link,
-    suite.runs.map(({ run, profile }) => ({ run, profile: profile.name })),
+    suite.runs.map(({ run, profile, faults = [] }) => ({
+      run,
+      profile: [profile.name, ...faults.map(faultText)].join(' '),
+    })),
   );
   const onInterrupt = () => {
     session.progress('cancelling; once more leaves it to the worker');
@@ -138,10 +152,14 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   session.signal.addEventListener('abort', onInterrupt, { once: true });
   if (session.signal.aborted) onInterrupt();
   const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
-  const report = await suiteReport(server.link, session.layout, outcome);
+  const { withDrills } = await import('./drills.js');
+  const plain = await suiteReport(server.link, session.layout, outcome);
+  const report = options.drill === true ? withDrills(plain, suite) : plain;
   await publish(report, options);
   await summarize(session, server, report);
-  return session.signal.aborted ? EXIT.interrupted : exitCodeOf(outcome.verdict, options.strict ?? false);
+  if (session.signal.aborted) return EXIT.interrupted;
+  if (report.drills) return report.drills.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
+  return exitCodeOf(outcome.verdict, options.strict ?? false);
 }
 
 /** The files the user asked for beside the artifacts. */
@@ -171,4 +189,6 @@ async function summarize(session: Session, server: ServerUse, report: SuiteRepor
   session.print(
     `\n${renderTerminalSummary(report.runs, { colour: session.colour, reportOf, uiOf: ({ run }) => server.uiOf(run) })}`,
   );
+  const { drillMatrix } = await import('./drills.js');
+  if (report.drills) session.print(`\n${drillMatrix(report.drills)}`);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { base } from './base.js';
 import { check } from './check-schema.js';
+import { parseFault } from './fault-spec.js';
 import { duration, machinePath, patterned, section, size, text, variableName, wholeNumber } from './fields.js';
 import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
@@ -81,6 +82,11 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const drill = text('a fault such as dns-broken or tmp-full@NIX_BUILD').superRefine((spec, context) => {
+  const parsed = parseFault(spec);
+  if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.problem });
+});
+
 export const profile = section({
   base: base
     .optional()
@@ -97,6 +103,13 @@ export const profile = section({
   deploy: deploy.prefault({}).describe('What is copied into the machine before the installer runs.'),
   install: install.describe('How the system is installed.'),
   checks: z.array(check).default([]).describe('What is verified on the installed system, in order.'),
+  drills: z
+    .array(drill)
+    .min(1)
+    .optional()
+    .describe(
+      'What `nixproof test --drill` makes go wrong, a run each: FAULT or FAULT@PHASE. Default: all that the machine can suffer.',
+    ),
 });
 
 /** A profile as the configuration has it, validated, with the defaults that depend on nothing. */

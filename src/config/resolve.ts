@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { NixproofError } from '../domain/error.js';
+import type { FaultRequest } from '../domain/fault.js';
 import type { DriverName, HealingPolicy, Installation, MachineShape, Profile } from '../domain/profile.js';
 import { absoluteBase, base } from './base.js';
 import { resolveCheck } from './checks.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.js';
+import { parseFault } from './fault-spec.js';
 import { hostsOf } from './hosts.js';
 import type { LoadedConfig } from './load.js';
 import { absolutePath, shownPath } from './paths.js';
@@ -70,6 +72,7 @@ export async function resolveProfiles(
         install: installationOf(config),
         checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
         healing: healingOf(loaded.config, settings, flags),
+        ...(config.drills === undefined ? {} : { drills: drillsOf(config.drills) }),
       };
     }),
   );
@@ -107,6 +110,13 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
 function installationOf({ install }: ProfileConfig): Installation {
   const { timeout, stall, ...rest } = install;
   return { ...rest, timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
+}
+
+function drillsOf(specs: readonly string[]): readonly FaultRequest[] {
+  return specs.flatMap((spec) => {
+    const parsed = parseFault(spec);
+    return parsed.ok ? [parsed.fault] : [];
+  });
 }
 
 function healingOf({ healing }: Config, settings: EnvironmentSettings, flags: ProfileFlags): HealingPolicy {

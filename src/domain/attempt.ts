@@ -1,4 +1,5 @@
 import type { Diagnosis } from './diagnosis.js';
+import type { FaultResult } from './fault.js';
 import type { LogSummary } from './run.js';
 
 /** Names the checkpoint of a kept machine whose installer failed: what `nixproof debug` goes back to. */
@@ -82,6 +83,8 @@ export interface AttemptOutcome {
   readonly checkpoints: readonly PhaseCheckpoint[];
   /** Why it failed, best first, at most three; absent where it succeeded. */
   readonly diagnoses?: readonly Diagnosis[];
+  /** What has become of the run's faults so far; absent where it has none. */
+  readonly faults?: readonly FaultResult[];
 }
 
 /** How far a running installer has come: heartbeats and signals carry it. */

@@ -13,7 +13,7 @@ export function failureOf(outcome: AttemptOutcome): FailureRecord | undefined {
   const best = outcome.diagnoses?.[0];
   if (best !== undefined) {
     const { class: failureClass, confidence, offset, evidence } = best;
-    return { class: failureClass, phase, line: evidence[0] ?? '', offset, confidence, reason };
+    return { class: failureClass, phase, line: evidence[0] ?? line?.text ?? reason, offset, confidence, reason };
   }
   return plainFailure(phase, line?.text ?? reason, line?.offset ?? outcome.log.bytes, reason);
 }

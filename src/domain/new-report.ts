@@ -14,6 +14,7 @@ export function newReport(identity: RunIdentity): RunReport {
     phases: [],
     failures: [],
     heals: [],
+    faults: [],
     checkpoints: [],
     checks: [],
     metrics: {},

@@ -1,3 +1,5 @@
+import type { FaultRequest } from './fault.js';
+
 /** How a machine is driven. */
 export type DriverName = 'qemu' | 'libvirt' | 'ssh' | 'sandbox';
 
@@ -124,4 +126,6 @@ export interface Profile {
   readonly install: Installation;
   readonly checks: readonly Check[];
   readonly healing: HealingPolicy;
+  /** What `--drill` injects, a run each; absent: all that its machine can suffer. */
+  readonly drills?: readonly FaultRequest[];
 }

@@ -1,3 +1,4 @@
+import type { FaultRequest, InjectedFault } from './fault.js';
 import type { HealCounts } from './heal.js';
 import type { DriverName, Profile } from './profile.js';
 import type { Verdict } from './verdict.js';
@@ -17,6 +18,8 @@ export interface RunRequest {
   readonly timeoutMs?: number;
   /** Whether the server knows our search attributes. */
   readonly searchAttributes: boolean;
+  /** What is to go wrong on purpose; absent where nothing is. */
+  readonly faults?: readonly FaultRequest[];
 }
 
 /** What a suite is asked to do: the input of the testSuite workflow. */
@@ -142,6 +145,8 @@ export interface RunReport {
   readonly phases: readonly PhaseRecord[];
   readonly failures: readonly FailureRecord[];
   readonly heals: readonly HealRecord[];
+  /** What was made to go wrong on purpose: a run that has any is a drill, and its failures are the bench's own. */
+  readonly faults: readonly InjectedFault[];
   /** The heal that waits for a person now. */
   readonly pending?: PendingHeal;
   readonly checkpoints: readonly CheckpointCost[];
@@ -162,6 +167,26 @@ export interface SuiteReport {
   readonly suite: string;
   readonly verdict: Verdict | null;
   readonly runs: readonly RunReport[];
+  /** What came of each drill, where the suite was one of drills. */
+  readonly drills?: readonly DrillResult[];
+}
+
+/** One fault's drill: what was to become of it, and what did. */
+export interface DrillResult {
+  readonly run: string;
+  readonly profile: string;
+  /** As it was asked for: `tmp-full@NIX_BUILD`. */
+  readonly fault: string;
+  /** What the machine showed of it; empty where it was not injected. Guest text: hostile. */
+  readonly seen: string;
+  /** The class of the first failure; null where nothing failed. */
+  readonly detectedAs: string | null;
+  /** Names of the heals that worked. */
+  readonly healedBy: readonly string[];
+  readonly verdict: Verdict | null;
+  readonly expected: 'healed' | 'failed' | 'passed';
+  /** Whether it came as the table of faults expects. */
+  readonly ok: boolean;
 }
 
 /** What the suite's workflow knows at its end: its runs' reports are theirs. */

@@ -1,3 +1,6 @@
+import type { ProbeResults } from '../domain/heal.js';
+import { quote } from '../machines/quote.js';
+
 /** A read-only command that is run on a failed machine; its standard output is what the heals look at. */
 export interface Probe {
   /** The key of its output in `ProbeResults`. */
@@ -86,4 +89,31 @@ ${sandbox}
 else
 ${machine}
 fi 2>/dev/null </dev/null | head -c ${MAX_BYTES}`;
+}
+
+/**
+ * Every probe in one command: a connection's round trip each would take longer than the probes themselves. One that hangs costs
+ * its limit, so that all of them together end within three minutes; most often it is one or two seconds.
+ */
+export const ALL_PROBES: readonly string[] = [
+  'sh',
+  '-c',
+  // Each output stands behind its length, so that no text in it passes for another probe's.
+  [
+    'LC_ALL=C; export LC_ALL',
+    `tell() { text=$(sh -c "$2" | tr -cd '\\11\\12\\40-\\176'); printf '%s %s\\n%s\\n' "$1" "\${#text}" "$text"; }`,
+    ...PROBES.map(({ name, argv }) => `tell ${name} ${quote(argv.slice(2))}`),
+  ].join('\n'),
+];
+
+/** What `ALL_PROBES` printed, by probe. What is cut off or not of its form is left out. */
+export function readProbes(output: string): ProbeResults {
+  const results: Record<string, string> = {};
+  for (let at = 0; ;) {
+    const end = output.indexOf('\n', at);
+    const [, name = '', length = ''] = /^([a-z-]+) (\d{1,6})$/.exec(output.slice(at, Math.max(at, end))) ?? [];
+    if (name === '' || end + 1 + Number(length) > output.length) return results;
+    results[name] = output.slice(end + 1, end + 1 + Number(length));
+    at = end + Number(length) + 2;
+  }
 }

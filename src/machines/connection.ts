@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
 import { NixproofError, messageOf } from '../domain/error.js';
@@ -146,11 +147,19 @@ function connectionOver(client: Client, endpoint: Endpoint): Connection {
       if (lost) return;
       const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
       client.end();
-      const impatient = setTimeout(() => client.destroy(), 1000);
+      const impatient = setTimeout(() => cutOff(client), 1000);
       await closed;
       clearTimeout(impatient);
     },
   };
+}
+
+/**
+ * Closes a connection whose other side does not answer the goodbye, as over an unplugged cable. ssh2's own `destroy` does nothing
+ * any more once `end` was called.
+ */
+function cutOff(client: Client): void {
+  (client as unknown as { readonly _sock?: Socket })._sock?.destroy();
 }
 
 /** Ends a remote command: SSH has no kill, so the signal is asked for and the channel closed. */
@@ -273,6 +282,8 @@ export async function waitForConnection(
     readonly isAlive?: () => Promise<boolean>;
     /** Told every few seconds while it waits. */
     readonly progress?: (message: string) => void;
+    /** Called each time the server answers and refuses the key, before the next attempt. */
+    readonly onRefused?: () => Promise<void>;
   },
 ): Promise<Connection> {
   const started = performance.now();
@@ -291,6 +302,7 @@ export async function waitForConnection(
         options.progress?.(`waiting for SSH (${Math.round((now - started) / 1000)} s)`);
         lastTold = now;
       }
+      if (error instanceof NixproofError && error.code === 'TRANSPORT_AUTH') await options.onRefused?.();
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

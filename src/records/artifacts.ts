@@ -105,7 +105,9 @@ export async function readRunRequest(runsFolder: string, run: string): Promise<R
 
 /** A run's report as its folder has it, or undefined where there is no such run on this host. */
 export async function readRunReport(runsFolder: string, run: string): Promise<RunReport | undefined> {
-  return readJson<RunReport>(runFiles(runsFolder, run).run);
+  const report = await readJson<RunReport>(runFiles(runsFolder, run).run);
+  // Runs from before there were any have no faults on record.
+  return report && { ...report, faults: (report as Partial<RunReport>).faults ?? [] };
 }
 
 /** Every run recorded on this host, newest first. Folders that hold no readable run are passed over. */

@@ -21,13 +21,20 @@ export function combineChanges(rounds: readonly (readonly FileChange[])[]): read
 export function unifiedDiff(changes: readonly FileChange[]): string {
   return [...changes]
     .sort((a, b) => (a.path < b.path ? -1 : 1))
-    .map(({ path, before, after }) => {
-      const from = before === undefined ? '/dev/null' : `a/${path}`;
-      const text = createTwoFilesPatch(from, `b/${path}`, before ?? '', after, undefined, undefined, { context: 3 });
-      // Its separator line is for patch(1) of old; git wants a heading of its own for a new file.
-      const body = text.slice(text.indexOf('--- '));
-      const mode = before === undefined ? 'new file mode 100644\n' : '';
-      return `diff --git a/${path} b/${path}\n${mode}${body}`;
+    .map((change) => {
+      const mode = change.before === undefined ? 'new file mode 100644\n' : '';
+      return `diff --git a/${change.path} b/${change.path}\n${mode}${hunksOf(change)}`;
     })
     .join('');
+}
+
+function hunksOf({ path, before, after }: FileChange): string {
+  // A new file that is empty is its heading alone.
+  if ((before ?? '') === after) return '';
+  const from = before === undefined ? '/dev/null' : `a/${path}`;
+  const text = createTwoFilesPatch(from, `b/${path}`, before ?? '', after, undefined, undefined, { context: 3 });
+  const [, , ...hunks] = text.slice(text.indexOf('--- ')).split('\n');
+  // patch(1) wants to see where a name with spaces ends.
+  const end = path.includes(' ') ? '\t' : '';
+  return [`--- ${from}${end}`, `+++ b/${path}${end}`, ...hunks].join('\n');
 }

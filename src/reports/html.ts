@@ -5,7 +5,7 @@ import { logSection, type AttemptLog } from './html/log.js';
 import { metrics } from './html/metrics.js';
 import { pageOf } from './html/page.js';
 import { screenSection } from './html/screen.js';
-import { banner, checks, failures, heals } from './html/sections.js';
+import { banner, checks, failures, heals, injected } from './html/sections.js';
 import { html } from './html/template.js';
 import { timeline } from './html/timeline.js';
 import { attemptsOf, lookOf } from './outcome.js';
@@ -24,10 +24,10 @@ export const htmlReporter: Reporter = {
     const picture = screenSection(run, await source.screen?.());
     const body = html`${banner(run)}
       <main>
-        ${failures(run, logs)}${picture}${heals(run)}${checks(run)}${timeline(run)}${metrics(run)}${facts(run)}${logSection(run, logs)}
+        ${injected(run)}${failures(run, logs)}${picture}${heals(run)}${checks(run)}${timeline(run)}${metrics(run)}${facts(run)}${logSection(run, logs)}
       </main>`;
     const title = `${lookOf(run.verdict).word}: ${oneLine(run.profile, 80)}, nixproof`;
-    return pageOf(title, body, { pictures: picture.markup !== '' });
+    return pageOf(title, body, { pictures: picture.markup.includes('<img') });
   },
 };
 

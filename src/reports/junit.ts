@@ -63,6 +63,7 @@ function properties(run: RunReport): XmlElement {
     base: run.base,
     attempts: String(run.attempts),
     'healed-by': run.verdict === 'healed' ? healedBy.join(', ') : undefined,
+    'injected-faults': run.faults.map(({ name }) => name).join(', '),
     'history-events': String(run.historyEvents),
     'log-sha256': run.log.sha256,
     artifacts: run.artifacts,

@@ -1,6 +1,7 @@
 import type { RunReport } from '../domain/run.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
+import { checkpointsText, patchCommand, seenText } from './heals.js';
 import { attemptsOf, classText, lookOf, reasonText, type AttemptRecord } from './outcome.js';
 import { durationText, plural } from './quantities.js';
 import type { Reporter } from './reporter.js';
@@ -57,10 +58,12 @@ function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<numb
     `${heading} ${SIGNS[lookOf(run.verdict).key]} ${escapeMarkdown(oneLine(run.profile, NAME_LIMIT))}: ${lookOf(run.verdict).word}`,
     `${escapeMarkdown(storyOf(run))} _${lookOf(run.verdict).meaning}_`,
     fault(run),
+    injected(run),
     ...failedAttempts(run).map((attempt) => failure(attempt, contexts.get(attempt.number) ?? [])),
     heals(run),
     checks(run),
     phases(run),
+    checkpointsText(run),
     run.notes
       .slice(0, 20)
       .map((note) => `- ${escapeMarkdown(oneLine(note, LINE_LIMIT))}`)
@@ -79,6 +82,17 @@ function fault(run: RunReport): string {
   if (run.fault === undefined) return '';
   const hint = run.fault.hint === undefined ? '' : `<br>Hint: ${escapeMarkdown(oneLine(run.fault.hint, LINE_LIMIT))}`;
   return `**${markdownCode(run.fault.code)}** ${escapeMarkdown(oneLine(run.fault.message))}${hint}`;
+}
+
+function injected({ faults }: RunReport): string {
+  if (faults.length === 0) return '';
+  const rows = faults.map(({ name, phase, at, seen }) => [
+    markdownCode(name),
+    phase === '' ? 'before the installer' : markdownCode(oneLine(phase, NAME_LIMIT)),
+    at,
+    seen === '' ? 'nothing' : markdownCode(oneLine(seen, LINE_LIMIT)),
+  ]);
+  return table(['injected on purpose', 'where', 'at', 'seen in the machine'], rows);
 }
 
 function failedAttempts(run: RunReport): readonly AttemptRecord[] {
@@ -105,13 +119,16 @@ function failure({ number, failure: record }: AttemptRecord, context: readonly L
 function heals(run: RunReport): string {
   if (run.heals.length === 0) return '';
   const rows = run.heals.map((heal) => [
-    markdownCode(oneLine(heal.name, NAME_LIMIT)),
+    `${markdownCode(oneLine(heal.name, NAME_LIMIT))} ${escapeMarkdown(oneLine(heal.title, LINE_LIMIT))}`,
     markdownCode(oneLine(heal.class, NAME_LIMIT)),
-    heal.confidence.toFixed(2),
-    heal.outcome,
+    `${heal.confidence.toFixed(2)}, ${seenText(heal)}`,
+    `${heal.outcome}: ${escapeMarkdown(oneLine(heal.reason, LINE_LIMIT))}`,
     heal.resumed,
   ]);
-  return table(['heal', 'for', 'confidence', 'outcome', 'went on by'], rows);
+  const command = patchCommand(run);
+  const patch =
+    command === undefined ? '' : `\n\nThe configuration’s changes: ${markdownCode(oneLine(command, NAME_LIMIT))}`;
+  return table(['heal', 'for', 'confidence', 'outcome', 'went on by'], rows) + patch;
 }
 
 function checks(run: RunReport): string {

@@ -13,6 +13,17 @@ const BOOT_PHASE = 'BOOT';
  * disk, and passed 7 checks.` Control characters are gone; it is still to be escaped for its format.
  */
 export function storyOf(run: RunReport): string {
+  return `${outcomeOf(run)}${injected(run)}`;
+}
+
+/** A drill is told from a test wherever its story is. */
+function injected({ faults }: RunReport): string {
+  if (faults.length === 0) return '';
+  const named = faults.map(({ name, phase }) => (phase === '' ? name : `${name} in ${oneLine(phase, NAME_LIMIT)}`));
+  return ` Faults were injected on purpose: ${names(named)}.`;
+}
+
+function outcomeOf(run: RunReport): string {
   switch (run.verdict) {
     case null:
       return `${subject(run)} is being tested on ${run.driver}: ${oneLine(run.state, NAME_LIMIT)} (${durationText(run.durationMs)} so far).`;

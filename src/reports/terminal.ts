@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { CheckResult, RunReport } from '../domain/run.js';
 import { oneLine } from './escape.js';
+import { checkpointsText, patchCommand, seenText } from './heals.js';
 import { classText, decidingFailure, lookOf, reasonText, redChecks, type VerdictLook } from './outcome.js';
 import { durationText, plural } from './quantities.js';
 
@@ -60,13 +61,27 @@ function runLines(run: RunReport, options: SummaryOptions, paint: Paint): readon
 }
 
 function causeLines(run: RunReport, paint: Paint): readonly string[] {
-  return [...faultLines(run, paint), ...failureLines(run, paint), ...healLines(run, paint), ...checkLines(run, paint)];
+  return [
+    ...faultLines(run, paint),
+    ...injectedLines(run, paint),
+    ...failureLines(run, paint),
+    ...healLines(run, paint),
+    ...checkLines(run, paint),
+  ];
 }
 
 function faultLines(run: RunReport, paint: Paint): readonly string[] {
   if (run.fault === undefined) return [];
   const hint = run.fault.hint === undefined ? [] : [`hint      ${oneLine(run.fault.hint, LINE_LIMIT)}`];
   return [`${paint('magenta', run.fault.code)}: ${oneLine(run.fault.message, LINE_LIMIT * 2)}`, ...hint];
+}
+
+function injectedLines({ faults }: RunReport, paint: Paint): readonly string[] {
+  return faults.map(({ name, phase, seen }) => {
+    const where = phase === '' ? 'before the installer' : `in ${oneLine(phase, 60)}`;
+    const told = seen === '' ? 'the machine showed nothing of it' : oneLine(seen, LINE_LIMIT);
+    return `${paint('magenta', `injected ${name}`)} ${where}: ${told}`;
+  });
 }
 
 function failureLines(run: RunReport, paint: Paint): readonly string[] {
@@ -83,9 +98,25 @@ function failureLines(run: RunReport, paint: Paint): readonly string[] {
 }
 
 function healLines(run: RunReport, paint: Paint): readonly string[] {
-  return run.heals.map(
-    (heal) => `${paint('yellow', `heal ${oneLine(heal.name, 60)}`)} for ${oneLine(heal.class, 60)}: ${heal.outcome}`,
+  const { pending } = run;
+  const tried = run.heals.map(
+    (heal) =>
+      `${paint('yellow', `heal ${oneLine(heal.name, 60)}`)} for ${oneLine(heal.class, 60)}: ${heal.outcome}, ${oneLine(heal.reason, LINE_LIMIT)} (${oneLine(heal.title, 100)}; ${seenText(heal)})`,
   );
+  const asked =
+    pending === undefined
+      ? []
+      : [
+          `waits     nixproof approve ${oneLine(run.run, 100)} ${oneLine(pending.name, 60)} (${oneLine(pending.title, 100)}), or reject`,
+        ];
+  const patch = patchCommand(run);
+  const checkpoints = checkpointsText(run);
+  return [
+    ...tried,
+    ...asked,
+    ...(patch === undefined ? [] : [`patch     ${oneLine(patch, LINE_LIMIT)}`]),
+    ...(checkpoints === '' ? [] : [paint('dim', checkpoints)]),
+  ];
 }
 
 function checkLines(run: RunReport, paint: Paint): readonly string[] {

@@ -194,8 +194,7 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     });
     voice.tell(`waiting for a person to approve ${name}`);
     const about = () => decision !== undefined && (decision.heal ?? name) === name;
-    const answered = await condition(about, askMs);
-    voice.pending(undefined);
+    const answered = await condition(about, askMs).finally(() => voice.pending(undefined));
     if (answered && latest()?.approve === true) return true;
     const reason = answered ? 'a person rejected it' : 'nobody approved it in time';
     const base = {

@@ -12,7 +12,9 @@ import {
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { checkpointName, type AttemptOutcome, type AttemptRef, type InstallProgress } from '../domain/attempt.js';
+import type { Candidate } from '../domain/heal.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
+import { faultText, type FaultResult } from '../domain/fault.js';
 import { newReport } from '../domain/new-report.js';
 import { SHARED_TASK_QUEUE, QUERIES, SIGNALS } from '../domain/names.js';
 import type { CheckpointCost, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
@@ -69,6 +71,7 @@ function createRun(request: RunRequest) {
   let host: HostSteps | undefined;
   let phaseUpdates = PHASE_UPDATES;
   let cloned = false;
+  let faults: readonly FaultResult[] = [];
 
   const tell = (state: string) => {
     draft.state = state;
@@ -80,6 +83,10 @@ function createRun(request: RunRequest) {
     setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
     tell(`installing: ${keyword(progress.phase)}`);
   });
+
+  const note = (text: string) => {
+    draft.notes = [...draft.notes, text];
+  };
 
   async function test(): Promise<void> {
     tell('looking for a host');
@@ -99,10 +106,16 @@ function createRun(request: RunRequest) {
       },
       [request, report()],
     );
-    draft.notes = [...draft.notes, machine.detail];
+    note(machine.detail);
 
     tell('deploying the configuration');
     await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
+
+    if (request.faults) {
+      tell('injecting faults');
+      const names = request.faults.map(faultText).join(', ').slice(0, 200);
+      tellFaults(await host.injectFaults.executeWithOptions({ summary: `make go wrong: ${names}` }, [request]));
+    }
 
     if (!(await install(host)) || !(await boot(host))) {
       draft.verdict = 'failed';
@@ -117,7 +130,7 @@ function createRun(request: RunRequest) {
 
   /** The installer, again after every heal; false where it failed for good. */
   async function install(steps: HostSteps): Promise<boolean> {
-    const healing = createHealLoop(request, healSteps(steps, request), {
+    const healing = createHealLoop(request, healSteps(steps, request, note), {
       tell,
       record: (heal) => (draft.heals = [...draft.heals, heal]),
       pending: (heal) => {
@@ -160,7 +173,15 @@ function createRun(request: RunRequest) {
     draft.phases = [...draft.phases, ...phasesOf(outcome, ref)];
     draft.checkpoints = [...draft.checkpoints, ...checkpointCosts(outcome, ref)];
     draft.log = outcome.log;
+    if (outcome.faults) tellFaults(outcome.faults);
     return outcome;
+  }
+
+  function tellFaults(results: readonly FaultResult[]): void {
+    faults = results;
+    draft.faults = results
+      .filter(({ refused }) => refused === undefined)
+      .map(({ name, phase, at, seen }) => ({ name, phase, at, seen }));
   }
 
   async function boot(steps: HostSteps): Promise<boolean> {
@@ -197,6 +218,8 @@ function createRun(request: RunRequest) {
   async function finish(): Promise<void> {
     const verdict = draft.verdict ?? 'error';
     draft.verdict = null;
+    draft.notes = [...draft.notes, ...missedFaults(request, faults)];
+    delete draft.pending;
     const steps = host;
     if (steps && cloned) {
       tell('collecting logs');
@@ -209,7 +232,7 @@ function createRun(request: RunRequest) {
     const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
     const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
     const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
-    if (keep && cloned) draft.notes = [...draft.notes, `machine ${request.run} is kept`];
+    if (keep && cloned) note(`machine ${request.run} is kept`);
     if (steps && cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
       await unlessFault(() => steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]));
@@ -228,7 +251,7 @@ function createRun(request: RunRequest) {
       await step();
     } catch (error) {
       const fault = faultOf(error);
-      draft.notes = [...draft.notes, `${fault.code}: ${fault.message}`];
+      note(`${fault.code}: ${fault.message}`);
     }
   }
 
@@ -278,6 +301,15 @@ function phasesOf(outcome: AttemptOutcome, { number, replayedPhases }: AttemptRe
   return all.slice(replayedPhases);
 }
 
+/** Faults that were asked for and did not come about. */
+function missedFaults({ faults = [] }: RunRequest, results: readonly FaultResult[]): readonly string[] {
+  return faults.map(faultText).flatMap((asked) => {
+    const result = results.find(({ request }) => request === asked);
+    if (result?.refused !== undefined) return [`${asked} was not injected: ${result.refused}`];
+    return result ? [] : [`${asked} was not injected: the installer never waited at the beginning of such a phase`];
+  });
+}
+
 function checkpointCosts(outcome: AttemptOutcome, ref: AttemptRef): CheckpointCost[] {
   return outcome.checkpoints
     .filter(({ name, barrier }) => name === checkpointName(ref, barrier))
@@ -295,17 +327,40 @@ function verdictOf({ checks, heals }: Pick<RunReport, 'checks' | 'heals'>): Verd
   return heals.some(({ outcome }) => outcome === 'worked') ? 'healed' : 'passed';
 }
 
-function healSteps(steps: HostSteps, request: RunRequest): HealSteps {
+/** Asked for a heal, the bench's own faults are no reason to call a failed installation anything else. */
+function healSteps(steps: HostSteps, request: RunRequest, note: (text: string) => void): HealSteps {
+  const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step();
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const fault = faultOf(error);
+      note(`${fault.code}: ${fault.message}`);
+      return fallback(fault);
+    }
+  };
   return {
     plan: (attempt, { record, diagnoses }, tried) =>
-      steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
-        request,
-        attempt,
-        diagnoses,
-        { phase: record.phase, tried },
-      ]),
-    apply: (application, name) => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
-    undo: (application, name) => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+      otherwise<readonly Candidate[]>(
+        () => [],
+        () =>
+          steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
+            request,
+            attempt,
+            diagnoses,
+            { phase: record.phase, tried },
+          ]),
+      ),
+    apply: (application, name) =>
+      otherwise(
+        ({ message }) => ({ ok: false, said: message, files: 0 }),
+        () => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
+      ),
+    undo: (application, name) =>
+      otherwise(
+        () => undefined,
+        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+      ),
   };
 }
 

@@ -14,6 +14,9 @@ export function runDetails(report: RunReport): string {
   const verdict = report.verdict ? `**${report.verdict}**` : report.state;
   const lines = [`### ${report.profile} on ${report.driver}: ${verdict}`];
   if (report.fault) lines.push(`- ${report.fault.code}: ${code(report.fault.message)}`);
+  for (const { name, phase, seen } of report.faults) {
+    lines.push(`- injected on purpose: **${name}**${phase === '' ? '' : ` in ${code(phase)}`}: ${code(seen)}`);
+  }
   for (const phase of report.phases) {
     lines.push(`- ${code(phase.name)}${phase.durationMs > 0 ? ` ${seconds(phase.durationMs)}` : ''}`);
   }

@@ -1,15 +1,21 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { collectFrom } from '../../src/activities/collect.js';
 import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
 import type { Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
+import { quote } from '../../src/machines/quote.js';
+import { runFiles, type RunFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from './requirements.js';
 
+const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const BASE = 'debian';
 const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'bios' };
 const MINUTE_MS = 60_000;
@@ -38,7 +44,7 @@ function abilities(): void {
   /** Whether a new connection is answered; the one that was open would not know. */
   const answersSsh = async () => {
     await machine[Symbol.asyncDispose]();
-    const limited = { ...work, signal: AbortSignal.any([work.signal, AbortSignal.timeout(5000)]) };
+    const limited = { ...work, signal: AbortSignal.timeout(5000) };
     return machine.connect(limited).then(
       () => true,
       () => false,
@@ -99,6 +105,90 @@ function abilities(): void {
     expect(png.readUInt32BE(20)).toBeGreaterThanOrEqual(400);
   });
 
+  test('a run that went wrong leaves its screen, a good one does not', async () => {
+    const [good, bad] = ['good', 'bad'].map((run) => runFiles(layout.runs, run)) as [RunFiles, RunFiles];
+    await collectFrom(machine, good, 'passed', work);
+    await collectFrom(machine, bad, 'failed', work);
+    expect(await readdir(good.folder)).toEqual(['collected', 'console.log']);
+    expect((await readdir(bad.folder)).sort()).toEqual(['collected', 'console.log', 'screen.png']);
+  });
+
+  describe('through the command line', () => {
+    const np = (...args: string[]) =>
+      execa(process.execPath, [CLI, 'vm', ...args], {
+        reject: false,
+        env: { NIXPROOF_HOME: layout.home, NO_COLOR: '1' },
+      });
+
+    test('console runs a command and ends with its exit status', async () => {
+      expect(await np('console', ID, '--', 'sh', '-c', 'cat /etc/hostname; exit 4')).toMatchObject({
+        exitCode: 4,
+        stdout: 'nixproof',
+        stderr: '',
+      });
+      expect(await np('console', ID, '--timeout', '3s', '--', 'sleep', '60')).toMatchObject({
+        exitCode: 3,
+        stderr: 'error: sleep did not end within 3 s',
+      });
+      expect(await np('console', ID)).toMatchObject({
+        exitCode: 2,
+        stderr:
+          'error: a console by hand needs a terminal\nhint: give a command behind `--`, or run it from a terminal',
+      });
+    });
+
+    test('console is a terminal until Ctrl-] is typed', async () => {
+      // Node has no pseudo-terminals: script(1) makes one.
+      const terminal = execa('script', ['-qefc', quote([process.execPath, CLI, 'vm', 'console', ID]), '/dev/null'], {
+        env: { NIXPROOF_HOME: layout.home },
+        reject: false,
+        stdin: 'pipe',
+      });
+      let seen = '';
+      terminal.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+      const shows = async (text: string) => expect(await waitUntil(async () => seen.includes(text), 40_000)).toBe(true);
+      await shows('the console; Ctrl-] leaves it');
+      terminal.stdin.write('echo "by $((40 + 2)) hand"\n');
+      await shows('by 42 hand');
+      // A program there gets Ctrl-C, not this command.
+      terminal.stdin.write('sleep 600\n\x03echo "after $((20 + 3))"\n');
+      await shows('after 23');
+      terminal.stdin.write('\x1d');
+      expect((await terminal).exitCode).toBe(0);
+      expect(seen).toContain('left the console; what runs there goes on');
+      expect(await sh('echo free again')).toMatchObject({ stdout: 'free again\n' });
+    });
+
+    test('screenshot writes where it is told', async () => {
+      const file = path.join(layout.home, 'by hand.png');
+      expect(await np('screenshot', ID, '--output', file)).toMatchObject({ exitCode: 0, stdout: `wrote ${file}` });
+      expect((await readFile(file)).toString('latin1', 1, 4)).toBe('PNG');
+    });
+
+    test('start, clean and stop: a machine by hand', { timeout: 3 * MINUTE_MS }, async () => {
+      const shape = ['--base', BASE, '--memory', '1024', '--cpus', '1', '--disk', '1G', '--firmware', 'bios'];
+      const made = await np('start', 'lab', ...shape, '--json');
+      expect(made.exitCode).toBe(0);
+      expect(JSON.parse(made.stdout)).toMatchObject({
+        id: 'lab',
+        driver: 'qemu',
+        base: BASE,
+        disks: ['/dev/vdb'],
+        ssh: { host: '127.0.0.1', user: 'root', port: expect.any(Number) as number },
+      });
+      expect(await np('ssh', 'lab', '--', 'touch', '/root/touched')).toMatchObject({ exitCode: 0 });
+      expect(await np('deploy', 'lab', path.dirname(CLI), '--to', '/srv/cli')).toMatchObject({ exitCode: 0 });
+      expect(await np('ssh', 'lab', '--', 'ls', '/srv/cli/main.js')).toMatchObject({ exitCode: 0 });
+      expect(await np('clean', 'lab')).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringMatching(/^lab is running: qemu [\d.]+, \w+, bios\n {2}address {2}root@127/) as string,
+      });
+      expect(await np('ssh', 'lab', '--', 'ls', '/root/touched')).toMatchObject({ exitCode: 2 });
+      expect((await np('cleanup', '--dry-run')).stdout).toMatch(new RegExp(`^machine ${ID}  .+\\nwould free .+$`));
+      expect(await np('stop', 'lab')).toMatchObject({ exitCode: 0, stdout: 'destroyed lab' });
+    });
+  });
+
   test('the console is the way in while the cable is out', { timeout: 4 * MINUTE_MS }, async () => {
     await machine.cable?.setPlugged(false);
     expect(await answersSsh()).toBe(false);
@@ -118,9 +208,10 @@ function abilities(): void {
 
   test('the shell comes back however often it ends', { timeout: 2 * MINUTE_MS }, async () => {
     for (let index = 0; index < 7; index++) {
-      const before = (await sh('ps -o ppid= -p $PPID'))?.stdout;
-      expect(before).toMatch(/\d/);
-      await sh('kill -KILL $(systemctl show -p MainPID --value serial-getty@hvc0)').catch(() => undefined);
+      expect(await sh('id -u')).toMatchObject({ stdout: '0\n' });
+      // Nobody is left to say how that command ended.
+      const suicide = 'kill -KILL $(systemctl show -p MainPID --value serial-getty@hvc0)';
+      await expect(sh(suicide, 4000)).rejects.toMatchObject({ code: 'TRANSPORT_TIMEOUT' });
     }
     expect(await sh('echo still')).toMatchObject({ stdout: 'still\n' });
   });

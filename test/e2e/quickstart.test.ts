@@ -46,6 +46,7 @@ test('passes, with JSON that has every field', () => {
     phases: ['DISK_PARTITIONING', 'SYSTEM_BUILD', 'FILESYSTEMS', 'BOOT'].map(phase),
     failures: [],
     heals: [],
+    checkpoints: [],
     checks: [
       check('two Linux partitions', '83 83'),
       check('the root is a clean ext4', 'clean'),

@@ -24,6 +24,7 @@ const failure = (reason: string, line = reason, phase = '', diagnosis: object = 
   checks: [],
   failures: [{ ...diagnosis, phase, line, offset: expect.any(Number) as number, reason }],
 });
+const SILENCE = expect.stringMatching(/^the installer printed nothing for [2-9] s and was stopped$/) as string;
 const passed = { verdict: 'passed', state: 'done', attempts: 1, failures: [] };
 
 /** Installers that are no good, and what is said of each. */
@@ -32,23 +33,22 @@ const FAILING: Record<string, Trouble> = {
     what: 'prints nothing',
     install: 'sleep 600',
     limits: 'stall: 2s',
-    report: failure(expect.stringMatching(/^the installer printed nothing for [2-9] s and was stopped$/) as string),
+    report: failure(SILENCE, SILENCE, '', { class: 'timeout', confidence: 0.7 }),
   },
   'silent-later': {
     what: 'prints something, then nothing',
     install: 'echo ::PHASE::COPY; echo copying; sleep 600',
     limits: 'stall: 2s',
-    report: failure(
-      expect.stringMatching(/^the installer printed nothing for [2-9] s and was stopped$/) as string,
-      'copying',
-      'COPY',
-    ),
+    report: failure(SILENCE, 'copying', 'COPY', { class: 'timeout', confidence: 0.7 }),
   },
   endless: {
     what: 'goes on for too long',
     install: 'while true; do echo still at it; sleep 0.2; done',
     limits: 'timeout: 3s',
-    report: failure('the installer took longer than 3 s and was stopped', 'still at it'),
+    report: failure('the installer took longer than 3 s and was stopped', 'still at it', '', {
+      class: 'timeout',
+      confidence: 0.7,
+    }),
   },
   dead: {
     what: 'dies at once',
@@ -87,7 +87,10 @@ const FAILING: Record<string, Trouble> = {
   shot: {
     what: 'is killed from outside',
     install: 'echo before; kill -9 $(cat "$NIXPROOF_ROOT/var/lib/nixproof/attempt-1/pid"); sleep 600',
-    report: failure('the installer was killed before it could say how it ended', 'before'),
+    report: failure('the installer was killed before it could say how it ended', 'before', '', {
+      class: 'unknown',
+      confidence: 0.9,
+    }),
   },
 };
 
@@ -159,7 +162,7 @@ describe.each([
       'nixproof.yaml': configuration(troubles),
       ...(Object.fromEntries(scripts) as Record<string, string>),
     });
-    ended = await bench.np(folder, 'test', '--parallel', '20', '--json');
+    ended = await bench.np(folder, 'test', '--parallel', '20', '--no-heal', '--json');
     suite = parsed<SuiteReport>(ended);
   });
 

@@ -47,7 +47,7 @@ export async function applyHeal(
   const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
   await note({ changes });
   await makeChanges(shell, tree, changes);
-  const result = await runCommands(machine, shell, request, healFolder(machine, number), plan.commands, work);
+  const result = await runCommands(machine, shell, request, { number, undo: false }, plan.commands, work);
   await writeWhole(files.log, result.log);
   return {
     ok: result.exitCode === 0,
@@ -67,7 +67,7 @@ export async function undoHeal(
   const shell = await openShell(machine, work);
   const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
   await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
-  await runCommands(machine, shell, request, `${healFolder(machine, number)}/undo`, plan.undo, work);
+  await runCommands(machine, shell, request, { number, undo: true }, plan.undo, work);
 }
 
 /** The changes of the tree that a heal made. */
@@ -75,21 +75,25 @@ export async function changesOf(files: HealFiles): Promise<readonly FileChange[]
   return (await readJson<Journal>(files.journal))?.changes ?? [];
 }
 
-function healFolder(machine: Machine, number: number): string {
-  return `${guestFolder(machine)}/heal-${number}`;
+/** Which of a heal's commands are run. */
+interface Part {
+  readonly number: number;
+  readonly undo: boolean;
 }
 
 async function runCommands(
   machine: Machine,
   shell: GuestShell,
   request: RunRequest,
-  folder: string,
+  { number, undo }: Part,
   commands: readonly string[],
   work: Work,
 ): Promise<{ readonly exitCode: number; readonly log: string }> {
   if (commands.length === 0) return { exitCode: 0, log: '' };
+  const folder = `${guestFolder(machine)}/heal-${number}${undo ? '/undo' : ''}`;
   const tree = machine.resolvePath(request.profile.deploy.to);
   const environment = {
+    NIXPROOF_HEAL: String(number),
     NIXPROOF_NOW: String(Math.floor(Date.now() / 1000)),
     NIXPROOF_DISK: machine.disks[0] ?? '',
     NIXPROOF_DISKS: machine.disks.join(' '),

@@ -3,7 +3,7 @@ import type { Diagnosis } from '../../domain/diagnosis.js';
 import { messageOf } from '../../domain/error.js';
 import type { Candidate, Evidence, ProbeResults } from '../../domain/heal.js';
 import type { RunRequest } from '../../domain/run.js';
-import { PROBES } from '../../healing/probes.js';
+import { ALL_PROBES, readProbes } from '../../healing/probes.js';
 import { rankHeals } from '../../healing/ranking.js';
 import { writeJson } from '../../host/files.js';
 import type { Machine, Work } from '../../machines/machine.js';
@@ -29,8 +29,8 @@ export interface HealQuestion {
 
 /** What travels through history is small. */
 const MAX_CANDIDATES = 5;
-/** One probe ends by itself far earlier. */
-const PROBE_MS = 30_000;
+/** They end by themselves earlier, each with a limit of its own. */
+const PROBES_MS = 4 * 60_000;
 
 /** Looks at the failed machine, writes down what it saw, and gives the heals that could help there, best first. */
 export async function planHeals(question: HealQuestion): Promise<readonly Candidate[]> {
@@ -62,16 +62,13 @@ export async function planHeals(question: HealQuestion): Promise<readonly Candid
 /** A machine that no longer runs, or lets nobody in, says nothing. */
 async function probeMachine({ machine, work }: HealQuestion): Promise<ProbeResults> {
   if (!(await machine.isRunning())) return {};
-  const results: Record<string, string> = {};
   try {
     const shell = await openShell(machine, work);
-    for (const { name, argv } of PROBES) {
-      work.progress(`looking at the machine: ${name}`);
-      results[name] = (await shell.exec(argv, { timeoutMs: PROBE_MS })).stdout;
-    }
+    work.progress('looking at the failed machine');
+    return readProbes((await shell.exec(ALL_PROBES, { timeoutMs: PROBES_MS })).stdout);
   } catch (error) {
     work.signal.throwIfAborted();
     work.progress(`the machine lets nobody look at it: ${messageOf(error)}`);
+    return {};
   }
-  return results;
 }

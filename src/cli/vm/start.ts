@@ -25,9 +25,7 @@ export function registerStart(vm: Command): void {
   vm.command('start')
     .description('make a pristine machine by hand, and leave it running')
     .argument('[name]', 'letters, digits and dashes; default: vm- and a stamp')
-    .addOption(
-      new Option('--driver <name>', 'how it is driven; default: qemu').choices(['qemu', 'libvirt', 'ssh', 'sandbox']),
-    )
+    .addOption(new Option('--driver <name>', 'how it is driven; default: qemu').choices(['qemu', 'libvirt', 'sandbox']))
     .option('--base <base>', 'what it boots; default: debian, where it boots anything')
     .option('--memory <mib>', 'default: 2048', numberFrom(128))
     .option('--cpus <n>', 'default: 2', numberFrom(1))
@@ -133,7 +131,7 @@ async function madeOf(session: Session, id: string): Promise<MadeOf> {
   const { readRunReport, readRunRequest } = await import('../../records/artifacts.js');
   const request = await readRunRequest(session.layout.runs, id);
   if (!request) {
-    throw new NixproofError('CONFIG_MACHINE_UNKNOWN_ORIGIN', `nothing says what ${id} was made of`, {
+    throw new NixproofError('CONFIG_MACHINE_ORIGIN', `nothing says what ${id} was made of`, {
       hint: `destroy it with \`nixproof vm stop ${id}\` and start another`,
       details: { machine: id },
     });
@@ -144,7 +142,8 @@ async function madeOf(session: Session, id: string): Promise<MadeOf> {
       details: { machine: id },
     });
   }
-  return { id, driver: request.driver, base: request.profile.base, shape: request.profile.machine };
+  const { base, machine: shape, hosts } = request.profile;
+  return { id, driver: request.driver, base, shape, ...(hosts === undefined ? {} : { hosts }) };
 }
 
 async function make(session: Session, registry: Registry, made: MadeOf): Promise<number> {

@@ -18,7 +18,8 @@ export const CLOCK: readonly Heal[] = [
             'ahead=$(($(date +%s) - NIXPROOF_NOW))',
             // A run twice finds it right already.
             '[ ! -e "$state/ahead" ] || exit 0',
-            '[ "$ahead" -gt 60 ] || [ "$ahead" -lt -60 ] || die "the clock is right"',
+            // Going back to a checkpoint has set it.
+            '[ "$ahead" -gt 60 ] || [ "$ahead" -lt -60 ] || exit 0',
             'date -u -s "@$NIXPROOF_NOW" >/dev/null',
             'mkdir -p "$state"',
             'echo "$ahead" >"$state/ahead"',

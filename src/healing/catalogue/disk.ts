@@ -28,11 +28,18 @@ export function diskAdvice(evidence: Evidence): string | undefined {
     : `${named} is not there; name one of these in the configuration: ${found.join(', ')}`;
 }
 
+/** What names a whole disk, and no file system, volume or array. */
+const OF_A_DISK = /^\/dev\/(?:(?:[shv]d|xvd)[a-z]+|nvme\d+n\d+|mmcblk\d+)$/;
+/** Names by which lsblk does not know a disk: only the failure itself says that nothing has them. */
+const LINK_TO_A_DISK = /^\/dev\/disk\/by-(?:id|path)\//;
+
 /** The disk that was named and is not there, and one that is. */
 function missingAndFound(evidence: Evidence) {
   const device = deviceOf(evidence);
   if (device === undefined) return undefined;
   const missing = diskOf(device);
+  const isLink = evidence.diagnosis.class === 'disk.not-found' && LINK_TO_A_DISK.test(missing);
+  if (!OF_A_DISK.test(missing) && !isLink) return undefined;
   const root = sandboxRoot(evidence.probes) ?? '';
   const devices = blockDevices(evidence.probes);
   // Without lsblk's word there is no knowing what is missing.

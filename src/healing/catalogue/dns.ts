@@ -1,7 +1,7 @@
 import type { Evidence, Heal, HealPlan } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { WELL_KNOWN_NAMES } from '../probes.js';
-import { gateways, hasDefaultRoute, leaseOf, resolvers } from '../readings.js';
+import { gateways, hasDefaultRoute, leaseOf, namesResolve, resolvers } from '../readings.js';
 import { anywhere, onMachine, planOf } from './shell.js';
 import { isSandbox, remoteOf } from './subjects.js';
 
@@ -72,7 +72,9 @@ export const DNS: readonly Heal[] = [
     title: 'Ask public resolvers for names',
     confidence: 0.7,
     plan(evidence) {
-      if (!isSandbox(evidence) && !hasDefaultRoute(evidence.probes)) return undefined;
+      // Where other names resolve, this one is not there: no other resolver of the public's knows it.
+      if (namesResolve(evidence.probes) || (!isSandbox(evidence) && !hasDefaultRoute(evidence.probes)))
+        return undefined;
       const used = resolvers(evidence.probes);
       const candidates = PUBLIC_RESOLVERS.filter((address) => used[0] !== address);
       return useResolvers('use-public-resolvers', candidates, evidence);
@@ -85,7 +87,7 @@ export const DNS: readonly Heal[] = [
     confidence: 0.5,
     plan(evidence) {
       const local = resolvers(evidence.probes).some((address) => address.startsWith('127.') || address === '::1');
-      if (!local || isSandbox(evidence)) return undefined;
+      if (!local || isSandbox(evidence) || namesResolve(evidence.probes)) return undefined;
       return planOf({
         commands: [
           onMachine(

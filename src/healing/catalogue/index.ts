@@ -4,6 +4,7 @@ import { CLOCK } from './clock.js';
 import { DISK } from './disk.js';
 import { DISK_USE } from './disk-use.js';
 import { DNS } from './dns.js';
+import { ENDS } from './ends.js';
 import { HARDWARE_HEALS } from './hardware.js';
 import { LOCK_HEALS } from './locks.js';
 import { MEMORY } from './memory.js';
@@ -23,6 +24,7 @@ export const CATALOGUE: readonly Heal[] = [
   ...SPACE,
   ...LOCK_HEALS,
   ...HARDWARE_HEALS,
+  ...ENDS,
 ];
 
 /** The heals of a class, the most promising first. Which of them can help on a machine, only its probes tell. */

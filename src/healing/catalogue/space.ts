@@ -11,10 +11,15 @@ const PLAIN_PATH = /^\/(?:[\w./-]+)?$/;
 
 function isFull({ type, sizeKiB, freeKiB, inodesUsed, mountpoint }: FileSystem): boolean {
   if (NEVER_FULL.has(type) || sizeKiB === 0 || !PLAIN_PATH.test(mountpoint)) return false;
-  return freeKiB / sizeKiB < 0.05 || freeKiB < 16 * MIB || inodesUsed > 0.97;
+  const free = freeKiB / sizeKiB;
+  return free < 0.05 || (free < 0.2 && freeKiB < 16 * MIB) || inodesUsed > 0.97;
 }
 
-const fullOnes = (evidence: Evidence) => fileSystems(evidence.probes).filter(isFull);
+/** The fullest first. */
+const fullOnes = (evidence: Evidence) =>
+  fileSystems(evidence.probes)
+    .filter(isFull)
+    .sort((a, b) => a.freeKiB / a.sizeKiB - b.freeKiB / b.sizeKiB);
 
 /** The file system that holds a path: the one mounted nearest above it. */
 function holderOf(evidence: Evidence, path: string): FileSystem | undefined {

@@ -10,7 +10,8 @@ const NAME = /^\w[\w-]{0,63}$/;
 /** The device of the failure as the deployed tree would name it: `/dev/…`, without a sandbox's root. */
 export function deviceOf({ diagnosis, probes }: Evidence): string | undefined {
   const root = sandboxRoot(probes) ?? '';
-  const told = diagnosis.captures['device']?.replace(/[.,:;'"’]+$/, '');
+  const waited = diagnosis.evidence.map((line) => /\bdevice ['"‘]?(\/dev\/[^\s'"’]+)/.exec(line)?.[1]);
+  const told = [diagnosis.captures['device'], ...waited].find((one) => one !== undefined)?.replace(/[.,:;'"’]+$/, '');
   const device = told?.startsWith(`${root}/`) === true ? told.slice(root.length) : told;
   return device !== undefined && /^\/dev\/\w[\w.+@=/:-]*$/.test(device) && !device.includes('..') ? device : undefined;
 }

@@ -79,7 +79,7 @@ async function makeFiles(
 ): Promise<void> {
   const files = libvirtFiles(machineFolder(layout, id));
   await writeWhole(files.uri, `${libvirt.uri}\n`);
-  await createOverlay(files.system, base.disk, 'qcow2', signal);
+  if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, signal);
   if (shape.firmware === 'uefi') await createOverlay(files.variables, uefiOf(libvirt).variables, 'raw', signal);
   for (const [index, bytes] of shape.diskBytes.entries()) await createBlank(files.target(index), bytes, signal);
   // libvirt's log keeper would make it root's; what is there it leaves as it is.
@@ -127,7 +127,7 @@ async function bootFirst(
 }
 
 function recordOf(
-  { id, shape }: MachineRequest,
+  { id, shape, base: name = DEFAULT_BASE }: MachineRequest,
   base: BaseImage,
   { uri, version, installation }: Libvirt,
   { address, hostKey }: Pick<LibvirtRecord, 'address' | 'hostKey'>,
@@ -137,12 +137,13 @@ function recordOf(
   return {
     id,
     driver: 'libvirt',
-    base: base.name,
+    base: name,
     createdAt: new Date().toISOString(),
     shape,
     detail: `libvirt ${version}, ${installation.accelerator}, ${shape.firmware}, ${processors}${network}`,
     uri,
     stage: 'live',
+    liveDisks: base.disk ? 1 : 0,
     address,
     hostKey,
   };

@@ -1,4 +1,4 @@
-import type { DirectBoot } from '../../bases/base.js';
+import type { BaseBoot } from '../../bases/base.js';
 import type { MachineShape } from '../../domain/profile.js';
 import { escapeComma, authorizedKey, diskId, guestDisk } from '../qemu/command-line.js';
 import type { Accelerator } from '../qemu/accelerator.js';
@@ -12,8 +12,10 @@ export interface DomainDefinition {
   readonly shape: MachineShape;
   /** In the order in which the guest numbers them. Paths of qcow2 images. */
   readonly disks: readonly string[];
-  /** A kernel started without boot loader; absent: the firmware boots the first disk. */
-  readonly direct?: DirectBoot;
+  /** Path of a CD's image. The firmware starts from it. */
+  readonly cdrom?: string;
+  /** A kernel started without boot loader; absent: the firmware boots the CD, or the first disk. */
+  readonly direct?: Extract<BaseBoot, { readonly kind: 'direct' }>;
   /** UEFI only: the firmware's code, and the machine's own variables, qcow2. */
   readonly uefi?: { readonly code: string; readonly variables: string };
   /** One authorized_keys line that the guest's systemd gives to root. */
@@ -60,7 +62,7 @@ export function domainXml(definition: DomainDefinition): string {
   );
 }
 
-function boot({ direct, publicKey }: DomainDefinition): XmlElement[] {
+function boot({ direct, cdrom, publicKey }: DomainDefinition): XmlElement[] {
   return [
     element('os', {}, [
       element('type', { arch: 'x86_64', machine: 'q35' }, 'hvm'),
@@ -71,7 +73,7 @@ function boot({ direct, publicKey }: DomainDefinition): XmlElement[] {
             textElement('cmdline', direct.commandLine),
           ]
         : []),
-      element('boot', { dev: 'hd' }),
+      element('boot', { dev: cdrom === undefined ? 'hd' : 'cdrom' }),
       element('smbios', { mode: 'sysinfo' }),
     ]),
     element('sysinfo', { type: 'smbios' }, [
@@ -80,9 +82,10 @@ function boot({ direct, publicKey }: DomainDefinition): XmlElement[] {
   ];
 }
 
-function devices({ disks, identity, shape, consoleLog }: DomainDefinition): XmlElement[] {
+function devices({ disks, cdrom, identity, shape, consoleLog }: DomainDefinition): XmlElement[] {
   return [
     ...disks.map(disk),
+    ...(cdrom === undefined ? [] : [compactDisc(cdrom)]),
     element('controller', { type: 'usb', model: 'none' }),
     networkCard(identity.mac, shape.network),
     element('serial', { type: 'pty' }, [
@@ -102,6 +105,16 @@ function disk(file: string, index: number): XmlElement {
     element('source', { file }),
     element('target', { dev: guestDisk(index).slice('/dev/'.length), bus: 'virtio' }),
     textElement('serial', `nixproof-${diskId(index)}`),
+  ]);
+}
+
+/** On a SATA controller, where every system's kernel looks. */
+function compactDisc(file: string): XmlElement {
+  return element('disk', { type: 'file', device: 'cdrom' }, [
+    element('driver', { name: 'qemu', type: 'raw' }),
+    element('source', { file }),
+    element('target', { dev: 'sda', bus: 'sata' }),
+    element('readonly'),
   ]);
 }
 

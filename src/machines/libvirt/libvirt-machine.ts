@@ -115,7 +115,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     get detail() {
       return record.detail;
     },
-    disks: record.shape.diskBytes.map((_, index) => guestDisk(index + 1)),
+    disks: record.shape.diskBytes.map((_, index) => guestDisk(record.liveDisks + index)),
     consoleLog: files.console,
     resolvePath: (absolute) => absolute,
     endpoint,

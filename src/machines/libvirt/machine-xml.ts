@@ -24,7 +24,12 @@ export async function liveDomain(
 ): Promise<string> {
   const { system } = libvirtFiles(machineFolder(layout, machine.id));
   const common = await commonDefinition(layout, machine, libvirt);
-  return domainXml({ ...common, disks: [system, ...common.disks], direct: base.boot });
+  return domainXml({
+    ...common,
+    disks: [...(base.disk ? [system] : []), ...common.disks],
+    ...(base.iso === undefined ? {} : { cdrom: base.iso }),
+    ...(base.boot.kind === 'direct' ? { direct: base.boot } : {}),
+  });
 }
 
 /** The domain of an installed machine: its target disks and nothing else. */

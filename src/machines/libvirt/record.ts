@@ -16,6 +16,8 @@ export interface LibvirtRecord extends MachineInfo {
   readonly uri: string;
   /** `restarting`: the live system was given up, the installed one may or may not have been started. */
   readonly stage: 'live' | 'restarting' | 'installed';
+  /** How many disks the live system has, before the target disks. */
+  readonly liveDisks: number;
   /** Where it answered SSH last. */
   readonly address: Address;
   readonly hostKey: string | undefined;

@@ -6,17 +6,22 @@ import type { ExecResult, GuestConsole } from '../machine.js';
 import {
   ABANDON,
   commandText,
-  createAnswer,
   createLineCutter,
+  createWindow,
   type Frame,
   frameIn,
   greetingText,
   INTERRUPT,
+  WINDOW_BYTES,
+  windowText,
 } from './console-frames.js';
 
 const EXEC_MS = 60_000;
 /** How long a shell is given to answer before it is asked again, at first and at most: a starved one under emulation needs seconds. */
 const GREETING_MS = { first: 500, most: 4000 } as const;
+/** So long a window may stand still before it is asked for again, and so often. */
+const WINDOW_MS = 5000;
+const FETCHES = 6;
 /** What ends a program that does not listen to Ctrl-C: Ctrl-\ (quit) and Ctrl-Z (stop), as termios(3) has them. */
 const ROUSERS = ['', '', '\x1c\n', '\x1a\n', ''];
 
@@ -87,12 +92,40 @@ async function shellOf(line: Line): Promise<number> {
 
 async function runCommand(line: Line, argv: readonly string[]): Promise<ExecResult> {
   const mark = newMark();
-  const answer = createAnswer();
   line.type(commandText(argv, mark));
+  let frame = await line.next(mark);
+  while (frame?.kind !== 'status') frame = await line.next(mark);
+  const { exitCode, bytes } = frame;
+  const parts: Buffer[] = [];
+  for (let offset = 0; offset < bytes || offset === 0; offset += WINDOW_BYTES) {
+    const size = Math.min(WINDOW_BYTES, bytes - offset);
+    const first = offset === 0 ? await receive(line, mark, size) : 'damaged';
+    parts.push(first === 'damaged' ? await fetchWindow(line, offset, size) : first);
+  }
+  return { exitCode, stdout: Buffer.concat(parts).toString('utf8'), stderr: '' };
+}
+
+/** Asks for a window until it comes whole. @throws NixproofError `TRANSPORT_GARBLED` */
+async function fetchWindow(line: Line, offset: number, size: number): Promise<Buffer> {
+  for (let attempt = 0; attempt < FETCHES; attempt++) {
+    const mark = newMark();
+    line.type(windowText(offset, mark));
+    const bytes = await receive(line, mark, size);
+    if (bytes !== 'damaged') return bytes;
+  }
+  throw new NixproofError('TRANSPORT_GARBLED', 'what a command printed did not come whole over the console', {
+    hint: 'something else writes to the console all the time: end that, and run the command again',
+  });
+}
+
+/** A window that was asked for; one that stops coming is as damaged as one that comes with holes. */
+async function receive(line: Line, mark: string, size: number): Promise<Buffer | 'damaged'> {
+  const window = createWindow(size);
   for (;;) {
-    const frame = await line.next(mark);
-    const whole = frame && answer.take(frame);
-    if (whole) return { exitCode: whole.exitCode, stdout: whole.output.toString('utf8'), stderr: '' };
+    const frame = await line.next(mark, WINDOW_MS);
+    if (!frame) return 'damaged';
+    const bytes = window.take(frame);
+    if (bytes !== undefined) return bytes;
   }
 }
 
@@ -148,7 +181,7 @@ async function openLine(socketPath: string, signal: AbortSignal): Promise<Line> 
     async [Symbol.asyncDispose]() {
       signal.removeEventListener('abort', awaken);
       if (socket.destroyed) return;
-      // Nothing runs any more where the command has ended; then it is only another prompt.
+      // Where the command has ended only its output is left to be removed.
       await new Promise<void>((resolve) => {
         socket.once('close', () => resolve());
         socket.end(ABANDON, () => socket.destroy());

@@ -59,6 +59,8 @@ export function sshMachine(layout: Layout, initial: SshRecord, first?: Connectio
       throw namingThePin(layout, host, error);
     });
     opened = answer.connection;
+    // Nothing brings the pristine system back: the machine's next run begins with this one.
+    if (host.commands.reset === undefined) await rememberHostKey(layout, host, answer.hostKey);
     await save({ stage, system: systemOf(answer) });
   };
 
@@ -91,8 +93,6 @@ export function sshMachine(layout: Layout, initial: SshRecord, first?: Connectio
       work.progress(`${host.name}: starting it from its installed disk`);
       await restart(record, before, work);
       await boots({ hostKey: undefined, before, what: 'the installed system' }, 'installed', work);
-      // Nothing brings the pristine system back: its next run begins with this one.
-      if (host.commands.reset === undefined) await rememberHostKey(layout, host, record.system?.hostKey ?? '');
     },
 
     async reboot(work) {

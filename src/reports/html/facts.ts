@@ -1,5 +1,6 @@
 import type { RunReport } from '../../domain/run.js';
 import { oneLine } from '../escape.js';
+import { checkpointsText } from '../heals.js';
 import { bytesText, durationText, plural } from '../quantities.js';
 import { html, type Html } from './template.js';
 
@@ -18,6 +19,7 @@ export function facts(run: RunReport): Html {
     ['started', run.startedAt],
     ['took', durationText(run.durationMs)],
     ['attempts', String(run.attempts)],
+    ['checkpoints', checkpointsText(run)],
     ['workflow history', plural(run.historyEvents, 'event')],
     ['log', log],
     ['log’s SHA-256', run.log.sha256 === '' ? undefined : `${run.log.sha256} (${sum})`],

@@ -1,5 +1,7 @@
+import type { InjectedFault } from '../../domain/fault.js';
 import type { CheckResult, FailureRecord, HealRecord, RunReport } from '../../domain/run.js';
 import { oneLine } from '../escape.js';
+import { patchCommand, seenText } from '../heals.js';
 import { lookOf, reasonText } from '../outcome.js';
 import { durationText, plural } from '../quantities.js';
 import { storyOf } from '../story.js';
@@ -34,6 +36,36 @@ function fault(run: RunReport): Html {
     ${hint === undefined ? undefined : html`<p><strong>What to do:</strong> ${oneLine(hint)}</p>`}`;
 }
 
+/** What was made to go wrong on purpose: a reader must not take a drill for a test. */
+export function injected({ faults }: RunReport): Html {
+  if (faults.length === 0) return html``;
+  return html`<section aria-labelledby="injected">
+    <h2 id="injected">Injected on purpose</h2>
+    <table class="stack">
+      <thead>
+        <tr>
+          <th scope="col">fault</th>
+          <th scope="col">where</th>
+          <th scope="col">at</th>
+          <th scope="col">seen in the machine</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${faults.map(injectedRow)}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+function injectedRow({ name, phase, at, seen }: InjectedFault): Html {
+  return html`<tr>
+    <th scope="row">${name}</th>
+    <td data-label="where">${phase === '' ? 'before the installer' : html`<code>${oneLine(phase, 120)}</code>`}</td>
+    <td data-label="at" class="short">${at}</td>
+    <td data-label="seen"><code>${seen === '' ? 'nothing' : oneLine(seen, 300)}</code></td>
+  </tr>`;
+}
+
 /** Every attempt's failure with its lines in context, the last one first: it is the one that counts. */
 export function failures(run: RunReport, logs: readonly AttemptLog[]): Html {
   const failed = logs.filter(({ attempt }) => attempt.failure !== undefined).reverse();
@@ -63,10 +95,9 @@ function classOf(record: FailureRecord): Html {
 /** The heals tried; where one worked, how to keep what it changed. */
 export function heals(run: RunReport): Html {
   if (run.heals.length === 0) return html``;
+  const command = patchCommand(run);
   const patch =
-    run.verdict === 'healed'
-      ? html`<p>The configuration’s changes: <code>nixproof patch ${oneLine(run.run, 200)}</code></p>`
-      : undefined;
+    command === undefined ? undefined : html`<p>The configuration’s changes: <code>${oneLine(command, 200)}</code></p>`;
   return html`<section aria-labelledby="heals">
     <h2 id="heals">Heals</h2>
     <table class="stack">
@@ -75,6 +106,7 @@ export function heals(run: RunReport): Html {
           <th scope="col">heal</th>
           <th scope="col">for</th>
           <th scope="col">confidence</th>
+          <th scope="col">before</th>
           <th scope="col">outcome</th>
           <th scope="col">went on by</th>
         </tr>
@@ -89,10 +121,14 @@ export function heals(run: RunReport): Html {
 
 function healRow(heal: HealRecord): Html {
   return html`<tr>
-    <th scope="row">${oneLine(heal.name, 120)}</th>
+    <th scope="row">${oneLine(heal.name, 120)}<br /><span class="soft">${oneLine(heal.title, 200)}</span></th>
     <td data-label="for"><code>${oneLine(heal.class, 100)}</code></td>
     <td data-label="confidence" class="short">${heal.confidence.toFixed(2)}</td>
-    <td data-label="outcome" class="status ${heal.outcome === 'worked' ? 'pass' : 'skip'}">${heal.outcome}</td>
+    <td data-label="before" class="short">${seenText(heal)}</td>
+    <td data-label="outcome">
+      <span class="status ${heal.outcome === 'worked' ? 'pass' : 'skip'}">${heal.outcome}</span>:
+      ${oneLine(heal.reason, 300)}${heal.files > 0 ? `; it changed ${plural(heal.files, 'file')}` : ''}
+    </td>
     <td data-label="went on by" class="short">${heal.resumed}</td>
   </tr>`;
 }

@@ -14,7 +14,7 @@ async function resolveYaml(text: string, names: readonly string[] = [], options:
 const SCRIPT = 'install: { kind: script, run: ./install.sh }';
 const NIXOS = 'install: { kind: nixos, flake: .#vm }';
 const TWO = `profiles:\n  vm: { ${NIXOS} }\n  server: { ${SCRIPT} }\n`;
-const healing = { policy: 'auto', threshold: 0.6, max: 3, heals: [] };
+const healing = { policy: 'auto', threshold: 0.6, max: 3, askMs: 3_600_000, heals: [] };
 
 test('only install is required: the rest has defaults', async () => {
   const { cwd, profiles } = await resolveYaml(TWO);
@@ -61,6 +61,7 @@ healing:
   policy: ask
   threshold: 0.8
   max: 1
+  ask: 10m
   heals:
     - { name: use-the-mirror, for: network.http, run: ["true"] }
 `;
@@ -101,6 +102,7 @@ test('everything said', async () => {
         policy: 'ask',
         threshold: 0.8,
         max: 1,
+        askMs: 600_000,
         heals: [{ name: 'use-the-mirror', for: 'network.http', run: ['true'], ...heal }],
       },
     },

@@ -20,7 +20,7 @@ function planOf(name: string, evidence = SITUATIONS[name]?.plans): HealPlan {
 }
 
 function parses(script: string): void {
-  const { status, stderr } = spawnSync('dash', ['-n'], { input: script, encoding: 'utf8' });
+  const { status, stderr } = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' });
   expect({ script, status, stderr }).toEqual({ script, status: 0, stderr: '' });
 }
 
@@ -142,6 +142,14 @@ describe('disk detection', () => {
     expect(planOf('use-the-found-disk', evidence).edits).toEqual([replace('/dev/sda', '/dev/vdb')]);
   });
 
+  test.each(['/dev/disk/by-label/nixos', '/dev/mapper/root', '/dev/md0', '/dev/loop7', '/dev/vdb'])(
+    'leaves %s alone: it names no disk that is missing',
+    (device) => {
+      const evidence = evidenceOf({ log: missing(device), probes: blank('vdb') });
+      expect(CATALOGUE.find(({ name }) => name === 'use-the-found-disk')?.plan(evidence)).toBeUndefined();
+    },
+  );
+
   test('by hand, names the candidates', () => {
     const evidence = evidenceOf({ log: missing('/dev/sda'), probes: blank('vdb', 'vdc') });
     expect(diskAdvice(evidence)).toBe(
@@ -154,6 +162,22 @@ describe('disk detection', () => {
 });
 
 describe('what is read out of the evidence', () => {
+  test('that nothing of a healthy machine is full, small file systems neither', () => {
+    const evidence = evidenceOf({ log: 'cp: error writing x: No space left on device' });
+    expect(healsFor('disk.full').filter((heal) => heal.plan(evidence) !== undefined)).toEqual([]);
+  });
+
+  test('that inodes are used up', () => {
+    const inodes = 'Filesystem Inodes IUsed IFree IUse% Mounted on\ntmpfs 1000 1000 0 100% /run';
+    const evidence = evidenceOf({ log: 'cp: error writing x: No space left on device', probes: { inodes } });
+    expect(planOf('grow-the-tmpfs', evidence).commands[0]).toContain(',nr_inodes=4194304 /run');
+  });
+
+  test('the device that was waited for', () => {
+    const evidence = evidenceOf({ log: 'Timed out waiting for device /dev/disk/by-label/boot.' });
+    expect(planOf('wait-for-the-device', evidence).commands[0]).toContain('[ ! -b /dev/disk/by-label/boot ]');
+  });
+
   test('how long to wait', () => {
     const waits = (line: string) => planOf('wait-as-told', evidenceOf({ log: `HTTP error 429: ${line}` })).commands;
     expect(waits('Retry-After: 30')).toEqual(['sleep 31']);

@@ -51,7 +51,7 @@ function run(command: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     ...env,
   };
   return new Promise((resolve) => {
-    const child = execFile('dash', ['-c', command], { env: environment, cwd: root }, (_error, _stdout, stderr) => {
+    const child = execFile('sh', ['-c', command], { env: environment, cwd: root }, (_error, _stdout, stderr) => {
       resolve({ status: child.exitCode ?? -1, stderr });
     });
   });
@@ -114,7 +114,7 @@ describe('Nix', async () => {
   }
 
   const show = async (): Promise<string> => {
-    const child = spawn('nix', ['--extra-experimental-features', 'nix-command', 'show-config'], {
+    const child = spawn('sh', ['-c', 'nix --extra-experimental-features nix-command show-config'], {
       env: { PATH: process.env['PATH'], HOME: at('root') },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -221,7 +221,8 @@ describe('locks', () => {
 
   test('that somebody holds are waited for', async () => {
     await put('var/lib/dpkg/lock-frontend');
-    const holder = spawn('flock', [at('var/lib/dpkg/lock-frontend'), 'sh', '-c', 'echo held; exec sleep 2'], {
+    const holder = spawn('sh', ['-c', `exec flock var/lib/dpkg/lock-frontend sh -c 'echo held; exec sleep 2'`], {
+      cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(holder.stdout, 'data');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ProbeResults } from '../../../src/domain/heal.js';
-import { PROBES } from '../../../src/healing/probes.js';
+import { ALL_PROBES, PROBES, readProbes } from '../../../src/healing/probes.js';
 import * as readings from '../../../src/healing/readings.js';
 import { GUEST, HOST, SANDBOX } from './evidence.js';
 
@@ -26,7 +26,7 @@ describe('the probes', () => {
       const { status, stdout, stderr } = run(argv, { PATH: process.env['PATH'] });
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(Buffer.byteLength(stdout)).toBeLessThanOrEqual(32 * 1024);
-      expect(spawnSync('dash', ['-n'], { input: argv[2] }).status).toBe(0);
+      expect(spawnSync('sh', ['-n'], { input: argv[2] }).status).toBe(0);
     },
   );
 
@@ -42,6 +42,28 @@ describe('the probes', () => {
       expect(run(['/bin/sh', '-c', script], { PATH: bin })).toMatchObject({ status: 0, stderr: '' });
     },
   );
+
+  test('say the same all at once', () => {
+    const env = { PATH: process.env['PATH'] };
+    const { status, stdout, stderr } = run(ALL_PROBES, env);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const all = readProbes(stdout);
+    expect(Object.keys(all)).toEqual(PROBES.map(({ name }) => name));
+    for (const name of ['disks', 'links', 'routes', 'resolver', 'nix', 'file-systems']) {
+      const alone = run(PROBES.find((probe) => probe.name === name)?.argv ?? [], env).stdout;
+      expect(all[name]).toBe(alone.replace(/[^\t\n -~]/g, '').replace(/\n+$/, ''));
+    }
+  });
+
+  test.each([
+    ['', {}],
+    ['machine 5\nroot=\ndisks 0\n\n', { machine: 'root=', disks: '' }],
+    ['machine 14\nx\ndisks 1\nevil\ndisks 0\n\n', { machine: 'x\ndisks 1\nevil', disks: '' }],
+    ['machine 5\nroot=\ndisks 100\ncut o', { machine: 'root=' }],
+    ['no probe\n', {}],
+  ])('%j is read as %j', (output, results) => {
+    expect(readProbes(output)).toEqual(results);
+  });
 
   test('a command that hangs is ended', async () => {
     const bin = await mkdtemp(path.join(tmpdir(), 'nixproof-bin-'));
@@ -118,6 +140,7 @@ describe('what the probes of a guest say', () => {
     expect(readings.hasDefaultRoute(GUEST)).toBe(true);
     expect(readings.leaseOf(GUEST)).toEqual({ resolvers: ['10.0.2.3'], routers: ['10.0.2.2'] });
     expect(readings.resolvers(GUEST)).toEqual(['10.0.2.3']);
+    expect(readings.namesResolve(GUEST)).toBe(true);
   });
 
   test('its memory and space', () => {

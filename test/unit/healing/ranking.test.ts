@@ -113,7 +113,7 @@ describe('the ranking', () => {
       evidences: [
         evidenceOf({
           log: 'curl: (6) Could not resolve host: mirror.example.org',
-          probes: { resolver: 'nameserver 192.0.2.1' },
+          probes: { names: '', resolver: 'nameserver 192.0.2.1' },
         }),
       ],
       counts: () => NEVER,

@@ -1,4 +1,6 @@
+import type { AttemptEnd } from '../../../src/domain/attempt.js';
 import type { Evidence } from '../../../src/domain/heal.js';
+import { withEnd } from '../../../src/healing/end-diagnosis.js';
 import { evidenceOf, GUEST, lsblk, mounted, SANDBOX } from './evidence.js';
 
 /** For every heal a failure in which it has a plan, and one, of a class it is for, in which it has none. */
@@ -48,6 +50,14 @@ const full = (mountpoint: string, type = 'ext4') => mounted(['/dev/vda', mountpo
 const roomy = mounted(['/dev/vda', '/', 'ext4', 8 * GIB_KIB, 6 * GIB_KIB]);
 const noNix = { nix: '' };
 
+/** After an attempt that ended in this way without a word. */
+function endedBy(kind: 'killed' | 'machine-lost'): Evidence {
+  const end: AttemptEnd = { kind };
+  const [diagnosis] = withEnd([], end, { line: 0, offset: 0 });
+  if (diagnosis === undefined) throw new Error(`no diagnosis of ${kind}`);
+  return { ...evidenceOf({ log: '' }), diagnosis };
+}
+
 export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'use-the-found-disk': {
     plans: evidenceOf({ log: NO_DISK, probes: idle }),
@@ -86,11 +96,11 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
     abstains: evidenceOf({ log: NO_NAME, probes: { leases: '', routes: '' } }),
   },
   'use-public-resolvers': {
-    plans: evidenceOf({ log: NO_NAME }),
+    plans: evidenceOf({ log: NO_NAME, probes: { names: '' } }),
     abstains: evidenceOf({ log: NO_NAME, probes: noRoute }),
   },
   'restart-the-resolver': {
-    plans: evidenceOf({ log: NO_NAME, probes: { resolver: 'nameserver 127.0.0.53\noptions edns0' } }),
+    plans: evidenceOf({ log: NO_NAME, probes: { names: '', resolver: 'nameserver 127.0.0.53\noptions edns0' } }),
     abstains: evidenceOf({ log: NO_NAME, probes: { resolver: 'nameserver 10.0.2.3' } }),
   },
   'bring-the-interface-up': {
@@ -250,6 +260,14 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'mount-efi-variables': {
     plans: evidenceOf({ log: 'EFI variables are not supported on this system.', probes: { 'efi-variables': 'uefi' } }),
     abstains: evidenceOf({ log: 'EFI variables are not supported on this system.', probes: { 'efi-variables': '' } }),
+  },
+  'run-again-after-a-kill': {
+    plans: endedBy('killed'),
+    abstains: endedBy('machine-lost'),
+  },
+  'bring-the-machine-back': {
+    plans: endedBy('machine-lost'),
+    abstains: evidenceOf({ log: '' }),
   },
 };
 

@@ -1,5 +1,12 @@
 import type { RecordedEvent, StreamEvent } from '../../../src/domain/event.js';
-import type { CheckResult, HealRecord, FailureRecord, PhaseRecord, RunReport } from '../../../src/domain/run.js';
+import type {
+  CheckpointCost,
+  CheckResult,
+  HealRecord,
+  FailureRecord,
+  PhaseRecord,
+  RunReport,
+} from '../../../src/domain/run.js';
 import type { ReportSource } from '../../../src/reports/reporter.js';
 
 const START = Date.parse('2026-01-05T10:00:00.000Z');
@@ -48,6 +55,7 @@ export const passed: RunReport = {
   phases: phases(1, 12_000, [9_000, 2_000, 120_000, 20_000]),
   failures: [],
   heals: [],
+  faults: [],
   checkpoints: [],
   checks: GREEN,
   metrics: {
@@ -79,6 +87,11 @@ const WAITED: HealRecord = {
   reason: 'the installer failed at the same point',
 };
 
+const CHECKPOINTS: readonly CheckpointCost[] = [
+  { name: 'a1-p1', phase: 'DISK_PARTITIONING', attempt: 1, tookMs: 3300, bytes: 20 * 1024 ** 2 },
+  { name: 'a2-p1-h2', phase: 'DISK_PARTITIONING', attempt: 2, tookMs: 800, bytes: 9 * 1024 ** 2 },
+];
+
 export const healed: RunReport = {
   ...passed,
   run: 'vm-20260105-h3al',
@@ -87,6 +100,7 @@ export const healed: RunReport = {
   attempts: 2,
   durationMs: 300_000,
   phases: [...phases(1, 12_000, [41_000]), ...phases(2, 70_000, [9_000, 2_000, 150_000, 22_000])],
+  checkpoints: CHECKPOINTS,
   failures: [DISK_FAILURE],
   heals: [
     WAITED,
@@ -240,8 +254,9 @@ export const hostile: RunReport = {
     title: name,
     phase: name,
     reason: name,
-    outcome: 'failed',
+    outcome: index % 2 === 0 ? 'failed' : 'worked',
     resumed: 'rerun',
+    files: 1,
   })),
   checks: ATTACKS.map((text) => check(text, 'fail', text)),
   metrics: Object.fromEntries(
@@ -258,6 +273,8 @@ export const hostile: RunReport = {
     ),
   ),
   fault: { code: 'INTERNAL_HOSTILE', message: HOSTILE, hint: HOSTILE },
+  checkpoints: ATTACKS.map((text) => ({ name: text, phase: text, attempt: 1, tookMs: 1, bytes: 1 })),
+  pending: { name: HOSTILE, class: HOSTILE, title: HOSTILE, confidence: 0.5, commands: ATTACKS, until: HOSTILE },
   notes: ATTACKS,
   artifacts: HOSTILE,
 };

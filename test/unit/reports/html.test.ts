@@ -38,6 +38,15 @@ describe('html', () => {
     expect(page).toContain('nixproof patch vm-20260105-h3al');
   });
 
+  it('tells what healed it, what that is worth, and what it cost', async () => {
+    const page = (await render(sourceOf(healed))).replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+    expect(page).toContain(
+      'use-the-disk-there-is Name the disk that is there disk.not-found 0.90 worked 7 of 8 times worked : the installer got past the failure; it changed 1 file rerun',
+    );
+    expect(page).toContain('never tried before no-effect : the installer failed at the same point phase');
+    expect(page).toContain('2 checkpoints, for which the machine stood still 4.1 s in all (29.0 MiB)');
+  });
+
   it('marks the failing line among its neighbours', async () => {
     const page = await render(sourceOf(failed, () => installerEvents(1000, 20)));
     expect(page).toMatch(/<li class="is-line hit">[\s\S]{0,200}✗ failure[\s\S]{0,200}sgdisk: Problem opening/);
@@ -57,6 +66,39 @@ describe('html', () => {
     expect(page).toMatch(
       /content="default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'; base-uri 'none'; form-action 'none'"/,
     );
+  });
+
+  it('shows the screen of a run that went wrong, in the page itself', async () => {
+    const png = pngOf(720, 400);
+    const page = await render({ ...sourceOf(hostile), screen: async () => png });
+    const image = /<img\s[^>]*>/.exec(page)?.[0] ?? '';
+    expect(image).toContain(`src="data:image/png;base64,${png.toString('base64')}"`);
+    expect(image).toMatch(/alt="The screen of .{1,200}’s machine, 720 by 400 pixels; [^"<>]+"/);
+    expect(image.match(/[\s"]\w+=(?=")/g)?.map((name) => name.trim())).toEqual([
+      'class=',
+      'width=',
+      'height=',
+      'alt=',
+      'src=',
+    ]);
+    expect(page).toContain("; img-src data:; base-uri 'none'");
+    expect(page.match(/<img/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ['there is none', undefined],
+    ['it is no picture', Buffer.from('<svg onload="alert(1)">')],
+    ['it is cut off', pngOf(1, 1).subarray(0, 20)],
+  ])('shows no screen where %s', async (_, bytes) => {
+    const page = await render({ ...sourceOf(failed), screen: async () => bytes });
+    expect(page).toBe(await render(sourceOf(failed)));
+  });
+
+  it('names a screen that is too large to be sent around', async () => {
+    const large = Buffer.concat([pngOf(3840, 2160), Buffer.alloc(600_000)]);
+    const page = await render({ ...sourceOf(failed), screen: async () => large });
+    expect(page).toContain('screen.png in the run’s folder has it (586.0 KiB).');
+    expect(page).not.toMatch(/<img|img-src/);
   });
 
   it('is bounded for a run of a million lines, and for hostile ones', async () => {
@@ -129,6 +171,15 @@ async function load(page: string): Promise<{ readonly dom: string; readonly requ
     proxy.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The beginning of a PNG of that size, which is all that a report reads. */
+function pngOf(width: number, height: number): Buffer {
+  const header = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
+  const size = Buffer.alloc(8);
+  size.writeUInt32BE(width, 0);
+  size.writeUInt32BE(height, 4);
+  return Buffer.concat([header, size, Buffer.from([8, 2, 0, 0, 0])]);
 }
 
 /** Lines whose every character takes the most room once escaped. */

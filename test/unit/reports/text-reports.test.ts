@@ -10,6 +10,7 @@ import {
   installerEvents,
   passed,
   redChecks,
+  running,
   sourceOf,
 } from './fixtures.js';
 
@@ -42,6 +43,15 @@ describe('markdown', () => {
   it('puts checks into a table', async () => {
     const text = await reporters.markdown.render(sourceOf(redChecks));
     expect(text).toContain('| ❌ **fail** | fail2ban is active | `inactive (dead)` |');
+  });
+
+  it('tells what healed it, what that is worth, and what to commit', async () => {
+    const text = await reporters.markdown.render(sourceOf(healed));
+    expect(text).toContain(
+      '| `use-the-disk-there-is` Name the disk that is there | `disk.not-found` | 0.90, worked 7 of 8 times | worked: the installer got past the failure | rerun |',
+    );
+    expect(text).toContain('The configuration’s changes: `nixproof patch vm-20260105-h3al`');
+    expect(text).toContain('2 checkpoints, for which the machine stood still 4.1 s in all (29.0 MiB)');
   });
 
   it('lets nothing out of its cells and fences', async () => {
@@ -78,7 +88,7 @@ describe('the terminal summary', () => {
 ✗ failed    workstation  qemu, 2 m 10 s, 2 attempts
   failed in DISK_PARTITIONING: the installer ended with exit status 4 (disk.not-found)
   │ sgdisk: Problem opening /dev/sda for reading! Error is 2 (can't find it).
-  heal wait-for-udev for disk.not-found: no-effect
+  heal wait-for-udev for disk.not-found: no-effect, the installer failed at the same point (Wait until the device is there; never tried before)
   report    /runs/workstation-20260105-f41l/report.html
   temporal  http://127.0.0.1:8233/workstation-20260105-f41l
 ✗ failed    server  qemu, 4 m 0 s, 1 attempt
@@ -87,6 +97,35 @@ describe('the terminal summary', () => {
   report    /runs/server-20260105-r3dc/report.html
   temporal  http://127.0.0.1:8233/server-20260105-r3dc
 `);
+  });
+
+  it('tells what healed it, what that is worth, and what to commit', () => {
+    expect(renderTerminalSummary([healed], { colour: false })).toBe(`✚ healed    vm  qemu, 5 m 0 s, 2 attempts
+  heal wait-for-udev for disk.not-found: no-effect, the installer failed at the same point (Wait until the device is there; never tried before)
+  heal use-the-disk-there-is for disk.not-found: worked, the installer got past the failure (Name the disk that is there; worked 7 of 8 times)
+  patch     nixproof patch vm-20260105-h3al
+  2 checkpoints, for which the machine stood still 4.1 s in all (29.0 MiB)
+  3 of 3 checks passed
+`);
+  });
+
+  it('names no patch where no heal that worked changed a file', () => {
+    const heals = healed.heals.map((heal) => ({ ...heal, files: heal.outcome === 'worked' ? 0 : 3 }));
+    expect(renderTerminalSummary([{ ...healed, heals }], { colour: false })).not.toContain('nixproof patch');
+  });
+
+  it('tells whoever can say yes', () => {
+    const pending = {
+      name: 'wipe-the-target',
+      class: 'disk.busy',
+      title: 'Wipe the target disks',
+      confidence: 0.7,
+      commands: ['wipefs'],
+      until: '2026-01-05T11:00:00.000Z',
+    };
+    expect(renderTerminalSummary([{ ...running, pending }], { colour: false })).toContain(
+      '\n  waits     nixproof approve vm-20260105-runn wipe-the-target (Wipe the target disks), or reject\n',
+    );
   });
 
   it('colours only where asked, and healed otherwise than passed', () => {

@@ -44,13 +44,21 @@ describe('a domain', () => {
       disks: [evil],
       consoleLog: evil,
       uefi: { code: '/code', variables: evil },
-      direct: { kernel: evil, initrd: evil, commandLine: evil },
+      cdrom: evil,
+      direct: { kind: 'direct', kernel: evil, initrd: evil, commandLine: evil },
       shape: { ...definition.shape, network: evil },
     });
     expect(xml).not.toContain("/dev/sda'/>");
-    expect(xml.match(/<disk /g)).toHaveLength(1);
+    expect(xml.match(/<disk /g)).toHaveLength(2);
     // In QEMU's options a comma ends a value.
     expect(xml).toContain('&amp;,,x"></qemu:arg>');
+  });
+
+  test('boots a CD, where it has one', () => {
+    expect(domainXml(definition)).toContain('<boot dev="hd">');
+    expect(domainXml({ ...definition, cdrom: '/live.iso' })).toMatch(
+      /<boot dev="cdrom">.*<disk type="file" device="cdrom">.*<source file="\/live.iso">.*<readonly>/,
+    );
   });
 
   test('is emulated, or run by the processor', () => {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import {
   commandText,
-  createAnswer,
   createLineCutter,
+  createWindow,
   frameIn,
   greetingText,
+  windowText,
 } from '../../../../src/machines/qemu/console-frames.js';
 
 const MARK = '0123456789abcdef0123456789abcdef';
@@ -12,12 +13,12 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 const dataLine = (number: number, text: string) => `${MARK} ${number} ${base64(text).length} ${base64(text)}`;
 const framesIn = (lines: readonly string[]) => lines.map((line) => frameIn(line, MARK)).filter((frame) => frame);
 
-/** What a console's lines answer. */
-function answerOf(lines: readonly string[]): unknown {
-  const answer = createAnswer();
-  let whole: unknown;
-  for (const frame of framesIn(lines)) whole = frame && (answer.take(frame) ?? whole);
-  return whole;
+/** What comes of a window of that size. */
+function windowOf(bytes: number, lines: readonly string[]): unknown {
+  const window = createWindow(bytes);
+  let result: unknown;
+  for (const frame of framesIn(lines)) if (frame) result = window.take(frame);
+  return result;
 }
 
 describe('a frame', () => {
@@ -33,7 +34,8 @@ describe('a frame', () => {
     ['broken in its middle', dataLine(1, 'hello').replace('Vs', '[1'), { kind: 'damaged' }],
     ['of no kind', `${MARK} what`, { kind: 'damaged' }],
     ['the last one', `${MARK} end 12`, { kind: 'end', frames: 12 }],
-    ['of the exit status', `\x1b[?2004l\r${MARK} status 137\r`, { kind: 'status', exitCode: 137 }],
+    ['of the exit status', `\x1b[?2004l\r${MARK} status 137 12\r`, { kind: 'status', exitCode: 137, bytes: 12 }],
+    ['of an exit status cut short', `${MARK} status 137`, { kind: 'damaged' }],
     ['of a shell that is ready', `${MARK} ready 1000`, { kind: 'ready', uid: 1000 }],
     ['of another mark', dataLine(1, 'x').replace('0', '1'), undefined],
     ['none', 'login: ', undefined],
@@ -42,30 +44,30 @@ describe('a frame', () => {
   });
 });
 
-describe('an answer', () => {
-  const end = [`${MARK} end 2`, `${MARK} status 4`];
+describe('a window', () => {
+  const end = `${MARK} end 2`;
 
   test('is put together from its frames, whatever comes in between', () => {
-    const lines = [dataLine(1, 'one\n'), '[ 1.0] noise', `[ 2.0] noise ${dataLine(2, 'two\n')}`, 'more', ...end];
-    expect(answerOf(lines)).toEqual({ exitCode: 4, output: Buffer.from('one\ntwo\n') });
+    const lines = [dataLine(1, 'one\n'), '[ 1.0] noise', `[ 2.0] noise ${dataLine(2, 'two\n')}`, 'more', end];
+    expect(windowOf(8, lines)).toEqual(Buffer.from('one\ntwo\n'));
   });
 
-  test('without output', () => {
-    expect(answerOf([`${MARK} end 0`, `${MARK} status 0`])).toEqual({ exitCode: 0, output: Buffer.alloc(0) });
+  test('may be empty', () => {
+    expect(windowOf(0, [`${MARK} end 0`])).toEqual(Buffer.alloc(0));
   });
 
-  test('is only there with its exit status', () => {
-    expect(answerOf([dataLine(1, 'one'), `${MARK} end 1`])).toBeUndefined();
+  test('is only there with its end', () => {
+    expect(windowOf(3, [dataLine(1, 'one')])).toBeUndefined();
   });
 
   test.each([
-    ['a frame is missing', [dataLine(1, 'one'), ...end]],
-    ['frames come in another order', [dataLine(2, 'two'), dataLine(1, 'one'), ...end]],
-    ['a frame came twice', [dataLine(1, 'one'), dataLine(1, 'one'), ...end]],
-    ['a frame is damaged', [dataLine(1, 'one'), dataLine(2, 'two').slice(0, -1), ...end]],
-    ['the end is missing', [dataLine(1, 'one'), dataLine(2, 'two'), `${MARK} status 0`]],
+    ['a frame is missing', [dataLine(1, 'one'), end]],
+    ['frames come in another order', [dataLine(2, 'two'), dataLine(1, 'one'), end]],
+    ['a frame came twice', [dataLine(1, 'one'), dataLine(1, 'one'), end]],
+    ['a frame is damaged', [dataLine(1, 'one'), dataLine(2, 'two').slice(0, -1), end]],
+    ['it is too short', [dataLine(1, 'one'), dataLine(2, 'tw'), end]],
   ])('%s: nothing is taken for whole that is not', (_what, lines) => {
-    expect(() => answerOf(lines)).toThrow(expect.objectContaining({ code: 'TRANSPORT_GARBLED' }));
+    expect(windowOf(6, lines)).toBe('damaged');
   });
 });
 
@@ -76,7 +78,7 @@ describe('what is typed', () => {
   });
 
   test('holds no control character and no mark, so that an echo answers nothing', () => {
-    for (const text of [commandText(['printf', '\x03\x04\x1a'], MARK), greetingText(MARK)]) {
+    for (const text of [commandText(['printf', '\x03\x04\x1a'], MARK), greetingText(MARK), windowText(7, MARK)]) {
       expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
       expect(framesIn(text.split('\n'))).toEqual([]);
     }

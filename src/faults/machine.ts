@@ -1,0 +1,98 @@
+import type { Fault } from './fault.js';
+import { injecting, looking, takingBack } from './shell.js';
+
+/** What the hog leaves: enough for the guest itself, too little for an installer. */
+const LEFT_MIB = 96;
+
+export const MACHINE_FAULTS: readonly Fault[] = [
+  {
+    name: 'memory-hog',
+    title: `A process that the kernel may not kill leaves ${LEFT_MIB} MiB of memory to everything else`,
+    outcome: 'healed',
+    expects: ['memory.oom'],
+    heals: ['swap-on-the-target', 'swap-on-zram'],
+    moment: 'start',
+    afterRelease: false,
+    injection: {
+      kind: 'guest',
+      inject: injecting(
+        'memory-hog',
+        `available() { sed -n 's/^MemAvailable: *\\([0-9]*\\).*/\\1/p' /proc/meminfo; }`,
+        `[ "$(available)" -gt ${(LEFT_MIB + 64) * 1024} ] || die 'there is little memory already'`,
+        // tail keeps a line without an end, however long.
+        `setsid sh -c 'echo -1000 >/proc/self/oom_score_adj; echo $$ >"$2"; { head -c "$1" /dev/zero; exec sleep 1000000; } | tail' sh "$((($(available) - ${LEFT_MIB * 1024}) * 1024))" "$state/pid" </dev/null >/dev/null 2>&1 &`,
+        `for turn in $(seq 120); do [ "$(available)" -gt ${(LEFT_MIB + 32) * 1024} ] || break; sleep 0.5; done`,
+        `[ "$(available)" -le ${(LEFT_MIB + 32) * 1024} ] || die 'it did not get its memory'`,
+      ),
+      takeBack: takingBack('memory-hog', 'kill -s KILL -- "-$(cat "$state/pid")" 2>/dev/null || true'),
+    },
+    evidence: looking(
+      'memory-hog',
+      'pid=$(cat "$state/pid")',
+      'kill -0 "$pid" || die "it has ended"',
+      'grep -E "^Mem(Total|Available):" /proc/meminfo',
+    ),
+    drivers: ['qemu', 'libvirt', 'ssh'],
+  },
+  {
+    name: 'clock-wrong',
+    title: 'The machine’s clock is years behind',
+    outcome: 'healed',
+    expects: ['network.http', 'cache.bad'],
+    heals: ['set-the-clock'],
+    moment: 'start',
+    afterRelease: false,
+    injection: {
+      kind: 'guest',
+      inject: injecting(
+        'clock-wrong',
+        // What sets the clock by itself would take the fault back at once.
+        'for unit in systemd-timesyncd chronyd ntpd openntpd; do ! have systemctl || systemctl stop "$unit" 2>/dev/null || true; done',
+        'was=$(date +%s)',
+        "date -u -s '2005-03-01 12:00:00' >/dev/null",
+        'echo "$((was - $(date +%s)))" >"$state/behind"',
+      ),
+      takeBack: takingBack(
+        'clock-wrong',
+        // A heal, or going back to a checkpoint, may have set it already.
+        'if [ "$(date +%Y)" -lt 2010 ]; then date -u -s "@$(($(date +%s) + $(cat "$state/behind")))" >/dev/null; fi',
+      ),
+    },
+    evidence: looking('clock-wrong', '[ "$(date -u +%Y)" = 2005 ] || die "it is $(date -u +%Y)"', 'date -u'),
+    drivers: ['qemu', 'libvirt', 'ssh'],
+  },
+  {
+    name: 'installer-killed',
+    title: 'The installer and all it started are killed',
+    outcome: 'healed',
+    expects: ['unknown'],
+    heals: ['go-on-where-it-was'],
+    moment: 'first-phase',
+    afterRelease: true,
+    injection: { kind: 'kill-installer' },
+    drivers: ['qemu', 'libvirt', 'ssh', 'sandbox'],
+  },
+  {
+    name: 'machine-crash',
+    title: 'The machine’s power is cut',
+    outcome: 'healed',
+    expects: ['unknown'],
+    heals: ['go-on-where-it-was'],
+    moment: 'first-phase',
+    afterRelease: true,
+    injection: { kind: 'crash-machine' },
+    // Only a machine that can go back to a checkpoint comes back from it.
+    drivers: ['qemu', 'libvirt'],
+  },
+  {
+    name: 'worker-crash',
+    title: 'The worker that follows the installer is killed',
+    outcome: 'passed',
+    expects: [],
+    heals: [],
+    moment: 'first-phase',
+    afterRelease: true,
+    injection: { kind: 'kill-worker' },
+    drivers: ['qemu', 'libvirt', 'ssh', 'sandbox'],
+  },
+];

@@ -1,0 +1,145 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DrillResult, SuiteReport } from '../../src/domain/run.js';
+import { layoutOf } from '../../src/host/paths.js';
+import type { Work } from '../../src/machines/machine.js';
+import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { prepareBase } from '../../src/machines/qemu/prepare.js';
+import { runFiles } from '../../src/records/artifacts.js';
+import { hasOrSkip } from '../contract/requirements.js';
+import { onlyRun, openBench, parsed, type Bench } from './bench.js';
+
+const GROUND = fileURLToPath(new URL('../fixtures/drill-ground/', import.meta.url));
+/** The drill ground's: its machines are clones of a template that is frozen for it. */
+const SHAPE = { memoryMiB: 1024, cpus: 1, diskBytes: [2 * 1024 ** 3], firmware: 'bios' } as const;
+const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
+const MINUTE_MS = 60_000;
+/** Emulation on a loaded machine: a deadline, not an expectation. */
+const DEADLINE_MS = 30 * MINUTE_MS;
+
+/** Every fault of the table: what the machine shows of it, what it is found out as, what heals it. */
+const EXPECTED: readonly (readonly [fault: string, seen: RegExp, detectedAs: RegExp, healedBy: RegExp])[] = [
+  ['dns-broken', /^nameserver 192\.0\.2\.1\ncache\.nixos\.org does not resolve$/, /^network\.dns$/, /resolver/],
+  ['network-down@DOWNLOAD', /^\w+ has no carrier$/, /^network\.(?:unreachable|dns)$/, /./],
+  [
+    'cache-unreachable',
+    /nothing listens at 127\.0\.0\.1:17701$/,
+    /^network\.unreachable$|^network\.http$|^cache\.bad$/,
+    /drop-the-substituter/,
+  ],
+  ['cache-corrupt', /NAR info file .* is corrupt/, /^cache\.bad$/, /drop-the-substituter/],
+  ['slow-network', /netem .*delay 300/, /^-$/, /^$/],
+  ['disk-renamed', /^there is no \/dev\/sdz/, /^disk\.not-found$/, /^use-the-found-disk$/],
+  ['disk-full', /^\/dev\/vdb1 .* 100% \/mnt$/, /^disk\.full$/, /^$/],
+  ['tmp-full', / 100% \/tmp$/, /^disk\.full$/, /grow-the-tmpfs/],
+  ['memory-hog', /^MemTotal: .*\nMemAvailable: +\d{4,6} kB$/, /^memory\.oom$/, /swap-on/],
+  ['clock-wrong', /2005/, /^network\.http$/, /set-the-clock/],
+  ['installer-killed@FORMAT', /^process \d+ is gone without an exit status$/, /^unknown$/, /^go-on-where-it-was$/],
+  ['machine-crash@FORMAT', /^the machine no longer runs$/, /^unknown$/, /^go-on-where-it-was$/],
+  ['worker-crash', /^worker process \d+ is gone, \d+ goes on$/, /^-$/, /^$/],
+];
+
+/** Every fault for real, on real machines, two at a time, under one worker that one of the faults kills. */
+describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills on qemu', () => {
+  let bench: Bench;
+  let folder: string;
+  let suite: SuiteReport;
+  let exit: unknown;
+  const servers: Server[] = [];
+  const drill = (fault: string) => suite.drills?.find((one) => one.fault === fault) as DrillResult;
+
+  beforeAll(async () => {
+    bench = await openBench('local stack');
+    const answer: RequestListener = (_, response) => void response.end('here it is\n');
+    const key = await readFile(path.join(GROUND, 'tls/mirror.key'));
+    const cert = await readFile(path.join(GROUND, 'tls/mirror.pem'));
+    servers.push(createServer(answer), createTlsServer({ key, cert }, answer));
+    const [http = 0, tls = 0] = await Promise.all(servers.map(listen));
+    folder = await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) }));
+    await prepareBase('debian', bench.layout, WORK, SHAPE);
+    const ended = await bench.np(folder, 'test', 'ground', '--drill', '--driver', 'qemu', '--parallel', '2', '--json');
+    exit = ended.exit;
+    suite = parsed<SuiteReport>(ended);
+  }, DEADLINE_MS);
+
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }, 2 * MINUTE_MS);
+
+  test('every fault came as the table expects', () => {
+    const wrong = (suite.drills ?? []).filter(({ ok }) => !ok);
+    expect(wrong).toEqual([]);
+    expect(suite.drills?.map(({ fault }) => fault)).toEqual(EXPECTED.map(([fault]) => fault));
+    expect(exit).toBe(0);
+  });
+
+  test.each(EXPECTED)('%s: seen in the machine, found out and healed, or not', (fault, seen, detectedAs, healedBy) => {
+    const result = drill(fault);
+    expect(result.seen).toMatch(seen);
+    expect(result.detectedAs ?? '-').toMatch(detectedAs);
+    expect(result.healedBy.join(' ')).toMatch(healedBy);
+  });
+
+  test('at least eight were healed, and what cannot be healed did no damage', () => {
+    const healed = (suite.drills ?? []).filter(({ verdict }) => verdict === 'healed');
+    expect(healed.length).toBeGreaterThanOrEqual(8);
+    const full = suite.runs.find(({ run }) => run === drill('disk-full').run);
+    expect(full).toMatchObject({ verdict: 'failed', heals: [], attempts: 1 });
+  });
+
+  test('every report says that it was a drill', async () => {
+    const { run } = drill('tmp-full');
+    const { report } = runFiles(bench.layout.runs, run);
+    for (const file of Object.values(report)) expect(await readFile(file, 'utf8')).toContain('tmp-full');
+    expect(await readFile(report.markdown, 'utf8')).toContain('Faults were injected on purpose: tmp-full.');
+    expect(await readFile(report.html, 'utf8')).toContain('Injected on purpose');
+  });
+
+  test(
+    'two faults in one run, and one whose phase never comes',
+    async () => {
+      const faults = ['dns-broken', 'tmp-full@UNPACK', 'clock-wrong@NEVER'].flatMap((fault) => ['--inject', fault]);
+      const ended = await bench.np(folder, 'test', 'ground', '--driver', 'qemu', '--json', ...faults);
+      const run = onlyRun(ended);
+      expect(run.faults.map(({ name, phase }) => [name, phase])).toEqual([
+        ['dns-broken', ''],
+        ['tmp-full', 'UNPACK'],
+      ]);
+      expect(run.heals.filter(({ outcome }) => outcome === 'worked').map(({ class: name }) => name)).toEqual([
+        'network.dns',
+        'disk.full',
+      ]);
+      expect(run.notes).toContain(
+        'clock-wrong@NEVER was not injected: the installer never waited at the beginning of such a phase',
+      );
+      expect([run.verdict, ended.exit]).toEqual(['healed', 0]);
+    },
+    DEADLINE_MS,
+  );
+
+  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+});
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)));
+}
+
+/** The drill ground's files, with what its configuration leaves open. */
+async function groundFiles(open: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+  const names = (await readdir(GROUND, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(GROUND, path.join(entry.parentPath, entry.name)));
+  const files = names.map(async (name) => {
+    let text = await readFile(path.join(GROUND, name), 'utf8');
+    if (name === 'nixproof.yaml') for (const [mark, value] of Object.entries(open)) text = text.replace(mark, value);
+    return [name, text] as const;
+  });
+  return Object.fromEntries(await Promise.all(files));
+}

@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import { layoutOf } from '../../src/host/paths.js';
+import { processesWithEnvironment } from '../../src/host/process.js';
+import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { hasOrSkip } from '../contract/requirements.js';
+import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
+
+const MINUTE_MS = 60_000;
+const DEADLINE_MS = 20 * MINUTE_MS;
+
+const profile = (script: string, more: object = {}) => ({
+  driver: 'qemu',
+  base: 'debian',
+  machine: { memory: 1024, cpus: 1, disks: ['1G'] },
+  install: { kind: 'script', run: `./${script}.sh`, reboot: false },
+  ...more,
+});
+/** As the kernel would, for want of memory. */
+async function killQemu(run: string): Promise<void> {
+  const processes = await processesWithEnvironment('NIXPROOF_MACHINE', run);
+  expect(processes).toHaveLength(1);
+  for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+}
+
+const FIRST = '#!/bin/sh\nset -e\nnixproof-phase FIRST\necho first >>/root/first\n';
+const ONCE = { checks: [{ name: 'first phase ran once', run: 'wc -l </root/first', expect: '1' }] };
+const FILES = {
+  'nixproof.yaml': JSON.stringify({
+    profiles: { busy: profile('busy', ONCE), lost: profile('lost', ONCE), kept: profile('kept') },
+  }),
+  // What the first phase mounts is in the second one's way.
+  'busy.sh': `${FIRST}mkfs.ext4 -qF "$NIXPROOF_DISK"
+mkdir -p /mnt/old && mount "$NIXPROOF_DISK" /mnt/old
+nixproof-phase SECOND
+mkfs.ext4 -F "$NIXPROOF_DISK"
+nixproof-phase THIRD
+mkdir -p /mnt/new && mount "$NIXPROOF_DISK" /mnt/new && echo installed >/mnt/new/system
+`,
+  'lost.sh': `${FIRST}nixproof-phase SECOND
+echo "in the middle"
+sleep 15
+nixproof-phase THIRD
+echo installed
+`,
+  'kept.sh': `${FIRST}echo "as it was" >/root/state
+echo "Job for demo.service failed"
+exit 1
+`,
+};
+
+/** Real checkpoints: a heal that goes back to the failed phase, a machine that dies, and one that is kept. */
+describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('healing on qemu', () => {
+  let bench: Bench;
+  let folder = '';
+  let ended: Ended;
+  const reports = new Map<string, RunReport>();
+  const report = (name: string) => reports.get(name) as RunReport;
+
+  beforeAll(async () => {
+    bench = await openBench('own');
+    await bench.worker();
+    folder = await bench.folder(FILES);
+    expect(await bench.np(folder, 'setup', '--base', 'debian')).toMatchObject({ exit: 0 });
+    const suite = bench.start(folder, 'test', '--keep', 'failed', '--parallel', '3', '--json');
+    const lost = path.basename(path.dirname(await bench.root('lost')));
+    const log = path.join(bench.layout.runs, lost, 'attempt-1/install.log');
+    await reached('the second phase', async () =>
+      (await readFile(log, 'utf8').catch(() => '')).includes('in the middle'),
+    );
+    await killQemu(lost);
+    ended = await suite.ended;
+    for (const run of parsed<SuiteReport>(ended).runs) reports.set(run.profile, run);
+  }, DEADLINE_MS);
+  afterAll(() => bench[Symbol.asyncDispose](), 2 * MINUTE_MS);
+
+  const attemptsOf = ({ phases }: RunReport) => phases.map(({ name, attempt }) => `${attempt} ${name}`);
+
+  test('a heal goes back to the checkpoint of the phase that failed, and no further', () => {
+    const busy = report('busy');
+    expect(busy).toMatchObject({
+      verdict: 'healed',
+      attempts: 2,
+      failures: [{ class: 'disk.busy', phase: 'SECOND' }],
+      heals: [{ name: 'unmount-the-target', phase: 'SECOND', outcome: 'worked', resumed: 'phase', files: 0 }],
+      checks: [{ name: 'first phase ran once', status: 'pass' }],
+      log: { verified: true },
+    });
+    expect(attemptsOf(busy)).toEqual(['1 FIRST', '1 SECOND', '2 SECOND', '2 THIRD']);
+    expect(busy.checkpoints.map(({ phase, attempt }) => `${attempt} ${phase}`)).toEqual([
+      '1 FIRST',
+      '1 SECOND',
+      '2 THIRD',
+    ]);
+    for (const { tookMs } of busy.checkpoints) expect(tookMs).toBeGreaterThan(0);
+    expect(busy.historyEvents).toBeLessThan(200);
+  });
+
+  test('a machine whose QEMU was killed is brought back, without its first phase again', () => {
+    const lost = report('lost');
+    expect(lost).toMatchObject({
+      verdict: 'healed',
+      attempts: 2,
+      failures: [{ phase: 'SECOND', reason: 'the machine stopped while the installer ran' }],
+      heals: [{ name: 'bring-the-machine-back', outcome: 'worked', resumed: 'phase' }],
+      checks: [{ name: 'first phase ran once', status: 'pass' }],
+      log: { verified: true },
+    });
+    expect(attemptsOf(lost)).toEqual(['1 FIRST', '1 SECOND', '2 SECOND', '2 THIRD']);
+  });
+
+  test(
+    'a kept machine is reopened as it was when its installer failed, killed or changed since',
+    async () => {
+      const kept = report('kept');
+      expect(kept).toMatchObject({ verdict: 'failed', attempts: 1, failures: [{ class: 'service.failed' }] });
+      const debug = (...command: string[]) => bench.np(folder, 'debug', kept.run, '--', ...command);
+      await killQemu(kept.run);
+      expect(await debug('cat', '/root/state')).toMatchObject({ exit: 0, stdout: 'as it was\n' });
+      expect(await debug('rm', '/root/state')).toMatchObject({ exit: 0 });
+      await killQemu(kept.run);
+      expect(await debug('cat', '/root/state')).toMatchObject({ exit: 0, stdout: 'as it was\n' });
+      expect(await bench.np(folder, 'vm', 'stop', kept.run)).toMatchObject({ exit: 0 });
+      expect(ended.exit).toBe(1);
+      await bench.expectNothingLeft();
+    },
+    5 * MINUTE_MS,
+  );
+});

@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'vitest';
+import { statisticsOf } from '../../../src/reports/statistics.js';
+import { failed, healed, passed } from './fixtures.js';
+
+describe('statistics', () => {
+  test('count verdicts, failures and heals, and take medians of what passed', () => {
+    const later = { ...passed, startedAt: '2026-01-06T10:00:00.000Z', durationMs: 260_000 };
+    const { runs, profiles, failures, heals } = statisticsOf([later, healed, failed, passed]);
+    expect(runs).toBe(4);
+    expect(profiles.map(({ profile, medianMs }) => [profile, medianMs])).toEqual([
+      ['server', 250_000],
+      ['vm', 300_000],
+      ['workstation', null],
+    ]);
+    expect(profiles[0]?.verdicts).toEqual({ passed: 2, healed: 0, failed: 0, error: 0, cancelled: 0 });
+    expect(profiles[1]?.phases[0]).toEqual({ name: 'DISK_PARTITIONING', medianMs: 9000, lastMs: 9000 });
+    expect(failures).toEqual([{ class: 'disk.not-found', count: 3 }]);
+    expect(heals).toEqual([
+      { name: 'use-the-disk-there-is', class: 'disk.not-found', worked: 1, noEffect: 0, failed: 0, rejected: 0 },
+      { name: 'wait-for-udev', class: 'disk.not-found', worked: 0, noEffect: 2, failed: 0, rejected: 0 },
+    ]);
+  });
+
+  test('leave out runs that go on', () => {
+    expect(statisticsOf([{ ...passed, verdict: null }])).toEqual({ runs: 0, profiles: [], failures: [], heals: [] });
+  });
+});
