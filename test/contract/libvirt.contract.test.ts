@@ -188,6 +188,51 @@ function abilities(): void {
   });
 }
 
+async function hasDhcpServer(): Promise<boolean> {
+  if (process.getuid?.() !== 0) return false;
+  const found = (await execa('dnsmasq', ['--version'], { reject: false })).exitCode === 0;
+  if (!found) console.warn('skipped: a libvirt machine in a network: dnsmasq is not installed');
+  return found;
+}
+
+/** Without firewall rules (`open`), so that nothing of it stays on the host but its bridge, which goes with it. */
+const NETWORK = `<network><name>np-test</name><forward mode='open'/><bridge name='np-test0' stp='off' delay='0'/>
+<ip address='10.213.77.1' netmask='255.255.255.0'><dhcp><range start='10.213.77.2' end='10.213.77.20'/></dhcp></ip></network>`;
+
+/** A machine in a network of libvirt, which takes root and a DHCP server. */
+function plugged(): void {
+  const id = `plugged-${process.pid}`;
+  let layout: Layout;
+  beforeAll(async () => {
+    layout = await homeWithBase();
+    const file = path.join(layout.home, 'network.xml');
+    await writeFile(file, NETWORK);
+    await virsh('net-define', file);
+    await virsh('net-start', 'np-test');
+  }, MINUTE_MS);
+  afterAll(async () => {
+    await createLibvirtDriver({ layout }).destroy(id, work);
+    await virsh('net-destroy', 'np-test');
+    await rm(layout.home, { recursive: true, force: true });
+  }, MINUTE_MS);
+
+  test(
+    'it is reached at the address that the network gave it, after a reboot too',
+    { timeout: 10 * MINUTE_MS },
+    async () => {
+      const request = { id, base: BASE, shape: { ...shape('bios'), network: 'np-test' } };
+      await using machine = await createLibvirtDriver({ layout }).create(request, work);
+      expect(await machine.endpoint()).toMatchObject({
+        host: expect.stringMatching(/^10\.213\.77\.\d+$/) as string,
+        port: 22,
+      });
+      expect(machine.detail).toMatch(/, network np-test$/);
+      await machine.reboot(work);
+      expect((await (await machine.connect(work)).exec(['true'])).exitCode).toBe(0);
+    },
+  );
+}
+
 async function homeWithBase(): Promise<Layout> {
   const layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-libvirt-')));
   await baseFor(BASE, layout).prepare(work);
@@ -207,6 +252,8 @@ if (await hasOrSkip('libvirt', createLibvirtDriver({ layout: layoutOf(tmpdir()) 
   });
 
   describe('the abilities of a libvirt machine', { timeout: MINUTE_MS }, abilities);
+
+  describe.runIf(await hasDhcpServer())('a libvirt machine in a network', plugged);
 
   describe('libvirt', () => {
     let layout: Layout;
