@@ -16,6 +16,8 @@ const PLACES = ['/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/
 
 /** In a container there is neither a cgroup nor a device namespace to be had. */
 const QEMU_CONF = 'cgroup_controllers = [ ]\nnamespaces = [ ]\n';
+/** Whoever libvirt runs QEMU as where it is not told: here nobody, for its package's own user may not be there. */
+const QEMU_USER = 'user = "+65534"\ngroup = "+65534"\n';
 
 /**
  * In namespaces of its own: with its first process everything in them ends, and what it mounted goes with it. That one is the shell,
@@ -63,7 +65,7 @@ interface Start {
 }
 
 async function privileged(folder: string): Promise<Start> {
-  await writeFile(path.join(folder, 'qemu.conf'), QEMU_CONF);
+  await writeFile(path.join(folder, 'qemu.conf'), `${QEMU_CONF}${QEMU_USER}`);
   await writeFile(path.join(folder, 'libvirtd.conf'), daemonConf(folder));
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
   return {
