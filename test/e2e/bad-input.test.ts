@@ -57,7 +57,7 @@ const REFUSED: readonly Mistake[] = [
     args: ['test', '--driver', 'libvirt'],
     code: 'CONFIG_BASE_MISSING',
     says: [
-      'error: profile vm names no base for its machine to boot',
+      'error: profile workstation names no base for its machine to boot',
       'hint: add `base: debian` to the profile, or --driver sandbox to run it in a scratch folder on this host',
     ],
   },
