@@ -1,17 +1,21 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that boot virtual machines keep every core busy: they come after the others, and one after the other. */
+/** Tests that boot virtual machines keep every core busy: they come after the others. */
 const MACHINES = [
-  'test/contract/libvirt.contract.test.ts',
-  'test/contract/iso.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
+  'test/e2e/proving-ground.test.ts',
+];
+/** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
+const LONG = [
+  'test/contract/iso.contract.test.ts',
+  'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
   'test/e2e/healing-qemu.test.ts',
   'test/e2e/heals.test.ts',
-  'test/e2e/proving-ground.test.ts',
 ];
+const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
 const common = { testTimeout: 60_000, hookTimeout: 300_000, maxWorkers: 2 };
 
 export default defineConfig({
@@ -22,12 +26,12 @@ export default defineConfig({
           ...common,
           name: 'host',
           include: ['test/**/*.test.ts'],
-          exclude: [...MACHINES, 'node_modules/**'],
+          exclude: [...MACHINES, ...LONG, 'node_modules/**'],
           sequence: { groupOrder: 0 },
         },
       },
       {
-        test: { ...common, name: 'machines', include: MACHINES, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        test: { ...common, name: 'machines', include: machines, maxWorkers: 1, sequence: { groupOrder: 1 } },
       },
     ],
   },
