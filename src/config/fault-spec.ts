@@ -5,8 +5,7 @@ import { didYouMean, listed } from './suggest.js';
 const PHASE = /^[^\p{Cc}]{1,100}$/u;
 
 export type FaultSpec =
-  | { readonly ok: true; readonly fault: FaultRequest }
-  | { readonly ok: false; readonly problem: string };
+  { readonly ok: true; readonly fault: FaultRequest } | { readonly ok: false; readonly problem: string };
 
 /** Reads `FAULT` or `FAULT@PHASE`; what is wrong with it where it is neither. */
 export function parseFault(text: string): FaultSpec {
