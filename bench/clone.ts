@@ -78,7 +78,7 @@ try {
     const folder = await mkdtemp(path.join(home, 'cold-'));
     const files = machineFiles(folder);
     const start = performance.now();
-    await createOverlay(files.system, base.disk, 'qcow2', work.signal);
+    if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, work.signal);
     const args = qemuArguments(
       { ...template.hardware, disks: [files.system] },
       {

@@ -27,7 +27,7 @@ export async function libvirtGuest(
   },
 ): Promise<LibvirtGuest> {
   const disk = path.join(folder, 'libvirt.qcow2');
-  await runCommand('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', base.disk, disk]);
+  await runCommand('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', base.disk?.path ?? '', disk]);
   const port = await freePort();
   const definition = path.join(folder, 'domain.xml');
   await writeFile(
@@ -87,7 +87,7 @@ function domainXml({ type, memoryMiB, cpus, publicKey, base, disk, port, console
   <sysinfo type='smbios'><oemStrings><entry>io.systemd.credential.binary:ssh.authorized_keys.root=${key}</entry></oemStrings></sysinfo>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <kernel>${base.boot.kernel}</kernel><initrd>${base.boot.initrd}</initrd><cmdline>${base.boot.commandLine}</cmdline>
+    ${base.boot.kind === 'direct' ? `<kernel>${base.boot.kernel}</kernel><initrd>${base.boot.initrd}</initrd><cmdline>${base.boot.commandLine}</cmdline>` : ''}
     <smbios mode='sysinfo'/>
   </os>
   <features><acpi/></features>

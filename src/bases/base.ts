@@ -1,22 +1,35 @@
 import type { Work } from '../domain/work.js';
 
-/** How a base's kernel is started without a boot loader. */
-export interface DirectBoot {
-  /** Absolute path of the kernel. */
-  readonly kernel: string;
-  /** Absolute path of the initial RAM disk. */
-  readonly initrd: string;
-  readonly commandLine: string;
+/** How a base is started: its kernel without a boot loader, or whatever the firmware finds on its disk or CD. */
+export type BaseBoot =
+  | {
+      readonly kind: 'direct';
+      /** Absolute path of the kernel. */
+      readonly kernel: string;
+      /** Absolute path of the initial RAM disk. */
+      readonly initrd: string;
+      readonly commandLine: string;
+    }
+  | { readonly kind: 'firmware' };
+
+/** A disk that machines have overlays of. */
+export interface BaseDisk {
+  /** Absolute. */
+  readonly path: string;
+  readonly format: 'qcow2' | 'raw';
 }
 
 /** A base that is ready to be booted. Its files are never written to: machines use overlays. */
 export interface BaseImage {
+  /** Letters only: it names folders. `iso` and `disk` for whatever image was given. */
   readonly name: string;
   /** Names its content: same fingerprint, same recipe. */
   readonly fingerprint: string;
-  /** Absolute path of the live system's disk, qcow2. */
-  readonly disk: string;
-  readonly boot: DirectBoot;
+  /** The live system's disk; absent: it runs from its CD and from memory. */
+  readonly disk?: BaseDisk;
+  /** Absolute path of the CD's image. */
+  readonly iso?: string;
+  readonly boot: BaseBoot;
 }
 
 /** What a base is made of, kept beside it as `manifest.json`. */
@@ -36,16 +49,16 @@ export interface BaseManifest {
 
 /** What a pristine machine boots, and how it is got. */
 export interface Base {
+  /** As the configuration has it: `debian`, `iso:/images/live.iso`. */
   readonly name: string;
-  /** Fingerprint of the recipe as this version of nixproof has it. */
-  readonly fingerprint: string;
 
   /** The finished image in this home, or undefined where it was not prepared yet. */
   find(): Promise<BaseImage | undefined>;
 
   /**
    * Makes the image, or finds that there is nothing to do. An interrupted preparation leaves nothing half made.
-   * @throws NixproofError `HOST_*`: a missing tool, a full disk, no right to make user namespaces, packages out of reach
+   * @throws NixproofError `HOST_*`: a missing tool, a full disk, no right to make user namespaces, a server out of reach, an image
+   * that is not there or not what it should be
    */
   prepare(work: Work): Promise<BaseImage>;
 }

@@ -1,29 +1,38 @@
 import { NixproofError } from '../domain/error.js';
-import type { Layout } from '../host/paths.js';
+import { cacheDirectory, type Layout } from '../host/paths.js';
 import type { Base } from './base.js';
 import { debianBase } from './debian.js';
+import { NIXOS_ISO, pinnedIsoBase, publishedIsoBase } from './downloaded-iso.js';
+import { localImageBase } from './local-image.js';
 
-/** Every base there is, by its name. */
-const BASES: Readonly<Record<string, (layout: Layout) => Base>> = {
-  debian: (layout) => debianBase(layout),
+/** Every base that has a name. */
+const BASES: Readonly<Record<string, (layout: Layout, cache: string) => Base>> = {
+  debian: debianBase,
+  nixos: (layout, cache) => publishedIsoBase(NIXOS_ISO, layout, cache),
 };
 
-/** Names and forms that the configuration knows and this version cannot make yet. */
-const PLANNED = /^(nixos$|iso:|disk:)/;
+/** `disk:PATH`, `iso:PATH`, `iso:PATH_OR_URL#SHA256`. */
+const IMAGE = /^(iso|disk):(.+?)(?:#([0-9a-fA-F]{64}))?$/;
 
 /**
- * The base of a name.
+ * The base of a name. Paths in it are absolute.
  * @throws NixproofError `UNSUPPORTED_BASE` where there is none
  */
-export function baseFor(name: string, layout: Layout): Base {
+export function baseFor(name: string, layout: Layout, cache = cacheDirectory()): Base {
   const make = Object.hasOwn(BASES, name) ? BASES[name] : undefined;
-  if (make) return make(layout);
-  const known = Object.keys(BASES).join(', ');
-  const message = PLANNED.test(name)
-    ? `the base ${name} is not supported by this version yet`
-    : `there is no base named ${name}`;
-  throw new NixproofError('UNSUPPORTED_BASE', message, {
-    hint: `use one of: ${known}`,
-    details: { base: name, known: Object.keys(BASES) },
+  const base = make ? make(layout, cache) : imageBase(name, layout, cache);
+  if (base) return base;
+  const known = [...Object.keys(BASES), 'disk:PATH', 'iso:PATH_OR_URL#SHA256'];
+  throw new NixproofError('UNSUPPORTED_BASE', `there is no base named ${name}`, {
+    hint: `use one of: ${known.join(', ')}`,
+    details: { base: name, known },
   });
+}
+
+function imageBase(name: string, layout: Layout, cache: string): Base | undefined {
+  const [, kind, place, sha256] = IMAGE.exec(name) ?? [];
+  if (kind === undefined || place === undefined) return undefined;
+  if (kind === 'disk') return localImageBase({ kind, path: name.slice('disk:'.length), sha256: undefined }, cache);
+  if (!/^https?:\/\//.test(place)) return localImageBase({ kind: 'iso', path: place, sha256 }, cache);
+  return sha256 === undefined ? undefined : pinnedIsoBase({ url: place, sha256 }, layout, cache);
 }

@@ -10,17 +10,18 @@ export function registerSetup(program: Command): void {
   program
     .command('setup')
     .description('get or build a base and freeze its template; nothing is done twice')
-    .option('--base <name>', 'which base', 'debian')
+    .option('--base <base>', 'debian, nixos, disk:PATH or iso:PATH_OR_URL#SHA256', 'debian')
     .option('--json', 'print what was made as JSON')
     .option('--verbose', 'show stack traces of faults')
-    .addHelpText('after', '\nExample:\n  nixproof setup --base debian')
+    .addHelpText('after', '\nExample:\n  nixproof setup --base debian\n  nixproof setup --base iso:./live.iso')
     .action((options: SetupOptions) => runCommand(options, (session) => setup(session, options)));
 }
 
 async function setup(session: Session, { base }: SetupOptions): Promise<number> {
+  const { absoluteBase } = await import('../config/base.js');
   const { prepareBase } = await import('../machines/qemu/prepare.js');
   const started = performance.now();
-  const image = await prepareBase(base, session.layout, session);
+  const image = await prepareBase(absoluteBase(base, process.cwd()), session.layout, session);
   const { durationText } = await import('../reports/quantities.js');
   if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
   session.say(

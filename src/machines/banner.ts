@@ -29,7 +29,7 @@ export async function waitForBanner(
   options: {
     readonly signal: AbortSignal;
     readonly stop: () => Promise<boolean>;
-    readonly onAttempt: (waitedMs: number) => void;
+    readonly onAttempt: (waitedMs: number) => Promise<void>;
   },
 ): Promise<boolean> {
   const started = performance.now();
@@ -37,7 +37,7 @@ export async function waitForBanner(
   await waitUntil(
     async () => {
       seen = await saysBanner(host, port);
-      if (!seen) options.onAttempt(performance.now() - started);
+      if (!seen) await options.onAttempt(performance.now() - started);
       return seen || (await options.stop());
     },
     deadlineMs,

@@ -21,6 +21,9 @@ const CONSOLE_TAIL_LINES = 40;
 /** A serial console may say a lot; its end is enough. */
 const CONSOLE_TAIL_BYTES = 64 * 1024;
 
+/** How a system that boots keeps one waiting. */
+export type Waiting = { readonly kind: 'silent'; readonly waitedMs: number } | { readonly kind: 'refused' };
+
 export interface Boot {
   readonly endpoint: Endpoint;
   /** Whether the machine still runs: what tells a slow boot from a dead machine. */
@@ -32,6 +35,8 @@ export interface Boot {
   /** What is booting, for people: `the installed system`. */
   readonly what: string;
   readonly onHostKey?: (hostKey: string) => Promise<void>;
+  /** Called again and again while there is no SSH, or one that refuses the key: the moment to help it. */
+  readonly onWait?: (waiting: Waiting) => Promise<void>;
 }
 
 /**
@@ -49,6 +54,7 @@ export async function waitForBoot(boot: Boot, { signal, progress }: Work): Promi
       isAlive: () => boot.isAlive(),
       progress: (message) => progress(`${boot.what}: ${message}`),
       ...(boot.onHostKey ? { onHostKey: boot.onHostKey } : {}),
+      onRefused: async () => boot.onWait?.({ kind: 'refused' }),
     });
   } catch (error) {
     signal.throwIfAborted();
@@ -62,7 +68,8 @@ async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
   const answered = await waitForBanner(boot.endpoint, boot.deadlineMs, {
     signal,
     stop: async () => !(await boot.isAlive()),
-    onAttempt: (waitedMs) => {
+    onAttempt: async (waitedMs) => {
+      await boot.onWait?.({ kind: 'silent', waitedMs });
       if (waitedMs - toldMs < PROGRESS_MS) return;
       toldMs = waitedMs;
       progress(`${boot.what}: booting (${Math.round(waitedMs / 1000)} s)`);

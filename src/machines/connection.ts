@@ -282,6 +282,8 @@ export async function waitForConnection(
     readonly isAlive?: () => Promise<boolean>;
     /** Told every few seconds while it waits. */
     readonly progress?: (message: string) => void;
+    /** Called each time the server answers and refuses the key, before the next attempt. */
+    readonly onRefused?: () => Promise<void>;
   },
 ): Promise<Connection> {
   const started = performance.now();
@@ -300,6 +302,7 @@ export async function waitForConnection(
         options.progress?.(`waiting for SSH (${Math.round((now - started) / 1000)} s)`);
         lastTold = now;
       }
+      if (error instanceof NixproofError && error.code === 'TRANSPORT_AUTH') await options.onRefused?.();
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

@@ -36,7 +36,10 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
   await overlay(template, files, work.signal);
   const hardware: Hardware = {
     ...template.hardware,
-    disks: [files.system, ...request.diskBytes.map((_, index) => files.target(index))],
+    disks: [
+      ...(template.liveDisks === 1 ? [files.system] : []),
+      ...request.diskBytes.map((_, index) => files.target(index)),
+    ],
   };
   const wiring: Omit<Wiring, 'incoming'> = {
     name: `nixproof-${id}`,
@@ -53,9 +56,9 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
 }
 
 async function overlay(template: Template, files: MachineFiles, signal: AbortSignal): Promise<void> {
-  const pairs: [string, string][] = [[files.system, template.files.system]];
+  const pairs: [string, string][] = template.liveDisks === 1 ? [[files.system, template.files.system]] : [];
   if (template.uefiCode !== undefined) pairs.push([files.variables, template.files.variables]);
-  for (const index of template.hardware.disks.slice(1).keys())
+  for (const index of template.hardware.disks.slice(template.liveDisks).keys())
     pairs.push([files.target(index), template.files.target(index)]);
   await Promise.all(pairs.map(([file, backing]) => createOverlay(file, backing, 'qcow2', signal)));
 }
@@ -66,6 +69,6 @@ async function thaw(qmp: Qmp, template: Template, { diskBytes }: CloneRequest, s
   await migrationEnd(qmp, signal);
   // The guest's driver has read the template's blank disks; it is told their new sizes as a disk's that was grown.
   for (const [index, size] of diskBytes.entries())
-    await qmp.execute('block_resize', { device: diskId(index + 1), size });
+    await qmp.execute('block_resize', { device: diskId(template.liveDisks + index), size });
   await qmp.execute('cont');
 }

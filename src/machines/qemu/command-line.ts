@@ -9,9 +9,11 @@ export interface Hardware {
   readonly firmware: Firmware;
   /** In the order in which the guest numbers them: the first is /dev/vda. Paths of qcow2 images. */
   readonly disks: readonly string[];
+  /** Path of a CD's image, read only. The firmware starts from it. */
+  readonly cdrom?: string;
   /** One authorized_keys line that the guest's systemd gives to root. */
   readonly publicKey: string;
-  /** A kernel started without boot loader; absent: the firmware boots the first disk. */
+  /** A kernel started without boot loader; absent: the firmware boots the CD, or the first disk. */
   readonly direct?: { readonly kernel: string; readonly initrd: string; readonly commandLine: string };
 }
 
@@ -51,6 +53,7 @@ export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
     ...machine(hardware, wiring.memory),
     ...(wiring.uefi ? pflash(wiring.uefi) : []),
     ...hardware.disks.flatMap(disk),
+    ...(hardware.cdrom === undefined ? [] : cdrom(hardware.cdrom)),
     // Port 0: the kernel picks a free one, and `info usernet` tells which. Nobody can take it in between.
     ...['-netdev', `user,id=${NETWORK},hostfwd=tcp:127.0.0.1:0-:22`, '-device', `virtio-net-pci,netdev=${NETWORK}`],
     ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto', '-device', 'VGA'],
@@ -99,6 +102,14 @@ function disk(file: string, index: number): string[] {
   return [
     ...['-drive', `if=none,id=${id},format=qcow2,discard=unmap,file=${escapeComma(file)}`],
     ...['-device', `virtio-blk-pci,drive=${id},serial=nixproof-${id}`],
+  ];
+}
+
+/** On the machine's own SATA controller, where every system's kernel looks. */
+function cdrom(file: string): string[] {
+  return [
+    ...['-drive', `if=none,id=cdrom,media=cdrom,format=raw,readonly=on,file=${escapeComma(file)}`],
+    ...['-device', 'ide-cd,drive=cdrom,bus=ide.0,bootindex=0'],
   ];
 }
 

@@ -182,7 +182,7 @@ function recordOf(
   { id, shape }: MachineRequest,
   base: string,
   { version, accelerator }: Installation,
-  { hostKey }: Template,
+  { hostKey, liveDisks }: Template,
   { process, definition }: Clone,
 ): QemuRecord {
   return {
@@ -191,6 +191,7 @@ function recordOf(
     base,
     createdAt: new Date().toISOString(),
     shape,
+    liveDisks,
     detail: `qemu ${version}, ${accelerator}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
     stage: 'live',
     process,

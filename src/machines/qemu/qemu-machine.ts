@@ -126,7 +126,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     get detail() {
       return record.detail;
     },
-    disks: record.shape.diskBytes.map((_, index) => guestDisk(index + 1)),
+    disks: record.shape.diskBytes.map((_, index) => guestDisk((record.liveDisks ?? 1) + index)),
     consoleLog: files.console,
     resolvePath: (absolute) => absolute,
     endpoint,

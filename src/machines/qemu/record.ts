@@ -11,6 +11,8 @@ import type { QemuProcess } from './launch.js';
 export interface QemuRecord extends MachineInfo {
   readonly driver: 'qemu';
   readonly shape: MachineShape;
+  /** How many disks of the live system come before the target disks; absent in older records: one. */
+  readonly liveDisks?: 0 | 1;
   /** How it runs, for people. */
   readonly detail: string;
   /** `restarting`: the live system was given up, the installed one may or may not have been started. */

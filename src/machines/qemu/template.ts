@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { BaseImage } from '../../bases/base.js';
+import type { BaseBoot, BaseImage } from '../../bases/base.js';
 import { NixproofError } from '../../domain/error.js';
 import type { MachineShape } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
@@ -18,12 +18,15 @@ import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.j
 import { migrationEnd, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
+import { keyboardWayIn } from './way-in.js';
 
 /** A booted base, frozen with its memory: what machines are cloned from. */
 export interface Template {
   readonly files: TemplateFiles;
   /** The definition every clone shares with it; the disks are the template's own. */
   readonly hardware: Hardware;
+  /** How many of its disks are the live system's: they come before the target disks. */
+  readonly liveDisks: 0 | 1;
   readonly uefiCode: string | undefined;
   /** Presented by every clone. */
   readonly hostKey: string;
@@ -55,6 +58,12 @@ export interface TemplateRequest {
 const BLANK_BYTES = 1024 * 1024;
 const READY_MS = 5 * 60_000;
 const MIB = 1024 * 1024;
+
+/** What systemd says of a base that has started. One that is not ours may have services that fail here. */
+const READY: Readonly<Record<BaseBoot['kind'], readonly string[]>> = {
+  direct: ['running'],
+  firmware: ['running', 'degraded'],
+};
 
 /**
  * The template of a base for one shape: found, or made by booting the base and freezing it. Memory, processors, firmware, the
@@ -113,9 +122,10 @@ function hardwareOf({ base, shape, installation, login }: TemplateRequest, files
     cpus: shape.cpus,
     memoryMiB: shape.memoryMiB,
     firmware: shape.firmware,
-    disks: [files.system, ...shape.diskBytes.map((_, index) => files.target(index))],
+    disks: [...(base.disk ? [files.system] : []), ...shape.diskBytes.map((_, index) => files.target(index))],
+    ...(base.iso === undefined ? {} : { cdrom: base.iso }),
     publicKey: login.publicKey,
-    direct: base.boot,
+    ...(base.boot.kind === 'direct' ? { direct: base.boot } : {}),
   };
 }
 
@@ -138,7 +148,8 @@ async function readTemplate(
   const record = await readJson<TemplateRecord>(recordFile(folder));
   if (!record) return undefined;
   const files = templateFiles(folder);
-  return { files, hardware: hardwareOf(request, files), uefiCode, hostKey: record.hostKey };
+  const liveDisks = request.base.disk ? 1 : 0;
+  return { files, hardware: hardwareOf(request, files), liveDisks, uefiCode, hostKey: record.hostKey };
 }
 
 async function makeTemplate(
@@ -156,7 +167,7 @@ async function makeTemplate(
   await mkdir(making);
   try {
     const files = templateFiles(making);
-    await createOverlay(files.system, base.disk, 'qcow2', work.signal);
+    if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, work.signal);
     if (installation.uefi && uefiCode !== undefined) {
       await createOverlay(files.variables, installation.uefi.variables, 'raw', work.signal);
     }
@@ -198,7 +209,7 @@ async function bootAndFreeze(
 async function waitUntilReady(
   request: TemplateRequest,
   files: TemplateFiles,
-  guest: QemuProcess,
+  guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
 ): Promise<string> {
   let hostKey: string | undefined;
@@ -219,18 +230,27 @@ async function waitUntilReady(
       onHostKey: async (presented) => {
         hostKey = presented;
       },
+      ...(request.base.boot.kind === 'firmware'
+        ? { onWait: keyboardWayIn(guest.qmp, request.login.publicKey, request.installation.accelerator, work) }
+        : {}),
     },
     work,
   );
-  await settle(connection, files, work);
+  await settle(connection, request.base, files, work);
   if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
   return hostKey;
 }
 
-async function settle(connection: Connection, files: TemplateFiles, { signal }: Work): Promise<void> {
+async function settle(
+  connection: Connection,
+  { boot }: BaseImage,
+  files: TemplateFiles,
+  { signal }: Work,
+): Promise<void> {
   const wait = await connection.exec(['systemctl', 'is-system-running', '--wait'], { signal, timeoutMs: READY_MS });
   const state = wait.stdout.trim();
-  if (state !== 'running') throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
+  if (!READY[boot.kind].includes(state))
+    throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
   // What is in the page cache now, every clone finds there; what is not on the disk yet, every clone would have to write.
   await connection.exec(
     ['sh', '-c', 'nix --version; sgdisk --version; mkfs.btrfs --version; lsblk; tar --version; sync'],

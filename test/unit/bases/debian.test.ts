@@ -123,7 +123,7 @@ describe('the store', () => {
     const base = debianBase(layoutOf(path.join(folder, 'home')), cache);
     expect(await base.find()).toBeUndefined();
     const image = await base.prepare(work);
-    expect(await readFile(image.disk, 'utf8')).toBe('disk.qcow2');
+    expect(await readFile(image.disk?.path ?? '', 'utf8')).toBe('disk.qcow2');
     expect(await base.find()).toEqual(image);
     await base.prepare(work);
     expect(said.at(-1)).toContain('is there already');
@@ -131,15 +131,20 @@ describe('the store', () => {
 });
 
 describe('bases by name', () => {
-  test.each(['nixos', 'iso:/x.iso', 'disk:/x.img', 'windows', 'constructor'])(
+  test.each(['windows', 'constructor', 'iso:', 'iso:https://example.org/live.iso'])(
     '%s is refused with the ones there are',
     (name) => {
-      const expected = { code: 'UNSUPPORTED_BASE', hint: 'use one of: debian' };
-      expect(() => baseFor(name, layoutOf(folder))).toThrow(expect.objectContaining(expected));
+      const hint = 'use one of: debian, nixos, disk:PATH, iso:PATH_OR_URL#SHA256';
+      expect(() => baseFor(name, layoutOf(folder))).toThrow(
+        expect.objectContaining({ code: 'UNSUPPORTED_BASE', hint }),
+      );
     },
   );
 
-  test('debian is there', () => {
-    expect(baseFor('debian', layoutOf(folder)).name).toBe('debian');
-  });
+  test.each(['debian', 'nixos', 'iso:/x.iso', 'disk:/x.img#1', `iso:https://example.org/live.iso#${'0a'.repeat(32)}`])(
+    '%s is there',
+    (name) => {
+      expect(baseFor(name, layoutOf(folder), folder).name).toBe(name);
+    },
+  );
 });

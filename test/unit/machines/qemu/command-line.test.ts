@@ -64,6 +64,15 @@ describe('QEMU’s command line', () => {
     expect(args.join(' ')).toContain('memory-backend-ram');
   });
 
+  test('starts from a CD that cannot be written to, where there is one', () => {
+    const args = qemuArguments({ ...hardware, cdrom: '/b/live,1.iso' }, wiring);
+    expect(valuesOf(args, '-drive')).toContain(
+      'if=none,id=cdrom,media=cdrom,format=raw,readonly=on,file=/b/live,,1.iso',
+    );
+    expect(valuesOf(args, '-device')).toContain('ide-cd,drive=cdrom,bus=ide.0,bootindex=0');
+    expect(qemuArguments(hardware, wiring).join(' ')).not.toContain('cdrom');
+  });
+
   test.each([
     ['tcg', 'max'],
     ['kvm', 'host'],

@@ -81,7 +81,7 @@ describe('the console’s tail', () => {
 });
 
 describe('waiting for a banner', () => {
-  const options = { signal: new AbortController().signal, stop: async () => false, onAttempt: () => undefined };
+  const options = { signal: new AbortController().signal, stop: async () => false, onAttempt: () => Promise.resolve() };
   const serve = async (greeting: string) => {
     const server = createServer((socket) => socket.on('error', () => undefined).end(greeting));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
