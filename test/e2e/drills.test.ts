@@ -40,8 +40,8 @@ const EXPECTED: readonly (readonly [fault: string, seen: RegExp, detectedAs: Reg
   ['tmp-full', / 100% \/tmp$/, /^disk\.full$/, /grow-the-tmpfs/],
   ['memory-hog', /^MemTotal: .*\nMemAvailable: +\d{4,6} kB$/, /^memory\.oom$/, /swap-on/],
   ['clock-wrong', /2005/, /^network\.http$/, /set-the-clock/],
-  ['installer-killed@FORMAT', /^process \d+ is gone without an exit status$/, /^unknown$/, /^go-on-where-it-was$/],
-  ['machine-crash@FORMAT', /^the machine no longer runs$/, /^unknown$/, /^go-on-where-it-was$/],
+  ['installer-killed@FORMAT', /^process \d+ is gone without an exit status$/, /^unknown$/, /^run-again-after-a-kill$/],
+  ['machine-crash@FORMAT', /^the machine no longer runs$/, /^unknown$/, /^bring-the-machine-back$/],
   ['worker-crash', /^worker process \d+ is gone, \d+ goes on$/, /^-$/, /^$/],
 ];
 

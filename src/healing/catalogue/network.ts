@@ -161,16 +161,6 @@ export const NETWORK: readonly Heal[] = [
     },
   },
   {
-    name: 'go-on-where-it-was',
-    for: ['unknown'],
-    title: 'Go on where the installer was when it or its machine was stopped from outside',
-    confidence: 0.85,
-    plan({ diagnosis }) {
-      // Nothing of the configuration's stopped it: what it did until then stands, or is done again.
-      return diagnosis.rule === 'end/killed' || diagnosis.rule === 'end/machine-lost' ? planOf({}) : undefined;
-    },
-  },
-  {
     name: 'run-again',
     for: ['timeout', 'unknown', 'memory.oom', 'network.unreachable', 'network.http', 'ssh.connection'],
     title: 'Change nothing and run again',
