@@ -33,7 +33,11 @@ describe('a heal on a machine', () => {
   const shell = async (script: string) => (await machine.connect(work)).exec(['sh', '-c', script]);
   const apply = (application: HealApplication) => applyHeal(machine, request, application, filesOf, work);
 
-  const application = (number: number, plan: Partial<HealPlan>, more: Partial<HealApplication> = {}) => ({
+  const application = (
+    number: number,
+    plan: Partial<HealPlan>,
+    more: Partial<HealApplication> = {},
+  ): HealApplication => ({
     number,
     plan: { commands: [], undo: [], edits: [], resume: 'rerun', ...plan },
     attempt: { number: 1, guest: 1, replayedPhases: 0, heals: [] },
