@@ -18,8 +18,7 @@ case $path in
 WantMassQuery: 1
 Priority: 10
 ' ;;
-  *) body='StorePath: /nix/store/
-' ;;
+  *) body='StorePath' ;;
 esac
 printf 'HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: %s\\r\\nConnection: close\\r\\n\\r\\n%s' "\${#body}" "$body"
 END

@@ -1,9 +1,9 @@
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { collectFrom } from '../../src/activities/collect.js';
 import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
@@ -107,9 +107,10 @@ function abilities(): void {
 
   test('a run that went wrong leaves its screen, a good one does not', async () => {
     const [good, bad] = ['good', 'bad'].map((run) => runFiles(layout.runs, run)) as [RunFiles, RunFiles];
+    for (const { folder } of [good, bad]) await mkdir(folder, { recursive: true });
     await collectFrom(machine, good, 'passed', work);
     await collectFrom(machine, bad, 'failed', work);
-    expect(await readdir(good.folder)).toEqual(['collected', 'console.log']);
+    expect((await readdir(good.folder)).sort()).toEqual(['collected', 'console.log']);
     expect((await readdir(bad.folder)).sort()).toEqual(['collected', 'console.log', 'screen.png']);
   });
 
@@ -144,6 +145,7 @@ function abilities(): void {
         reject: false,
         stdin: 'pipe',
       });
+      onTestFinished(() => void terminal.kill('SIGKILL'));
       let seen = '';
       terminal.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
       const shows = async (text: string) => expect(await waitUntil(async () => seen.includes(text), 40_000)).toBe(true);
@@ -151,7 +153,11 @@ function abilities(): void {
       terminal.stdin.write('echo "by $((40 + 2)) hand"\n');
       await shows('by 42 hand');
       // A program there gets Ctrl-C, not this command.
-      terminal.stdin.write('sleep 600\n\x03echo "after $((20 + 3))"\n');
+      terminal.stdin.write('echo "sleeping" soundly; sleep 600\n');
+      await shows('sleeping soundly');
+      terminal.stdin.write('\x03\n');
+      await shows('^C');
+      terminal.stdin.write('echo "after $((20 + 3))"\n');
       await shows('after 23');
       terminal.stdin.write('\x1d');
       expect((await terminal).exitCode).toBe(0);
@@ -181,7 +187,9 @@ function abilities(): void {
       expect(await np('ssh', 'lab', '--', 'ls', '/srv/cli/main.js')).toMatchObject({ exitCode: 0 });
       expect(await np('clean', 'lab')).toMatchObject({
         exitCode: 0,
-        stdout: expect.stringMatching(/^lab is running: qemu [\d.]+, \w+, bios\n {2}address {2}root@127/) as string,
+        stdout: expect.stringMatching(
+          /^lab is running: qemu [\d.]+, \w+, bios[^\n]*\n {2}address {2}root@127/,
+        ) as string,
       });
       expect(await np('ssh', 'lab', '--', 'ls', '/root/touched')).toMatchObject({ exitCode: 2 });
       expect((await np('cleanup', '--dry-run')).stdout).toMatch(new RegExp(`^machine ${ID}  .+\\nwould free .+$`));

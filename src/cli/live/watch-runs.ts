@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import logUpdate from 'log-update';
 import { queryRun, type ServerLink } from '../../client.js';
@@ -33,6 +34,8 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
   const views = runs.map(({ run, profile }) => newRunView(run, profile));
   const narrator = session.animated ? undefined : createNarrator(session, views.length > 1);
   const end = new AbortController();
+  // Every view waits for it.
+  setMaxListeners(0, end.signal);
   const watching = [
     ...views.map((view) => every(EVENTS_MS, end.signal, tailOf(session, view, narrator?.event))),
     every(QUERY_MS, end.signal, queryAll(session, link, views, narrator?.report)),

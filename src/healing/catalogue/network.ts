@@ -142,7 +142,7 @@ export const NETWORK: readonly Heal[] = [
     name: 'wait-for-the-host',
     for: ['network.unreachable', 'network.dns', 'network.http', 'ssh.connection'],
     title: 'Ask the host again, less and less often, until it answers',
-    confidence: 0.68,
+    confidence: 0.75,
     plan(evidence) {
       const remote = remoteOf(evidence.diagnosis);
       if (remote === undefined || (evidence.diagnosis.class === 'network.http' && !mayPass(evidence.diagnosis)))
