@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that boot virtual machines keep every core busy: they come after the others, and one after the other. */
 const MACHINES = [
+  'test/contract/libvirt.contract.test.ts',
   'test/contract/iso.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',

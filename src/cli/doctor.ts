@@ -32,6 +32,7 @@ const CHECKS: readonly HostCheck[] = [
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
   { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
+  { name: 'libvirt', needed: false, look: (session) => driver(session, 'libvirt') },
   { name: 'kvm', needed: false, look: kvm },
   {
     name: 'mmdebstrap',
@@ -131,7 +132,7 @@ async function localServer({ signal, progress }: Session): Promise<Finding> {
   return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
 }
 
-async function driver(session: Session, name: 'qemu'): Promise<Finding> {
+async function driver(session: Session, name: 'qemu' | 'libvirt'): Promise<Finding> {
   const { createRegistry } = await import('../machines/registry.js');
   const probe = await createRegistry(session.layout).driver(name).probe(session);
   if (probe.available) return { status: 'ok', detail: probe.detail };

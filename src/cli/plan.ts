@@ -80,7 +80,8 @@ export async function chooseDriver(
   work: Work & { readonly layout: Layout },
 ): Promise<Profile & { driver: DriverName }> {
   if (profile.driver) machines.driver(profile.driver);
-  if (profile.driver && profile.driver !== 'qemu') return { ...profile, driver: profile.driver };
+  if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
+  if (profile.driver === 'libvirt') return { ...requireBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
   if (!probe || probe.available) return { ...requireBase(profile, work.layout), driver: 'qemu' };
   if (profile.base !== undefined) throw probe.reason;

@@ -10,6 +10,8 @@ export interface EnvironmentSettings {
   readonly memoryMiB: number | undefined;
   /** `VM_DISK_SIZE`: of each disk. */
   readonly diskBytes: number | undefined;
+  /** `VM_NETWORK`: a network of libvirt; `user` is none. */
+  readonly network: string | undefined;
   /** `MAX_HEALING_ATTEMPTS`. */
   readonly maxHeals: number | undefined;
   /** `HEALING_ENABLED`. */
@@ -21,6 +23,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   return {
     memoryMiB: read(env, 'VM_MEMORY', 'a whole number of megabytes from 128 to 1048576', wholeBetween(128, 1_048_576)),
     diskBytes: read(env, 'VM_DISK_SIZE', SIZE_EXPECTED, parseSize),
+    network: read(env, 'VM_NETWORK', 'the name of a libvirt network, or user', networkName),
     maxHeals: read(env, 'MAX_HEALING_ATTEMPTS', 'a whole number from 0 to 100', wholeBetween(0, 100)),
     healing: read(env, 'HEALING_ENABLED', 'true or false', parseBoolean),
   };
@@ -56,6 +59,11 @@ function wholeBetween(least: number, most: number) {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : undefined;
     return value !== undefined && value >= least && value <= most ? value : undefined;
   };
+}
+
+/** What libvirt takes: no slash (its own rule); no spaces or controls, for it is one word in its lists and messages. */
+function networkName(text: string): string | undefined {
+  return /^[^\s/\p{Cc}-][^\s/\p{Cc}]*$/u.test(text) ? text : undefined;
 }
 
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([

@@ -103,6 +103,7 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
     cpus: machine.cpus,
     diskBytes: machine.disks.map((size) => settings.diskBytes ?? validated(parseSize(size))),
     firmware: machine.firmware,
+    ...(settings.network === undefined || settings.network === 'user' ? {} : { network: settings.network }),
   };
 }
 

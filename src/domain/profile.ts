@@ -12,6 +12,8 @@ export interface MachineShape {
   /** Sizes of the target disks in bytes, in order; the first is what an installer finds in `$NIXPROOF_DISK`. */
   readonly diskBytes: readonly number[];
   readonly firmware: Firmware;
+  /** For the libvirt driver: the network of libvirt it is plugged into; user-mode networking where there is none. */
+  readonly network?: string;
 }
 
 /** What is copied into the machine before the installer runs. */

@@ -2,6 +2,7 @@ import { NixproofError } from '../domain/error.js';
 import type { DriverName } from '../domain/profile.js';
 import type { Layout } from '../host/paths.js';
 import type { Driver, Machine, MachineInfo, MachineStatus, Work } from './machine.js';
+import { createLibvirtDriver } from './libvirt/driver.js';
 import { createQemuDriver } from './qemu/driver.js';
 import { readRecord } from './record.js';
 import { createSandboxDriver } from './sandbox/driver.js';
@@ -20,12 +21,14 @@ export interface Registry {
 }
 
 export function createRegistry(layout: Layout): Registry {
-  const drivers = new Map<DriverName, Driver>(
-    [createQemuDriver({ layout }), createSshDriver({ layout }), createSandboxDriver({ layout })].map((driver) => [
-      driver.name,
-      driver,
-    ]),
-  );
+  // A half-made machine is removed by each in turn: libvirt's first, while its folder still says where its domain is.
+  const all = [
+    createLibvirtDriver({ layout }),
+    createQemuDriver({ layout }),
+    createSshDriver({ layout }),
+    createSandboxDriver({ layout }),
+  ];
+  const drivers = new Map<DriverName, Driver>(all.map((driver) => [driver.name, driver]));
   const registry: Registry = {
     driver(name) {
       const driver = drivers.get(name);

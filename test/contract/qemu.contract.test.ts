@@ -5,11 +5,12 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Firmware, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, processesWithEnvironment, waitUntil } from '../../src/host/process.js';
-import type { Connection, Machine, Work } from '../../src/machines/machine.js';
+import type { Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { launch, socketsFolder } from '../../src/machines/qemu/launch.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { machineFolder } from '../../src/machines/record.js';
+import { GRUB_TARGETS, installLiveSystem } from './installation.js';
 import { type Context, machineContract } from './machine-contract.js';
 import { hasOrSkip } from './requirements.js';
 
@@ -18,37 +19,6 @@ const BASE = 'debian';
 
 function shape(firmware: Firmware): MachineShape {
   return { memoryMiB: 1024, cpus: 1, diskBytes: [3 * GIB, 1 * GIB], firmware };
-}
-
-/** Partitions, copies the live system and makes it bootable: the least that boots from a disk alone. */
-const INSTALL = `set -eu
-disk=$1 target=$2
-sgdisk --zap-all -n1:0:+2M -t1:ef02 -n2:0:+64M -t2:ef00 -n3:0:0 -t3:8300 "$disk" >/dev/null
-udevadm settle
-mkfs.vfat -F 32 "$disk"2 >/dev/null
-mkfs.ext4 -q -F -L installed "$disk"3
-mount "$disk"3 /mnt
-tar -C / --one-file-system --exclude='./usr/lib/python3*' --exclude=./usr/lib/grub --exclude='./usr/lib/*/perl*' --exclude=./usr/share --exclude=./var/lib/dpkg --exclude='./root/*' -cf - . | tar -C /mnt -xf -
-mkdir -p /mnt/boot/efi /mnt/root
-mount "$disk"2 /mnt/boot/efi
-rm -f /mnt/etc/ssh/ssh_host_*
-echo yes >/mnt/etc/installed
-echo "LABEL=installed / ext4 defaults 0 1" >/mnt/etc/fstab
-: >/mnt/etc/machine-id
-grub-install --target="$target" --boot-directory=/mnt/boot --efi-directory=/mnt/boot/efi --removable "$disk"
-cat >/mnt/boot/grub/grub.cfg <<EOF
-search --set=root --label installed
-linux $(ls /boot/vmlinuz-*) root=LABEL=installed rw console=ttyS0,115200 mitigations=off
-initrd $(ls /boot/initrd.img-*)
-boot
-EOF
-umount -R /mnt`;
-
-async function install(target: string, machine: Machine, connection: Connection, { signal }: Work): Promise<void> {
-  const [disk = ''] = machine.disks;
-  const argv = ['sh', '-c', INSTALL, 'sh', disk, target];
-  const result = await connection.exec(argv, { signal, timeoutMs: 10 * 60_000 });
-  if (result.exitCode !== 0) throw new Error(`the installation failed: ${result.stderr.slice(-2000)}`);
 }
 
 /** What only a machine with a process of its own can suffer. */
@@ -113,7 +83,6 @@ function accidents(context: () => Context): void {
 }
 
 const driver = createQemuDriver({ layout: layoutOf(tmpdir()) });
-const targets = { uefi: 'x86_64-efi', bios: 'i386-pc' } as const;
 
 if (await hasOrSkip('qemu', driver)) {
   machineContract('qemu, uefi', {
@@ -124,7 +93,7 @@ if (await hasOrSkip('qemu', driver)) {
       await prepareBase(BASE, layout, work, shape('uefi'));
     },
     more: accidents,
-    install: (machine, connection, work) => install(targets.uefi, machine, connection, work),
+    install: (machine, connection, work) => installLiveSystem(GRUB_TARGETS.uefi, machine, connection, work),
   });
 
   // What differs under BIOS is how it boots.
@@ -136,7 +105,7 @@ if (await hasOrSkip('qemu', driver)) {
     try {
       await prepareBase(BASE, layout, work, shape('bios'));
       await using machine = await bios.create({ id, base: BASE, shape: shape('bios') }, work);
-      await install(targets.bios, machine, await machine.connect(work), work);
+      await installLiveSystem(GRUB_TARGETS.bios, machine, await machine.connect(work), work);
       await machine.restartInstalled(work);
       const connection = await machine.connect(work);
       expect((await connection.exec(['cat', '/etc/installed'])).stdout).toBe('yes\n');

@@ -53,10 +53,13 @@ const REFUSED: readonly Mistake[] = [
     ],
   },
   {
-    what: 'a profile that can neither boot nor run here',
+    what: 'a profile whose machine has nothing to boot',
     args: ['test', '--driver', 'libvirt'],
-    code: 'UNSUPPORTED_DRIVER',
-    says: ['error: there is no driver libvirt', 'hint: use one of qemu, ssh, sandbox'],
+    code: 'CONFIG_BASE_MISSING',
+    says: [
+      'error: profile workstation names no base for its machine to boot',
+      'hint: add `base: debian` to the profile, or --driver sandbox to run it in a scratch folder on this host',
+    ],
   },
   {
     what: 'a folder to deploy that is not there',

@@ -122,12 +122,12 @@ function direct({ kernel, initrd, commandLine }: NonNullable<Hardware['direct']>
   return ['-kernel', kernel, '-initrd', initrd, '-append', commandLine];
 }
 
-function authorizedKey(publicKey: string): string {
+export function authorizedKey(publicKey: string): string {
   return `io.systemd.credential.binary:ssh.authorized_keys.root=${Buffer.from(`${publicKey}\n`).toString('base64')}`;
 }
 
 /** In QEMU's options a comma ends a value and two commas are one. */
-function escapeComma(value: string): string {
+export function escapeComma(value: string): string {
   return value.replaceAll(',', ',,');
 }
 

@@ -4,17 +4,37 @@ import { parseDuration, parseSize } from '../../../src/config/units.js';
 import { faultOf } from './folder.js';
 
 test('everything the environment can say', () => {
-  const unset = { memoryMiB: undefined, diskBytes: undefined, maxHeals: undefined, healing: undefined };
+  const unset = {
+    memoryMiB: undefined,
+    diskBytes: undefined,
+    network: undefined,
+    maxHeals: undefined,
+    healing: undefined,
+  };
   expect(readEnvironment({})).toEqual(unset);
   expect(readEnvironment({ VM_MEMORY: '', HEALING_ENABLED: ' ' })).toEqual(unset);
-  const env = { VM_MEMORY: '4096', VM_DISK_SIZE: '20G', MAX_HEALING_ATTEMPTS: '0', HEALING_ENABLED: 'False' };
-  expect(readEnvironment(env)).toEqual({ memoryMiB: 4096, diskBytes: 20 * 2 ** 30, maxHeals: 0, healing: false });
+  const env = {
+    VM_MEMORY: '4096',
+    VM_DISK_SIZE: '20G',
+    VM_NETWORK: 'lab-1',
+    MAX_HEALING_ATTEMPTS: '0',
+    HEALING_ENABLED: 'False',
+  };
+  expect(readEnvironment(env)).toEqual({
+    memoryMiB: 4096,
+    diskBytes: 20 * 2 ** 30,
+    network: 'lab-1',
+    maxHeals: 0,
+    healing: false,
+  });
 });
 
 test.each([
   ['VM_MEMORY', '4G', 'VM_MEMORY: expected a whole number of megabytes from 128 to 1048576, got "4G"'],
   ['VM_MEMORY', '4', 'VM_MEMORY: expected a whole number of megabytes from 128 to 1048576, got "4"'],
   ['VM_DISK_SIZE', '20', 'VM_DISK_SIZE: expected a size such as 512M or 20G, got "20"'],
+  ['VM_NETWORK', 'a b', 'VM_NETWORK: expected the name of a libvirt network, or user, got "a b"'],
+  ['VM_NETWORK', '--all', 'VM_NETWORK: expected the name of a libvirt network, or user, got "--all"'],
   ['MAX_HEALING_ATTEMPTS', '-1', 'MAX_HEALING_ATTEMPTS: expected a whole number from 0 to 100, got "-1"'],
   ['HEALING_ENABLED', 'maybe', 'HEALING_ENABLED: expected true or false, got "maybe"'],
 ])('%s=%s is refused', async (variable, value, message) => {

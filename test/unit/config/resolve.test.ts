@@ -115,10 +115,16 @@ test('profiles come in the order in which they are named, each once', async () =
 });
 
 test('the environment wins over the file, flags over the environment', async () => {
-  const env = { VM_MEMORY: '512', VM_DISK_SIZE: '5G', MAX_HEALING_ATTEMPTS: '7', HEALING_ENABLED: 'false' };
+  const env = {
+    VM_MEMORY: '512',
+    VM_DISK_SIZE: '5G',
+    VM_NETWORK: 'lab',
+    MAX_HEALING_ATTEMPTS: '7',
+    HEALING_ENABLED: 'false',
+  };
   const { profiles: fromEnvironment } = await resolveYaml(FULL, [], { env });
   expect(fromEnvironment[0]).toMatchObject({
-    machine: { memoryMiB: 512, diskBytes: [5 * 2 ** 30, 5 * 2 ** 30] },
+    machine: { memoryMiB: 512, diskBytes: [5 * 2 ** 30, 5 * 2 ** 30], network: 'lab' },
     healing: { policy: 'never', max: 7 },
   });
   const flags = { driver: 'libvirt', base: 'disk:b.img', heal: 'auto', maxHeals: 2 } as const;
@@ -128,6 +134,11 @@ test('the environment wins over the file, flags over the environment', async () 
     base: `disk:${cwd}/b.img`,
     healing: { policy: 'auto', max: 2 },
   });
+});
+
+test('the network `user` is user-mode networking, which is what a machine has anyway', async () => {
+  const { profiles } = await resolveYaml(TWO, ['vm'], { env: { VM_NETWORK: 'user' } });
+  expect(profiles[0]?.machine).not.toHaveProperty('network');
 });
 
 test.each([

@@ -1,0 +1,150 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import type { BaseImage } from '../../bases/base.js';
+import { baseFor } from '../../bases/registry.js';
+import { NixproofError } from '../../domain/error.js';
+import { writeWhole } from '../../host/files.js';
+import type { Layout } from '../../host/paths.js';
+import { BOOT_DEADLINE_MS } from '../boot.js';
+import { createBlank, createOverlay } from '../images.js';
+import type { Connection, MachineRequest, Work } from '../machine.js';
+import { requireDisk, requireMemory } from '../qemu/capacity.js';
+import { possibleShape } from '../qemu/installation.js';
+import { machineFolder, writeRecord } from '../record.js';
+import { takeSlot } from '../slots.js';
+import { waitForDomain } from './boot.js';
+import { defineDomain, startDomain } from './domain.js';
+import { domainIdentity } from './identity.js';
+import { findLibvirt, type Libvirt } from './libvirt.js';
+import { liveDomain, uefiOf } from './machine-xml.js';
+import { requireNetwork } from './network.js';
+import { libvirtFiles, type LibvirtRecord } from './record.js';
+import { removeMachine } from './remove.js';
+
+const DEFAULT_BASE = 'debian';
+/** A run that fills more than this has a disk to itself or fails with a full one. */
+const MACHINE_BYTES = 2 * 1024 ** 3;
+const READY_MS = 5 * 60_000;
+
+/** A machine as it was written down, and the connection on which it answered. */
+export interface Made {
+  readonly record: LibvirtRecord;
+  readonly connection: Connection;
+}
+
+/**
+ * Makes a machine: overlays, a domain, its first boot from the base. What was left of an earlier try is removed first.
+ * @param runs whether the machine of an id runs
+ */
+export async function createMachine(
+  layout: Layout,
+  request: MachineRequest,
+  runs: (id: string) => Promise<boolean>,
+  work: Work,
+): Promise<Made> {
+  const { id } = request;
+  const base = await requireBase(layout, request.base ?? DEFAULT_BASE);
+  const libvirt = await findLibvirt(undefined, work.signal);
+  const shape = possibleShape(request.shape, libvirt.installation);
+  if (shape.network !== undefined) await requireNetwork(libvirt.virsh, shape.network, work.signal);
+  await removeMachine(layout, id);
+  await mkdir(machineFolder(layout, id), { recursive: true });
+  await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runs, work);
+  try {
+    await requireMemory(shape.memoryMiB);
+    await makeFiles(layout, { id, shape }, base, libvirt, work);
+    return await bootFirst(layout, { ...request, shape }, base, libvirt, work);
+  } catch (error) {
+    // Nobody has heard of it yet, so nobody would ever destroy it.
+    await removeMachine(layout, id);
+    throw error;
+  }
+}
+
+async function requireBase(layout: Layout, name: string): Promise<BaseImage> {
+  const base = await baseFor(name, layout).find();
+  if (base) return base;
+  throw new NixproofError('HOST_BASE_MISSING', `the base ${name} was not prepared on this host`, {
+    hint: `run \`nixproof setup --base ${name}\``,
+    details: { base: name },
+  });
+}
+
+async function makeFiles(
+  layout: Layout,
+  { id, shape }: Pick<MachineRequest, 'id' | 'shape'>,
+  base: BaseImage,
+  libvirt: Libvirt,
+  { signal }: Work,
+): Promise<void> {
+  const files = libvirtFiles(machineFolder(layout, id));
+  await writeWhole(files.uri, `${libvirt.uri}\n`);
+  if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, signal);
+  if (shape.firmware === 'uefi') await createOverlay(files.variables, uefiOf(libvirt).variables, 'raw', signal);
+  for (const [index, bytes] of shape.diskBytes.entries()) await createBlank(files.target(index), bytes, signal);
+  // libvirt's log keeper would make it root's; what is there it leaves as it is.
+  await writeFile(files.console, '');
+}
+
+async function bootFirst(
+  layout: Layout,
+  request: MachineRequest,
+  base: BaseImage,
+  libvirt: Libvirt,
+  work: Work,
+): Promise<Made> {
+  const { id, shape } = request;
+  const { virsh, installation } = libvirt;
+  const identity = domainIdentity(layout, id);
+  const files = libvirtFiles(machineFolder(layout, id));
+  const xml = await liveDomain(layout, request, base, libvirt);
+  await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
+  work.progress(`booting ${base.name}`);
+  await startDomain(virsh, identity, work.signal);
+  let hostKey: string | undefined;
+  const { connection, address } = await waitForDomain(
+    layout,
+    {
+      virsh,
+      identity,
+      network: shape.network,
+      hostKey: undefined,
+      onHostKey: async (presented) => {
+        hostKey = presented;
+      },
+      consoleLog: files.console,
+      deadlineMs: BOOT_DEADLINE_MS[installation.accelerator],
+      fromPowerOn: true,
+      what: `the base ${base.name}`,
+    },
+    work,
+  );
+  // An installer that starts while the system still does would find half of it.
+  await connection.exec(['systemctl', 'is-system-running', '--wait'], { signal: work.signal, timeoutMs: READY_MS });
+  const record = recordOf(request, base, libvirt, { address, hostKey });
+  await writeRecord(layout, record);
+  return { record, connection };
+}
+
+function recordOf(
+  { id, shape, base: name = DEFAULT_BASE }: MachineRequest,
+  base: BaseImage,
+  { uri, version, installation }: Libvirt,
+  { address, hostKey }: Pick<LibvirtRecord, 'address' | 'hostKey'>,
+): LibvirtRecord {
+  const processors = `${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`;
+  const network = shape.network === undefined ? '' : `, network ${shape.network}`;
+  return {
+    id,
+    driver: 'libvirt',
+    base: name,
+    createdAt: new Date().toISOString(),
+    shape,
+    detail: `libvirt ${version}, ${installation.accelerator}, ${shape.firmware}, ${processors}${network}`,
+    uri,
+    stage: 'live',
+    liveDisks: base.disk ? 1 : 0,
+    address,
+    hostKey,
+  };
+}

@@ -1,0 +1,68 @@
+import { NixproofError } from '../../domain/error.js';
+import { cacheDirectory } from '../../host/paths.js';
+import { describeInstallation, findInstallation, type Installation } from '../qemu/installation.js';
+import { virshAt, type Virsh } from './virsh.js';
+
+/** The libvirt of this host and what it can do. */
+export interface Libvirt {
+  readonly virsh: Virsh;
+  /** `qemu:///system`: what virsh chose, and is told from then on. */
+  readonly uri: string;
+  /** `9.0.0`. */
+  readonly version: string;
+  readonly securityModels: readonly string[];
+  /** The QEMU that it runs, as libvirt runs it. */
+  readonly installation: Installation;
+}
+
+/**
+ * Looks for libvirt, connects to it and asks what it can do.
+ * @param uri where it must be; undefined leaves the choice to virsh
+ * @throws NixproofError `HOST_LIBVIRT_MISSING`, `HOST_LIBVIRT_UNREACHABLE`, `UNSUPPORTED_LIBVIRT_URI`, `HOST_QEMU_MISSING`
+ */
+export async function findLibvirt(uri: string | undefined, signal: AbortSignal): Promise<Libvirt> {
+  const chosen = uri ?? (await virshAt(undefined).run(['uri'], { signal })).trim();
+  requireLocalQemu(chosen);
+  const virsh = virshAt(chosen);
+  const version = /^Using library: libvirt (\S+)$/m.exec(await virsh.run(['version'], { signal }))?.[1] ?? 'unknown';
+  const found = await findInstallation(cacheDirectory(), signal);
+  const capabilities = await virsh.run(['capabilities'], { signal });
+  return {
+    virsh,
+    uri: chosen,
+    version,
+    securityModels: securityModels(capabilities),
+    installation:
+      found.accelerator === 'kvm' && !(await offersKvm(virsh, signal))
+        ? { ...found, accelerator: 'tcg', acceleratorReason: 'libvirt offers no kvm' }
+        : found,
+  };
+}
+
+/** Disks and consoles are files of this host. */
+function requireLocalQemu(uri: string): void {
+  if (/^qemu(\+unix)?:\/\/\//.test(uri)) return;
+  throw new NixproofError('UNSUPPORTED_LIBVIRT_URI', `machines cannot be made at ${uri}`, {
+    hint: 'set LIBVIRT_DEFAULT_URI to qemu:///system or qemu:///session, and run a worker on each other host',
+    details: { uri },
+  });
+}
+
+/** That the processor's help works was found by trying (`findInstallation`); whether libvirt gives it is its own to say. */
+async function offersKvm(virsh: Virsh, signal: AbortSignal): Promise<boolean> {
+  const args = ['domcapabilities', '--virttype', 'kvm', '--arch', 'x86_64', '--machine', 'q35'];
+  return virsh.run(args, { signal }).then(
+    (text) => text.includes('<domain>kvm</domain>'),
+    () => false,
+  );
+}
+
+/** What confines QEMU on this host, from libvirt's capabilities (formatcaps: `secmodel`). */
+export function securityModels(capabilities: string): readonly string[] {
+  return [...capabilities.matchAll(/<secmodel>\s*<model>(\w+)<\/model>/g)].map(([, model]) => model ?? '');
+}
+
+/** How libvirt works here, for people: `libvirt 9.0.0, qemu:///system, QEMU 7.2.22, kvm, uefi and bios`. */
+export function describeLibvirt({ version, uri, installation }: Libvirt): string {
+  return `libvirt ${version}, ${uri}, ${describeInstallation(installation)}`;
+}
