@@ -148,7 +148,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>
       inActivity((work) =>
         withMachine(request, work, (machine) =>
-          applyHeal(machine, request, application, filesOf(request).heal(application.number), work),
+          applyHeal(machine, request, application, (heal) => filesOf(request).heal(heal), work),
         ),
       ),
 

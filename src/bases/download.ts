@@ -114,7 +114,7 @@ async function endOfRange(response: Response, part: string, have: number): Promi
 
 function counter(from: number, total: number, alive: () => void, { progress }: Work): Transform {
   let bytes = from;
-  let toldAt = 0;
+  let toldAt = -Infinity;
   return new Transform({
     transform(chunk: Buffer, _, done) {
       alive();

@@ -85,6 +85,10 @@ export interface HealApplication {
   readonly attempt: AttemptRef;
   /** The checkpoint to go back to first; absent: the machine stays as it failed. */
   readonly restore?: string;
+  /** The attempt as which the installer was started that is in the machine then. */
+  readonly guest: number;
+  /** Heals that worked and that the checkpoint is older than: they are applied again, before this one. */
+  readonly again: readonly Pick<HealApplication, 'number' | 'plan'>[];
   /** Whether an installer of its own is started afterwards. */
   readonly rerun: boolean;
 }

@@ -1,7 +1,7 @@
 import { condition } from '@temporalio/workflow';
 import { checkpointName, type AttemptOutcome, type AttemptRef, type PhaseCheckpoint } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
-import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
+import type { Candidate, HealApplication, HealApplied, HealPlan } from '../domain/heal.js';
 import type { FailureRecord, HealRecord, PendingHeal, RunRequest } from '../domain/run.js';
 import { gotPast } from '../healing/proof.js';
 
@@ -56,7 +56,7 @@ interface OnProbation {
 export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice: HealVoice) {
   const { policy, threshold, max, askMs } = profile.healing;
   const checkpoints = new Map<string, Known>();
-  const worked: number[] = [];
+  const worked: HealApplication[] = [];
   let tried: string[] = [];
   let count = 0;
   let probation: OnProbation | undefined;
@@ -100,7 +100,7 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     probation = undefined;
     if (!on) return;
     if (gotPast(on.before, outcome)) {
-      worked.push(on.application.number);
+      worked.push(on.application);
       tried = [];
       record(on, 'worked', 'the installer got past the failure');
     } else {
@@ -133,9 +133,9 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     });
   }
 
-  /** What a checkpoint takes back when the next heal goes back to it needs no undoing. */
+  /** Where there is a checkpoint the next heal goes back to it, and that takes this one along. */
   async function takeBack({ candidate, application }: OnProbation): Promise<void> {
-    if (application.restore === undefined) await steps.undo(application, candidate.name);
+    if (fitting().length === 0) await steps.undo(application, candidate.name);
   }
 
   function remember(attempt: AttemptRef, outcome: AttemptOutcome): void {
@@ -149,33 +149,43 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     }
   }
 
-  /** Those that hold exactly the changes that worked, or fewer, latest first. */
-  function fitting(guest: number): readonly Known[] {
-    return [...checkpoints.values()]
-      .filter((known) => known.guest === guest && known.heals.every((heal) => worked.includes(heal)))
-      .reverse();
+  /** Those that hold no change but of heals that worked, latest first. */
+  function fitting(): readonly Known[] {
+    const good = new Set(worked.map(({ number }) => number));
+    return [...checkpoints.values()].filter(({ heals }) => heals.every((heal) => good.has(heal))).reverse();
   }
 
   function applicationOf({ plan }: Candidate, attempt: AttemptRef, outcome: AttemptOutcome): HealApplication {
-    const number = count;
-    const fits = fitting(attempt.guest);
+    const fits = fitting();
     const ofPhase = fits.find(({ barrier }) => barrier === outcome.barrier);
-    // A shell goes on with the script that it has begun to read: what changes files of a script's tree needs a new one.
-    const rereads = plan.edits.length > 0 && profile.install.kind === 'script';
-    if (ofPhase && plan.resume === 'phase' && !rereads) {
-      return { number, plan, attempt, restore: ofPhase.name, rerun: false };
+    if (ofPhase && plan.resume === 'phase') {
+      const application = backTo(ofPhase, plan, attempt, false);
+      if (!rereads(application)) return application;
     }
-    // The earliest that has all that worked: an older one would lose it.
-    const first = fits.filter(({ heals }) => heals.length === worked.length).at(-1);
-    return { number, plan, attempt, ...(first ? { restore: first.name } : {}), rerun: true };
+    // The earliest that has all that worked; an older one has it only again.
+    const first = fits.findLast(({ heals }) => heals.length === worked.length) ?? fits.at(-1);
+    if (first) return backTo(first, plan, attempt, true);
+    return { number: count, plan, attempt, guest: attempt.guest, again: [], rerun: true };
   }
 
-  function attemptAfter(attempt: AttemptRef, { number, rerun, restore }: HealApplication): AttemptRef {
-    const heals = [...worked, number];
+  function backTo({ name, guest, heals }: Known, plan: HealPlan, attempt: AttemptRef, rerun: boolean): HealApplication {
+    const again = worked.flatMap(({ number, plan }) => (heals.includes(number) ? [] : [{ number, plan }]));
+    return { number: count, plan, attempt, restore: name, guest, again, rerun };
+  }
+
+  /** A shell goes on with the script that it has begun to read: what changes files of a script's tree needs a new one. */
+  function rereads({ plan, again }: HealApplication): boolean {
+    return (
+      profile.install.kind === 'script' && [plan, ...again.map((one) => one.plan)].some((one) => one.edits.length > 0)
+    );
+  }
+
+  function attemptAfter(attempt: AttemptRef, { number, rerun, restore, guest }: HealApplication): AttemptRef {
+    const heals = [...worked.map((one) => one.number), number];
     const next = attempt.number + 1;
     if (rerun) return { number: next, guest: next, replayedPhases: 0, heals };
     const phases = restore === undefined ? 0 : (checkpoints.get(restore)?.phases ?? 0);
-    return { number: next, guest: attempt.guest, replayedPhases: Math.max(0, phases - 1), heals };
+    return { number: next, guest, replayedPhases: Math.max(0, phases - 1), heals };
   }
 
   async function approved(candidate: Candidate, failure: FailureRecord): Promise<boolean> {

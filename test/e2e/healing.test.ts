@@ -269,4 +269,43 @@ describe.concurrent('healing', () => {
     expect(undone).toMatchObject({ verdict: 'healed', attempts: 2, checks: [{ name: 'undone', status: 'pass' }] });
     await bench.expectNothingLeft();
   });
+
+  test('ends where the heals that it may try are used up, all undone, in a short history', LONG, async () => {
+    const bench = await openBench('own');
+    await bench.worker();
+    const useless = ['one', 'two', 'three'].map((name, index) => ({
+      name: `heal-${name}`,
+      confidence: 0.9 - index / 20,
+      run: ['true'],
+      undo: ['echo "undone $NIXPROOF_HEAL" >>"$NIXPROOF_ROOT/undone"'],
+    }));
+    const fix = { name: 'fix-it', confidence: 0.7, run: [FIX] };
+    const folder = await folderOf(bench, configOf('bounded', [...useless, fix]));
+    const limited = await folderOf(bench, configOf('limited', [...useless, fix]));
+    const once = bench.withEnv({ MAX_HEALING_ATTEMPTS: '1' });
+    const [all, flag, variable] = await Promise.all([
+      bench.np(folder, 'test', '--keep', 'always', '--json'),
+      bench.np(limited, 'test', '--max-heals', '1', '--json'),
+      once.np(limited, 'test', '--json'),
+    ]);
+    for (const ended of [flag, variable]) {
+      expect(ended.exit).toBe(1);
+      expect(onlyRun(ended)).toMatchObject({ verdict: 'failed', attempts: 2 });
+      expect(outcomes(onlyRun(ended))).toEqual([['heal-one', 'no-effect']]);
+    }
+    expect(all.exit).toBe(1);
+    const report = onlyRun(all);
+    expect(report).toMatchObject({ verdict: 'failed', attempts: 4 });
+    expect(report.heals.map(({ number, outcome }) => [number, outcome])).toEqual([
+      [1, 'no-effect'],
+      [2, 'no-effect'],
+      [3, 'no-effect'],
+    ]);
+    const root = await bench.root('bounded');
+    expect(await readFile(path.join(root, 'undone'), 'utf8')).toBe('undone 1\nundone 2\nundone 3\n');
+    const { historyLength } = await bench.link.client.workflow.getHandle(report.run).describe();
+    expect(historyLength).toBeLessThan(200);
+    expect(await bench.np(folder, 'vm', 'stop', report.run)).toMatchObject({ exit: 0 });
+    await bench.expectNothingLeft();
+  });
 });

@@ -47,6 +47,7 @@ test('passes, with JSON that has every field', () => {
     failures: [],
     heals: [],
     checkpoints: [],
+    faults: [],
     checks: [
       check('two Linux partitions', '83 83'),
       check('the root is a clean ext4', 'clean'),

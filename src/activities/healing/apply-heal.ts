@@ -29,10 +29,11 @@ export async function applyHeal(
   machine: Machine,
   request: RunRequest,
   application: HealApplication,
-  files: HealFiles,
+  filesOf: (heal: number) => HealFiles,
   work: Work,
 ): Promise<HealApplied> {
-  const { number, plan, restore, rerun, attempt } = application;
+  const { number, plan, restore, guest, again, rerun } = application;
+  const files = filesOf(number);
   let journal = (await readJson<Journal>(files.journal)) ?? { restored: false };
   const note = async (more: Partial<Journal>) => {
     journal = { ...journal, ...more };
@@ -42,16 +43,21 @@ export async function applyHeal(
   await note({ restored: true });
   const shell = await openShell(machine, work);
   // What a checkpoint brought back waits at its barrier, or it is what failed and left something running.
-  if (rerun) await killInstaller(machine, shell, attempt.guest);
+  if (rerun) await killInstaller(machine, shell, guest);
   const tree = machine.resolvePath(request.profile.deploy.to);
+  for (const earlier of again) {
+    await makeChanges(shell, tree, await changesOf(filesOf(earlier.number)));
+    const { exitCode, log } = await runCommands(machine, shell, request, earlier, 'do', work);
+    if (exitCode !== 0) return { ok: false, said: endOf(log), files: 0 };
+  }
   const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
   await note({ changes });
   await makeChanges(shell, tree, changes);
-  const result = await runCommands(machine, shell, request, { number, undo: false }, plan.commands, work);
+  const result = await runCommands(machine, shell, request, { number, plan }, 'do', work);
   await writeWhole(files.log, result.log);
   return {
     ok: result.exitCode === 0,
-    said: result.log.trim().split('\n').slice(-3).join('\n').slice(-SAID_CHARS),
+    said: endOf(result.log),
     files: changes.length,
   };
 }
@@ -67,7 +73,7 @@ export async function undoHeal(
   const shell = await openShell(machine, work);
   const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
   await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
-  await runCommands(machine, shell, request, { number, undo: true }, plan.undo, work);
+  await runCommands(machine, shell, request, { number, plan }, 'undo', work);
 }
 
 /** The changes of the tree that a heal made. */
@@ -75,22 +81,21 @@ export async function changesOf(files: HealFiles): Promise<readonly FileChange[]
   return (await readJson<Journal>(files.journal))?.changes ?? [];
 }
 
-/** Which of a heal's commands are run. */
-interface Part {
-  readonly number: number;
-  readonly undo: boolean;
+function endOf(log: string): string {
+  return log.trim().split('\n').slice(-3).join('\n').slice(-SAID_CHARS);
 }
 
 async function runCommands(
   machine: Machine,
   shell: GuestShell,
   request: RunRequest,
-  { number, undo }: Part,
-  commands: readonly string[],
+  { number, plan }: Pick<HealApplication, 'number' | 'plan'>,
+  part: 'do' | 'undo',
   work: Work,
 ): Promise<{ readonly exitCode: number; readonly log: string }> {
+  const commands = part === 'do' ? plan.commands : plan.undo;
   if (commands.length === 0) return { exitCode: 0, log: '' };
-  const folder = `${guestFolder(machine)}/heal-${number}${undo ? '/undo' : ''}`;
+  const folder = `${guestFolder(machine)}/heal-${number}${part === 'undo' ? '/undo' : ''}`;
   const tree = machine.resolvePath(request.profile.deploy.to);
   const environment = {
     NIXPROOF_HEAL: String(number),

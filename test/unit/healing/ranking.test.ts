@@ -118,7 +118,7 @@ describe('the ranking', () => {
       ],
       counts: () => NEVER,
     });
-    expect(names(candidates).slice(0, 2)).toEqual(['use-the-networks-resolver', 'use-public-resolvers']);
+    expect(names(candidates).slice(0, 2)).toEqual(['use-the-networks-resolver', 'wait-for-the-host']);
   });
 });
 

@@ -20,16 +20,6 @@ const FULL = 'cp: error writing x: No space left on device';
 const KILLED = '[ 1.000000] Out of memory: Killed process 42 (cc1plus)';
 const LOCKED = 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1234 (apt-get)';
 const EFI_FULL = 'Could not prepare Boot variable: No space left on device';
-const KILLED_FROM_OUTSIDE = {
-  class: 'unknown',
-  confidence: 0.9,
-  line: 0,
-  offset: 0,
-  evidence: [],
-  why: 'the installer was killed from outside',
-  rule: 'end/killed',
-  captures: {},
-} as const;
 const GIB_KIB = 1024 ** 2;
 
 const disk = (probes: string) => ({ disks: probes });
@@ -136,10 +126,6 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'wait-as-told': {
     plans: evidenceOf({ log: 'HTTP error 429: too many requests, Retry-After: 90' }),
     abstains: evidenceOf({ log: 'HTTP error 429: too many requests, Retry-After: 86400' }),
-  },
-  'go-on-where-it-was': {
-    plans: { ...evidenceOf({ log: '' }), diagnosis: KILLED_FROM_OUTSIDE },
-    abstains: evidenceOf({ log: '' }),
   },
   'run-again': {
     plans: evidenceOf({ log: 'Timed out waiting for device /dev/vdb1.' }),
