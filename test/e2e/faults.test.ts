@@ -38,7 +38,9 @@ describe('faults in a sandbox', () => {
       ['worker-crash', null, [], 'passed', true],
     ]);
     expect(drills?.map(({ seen }) => seen)).toEqual([
-      expect.stringMatching(/^there is no \/dev\/sdz, and the tree names it:\n(?:.*\n)*\.\/install\.sh:3:disk=\/dev\/sdz/),
+      expect.stringMatching(
+        /^there is no \/dev\/sdz, and the tree names it:\n(?:.*\n)*\.\/install\.sh:3:disk=\/dev\/sdz/,
+      ),
       expect.stringMatching(/^process \d+ is gone without an exit status$/),
       expect.stringMatching(/^worker process \d+ is gone, \d+ goes on$/),
     ]);
