@@ -34,7 +34,7 @@ describe('faults in a sandbox', () => {
       drills?.map(({ fault, detectedAs, healedBy, verdict, ok }) => [fault, detectedAs, healedBy, verdict, ok]),
     ).toEqual([
       ['disk-renamed', 'disk.not-found', ['use-the-found-disk'], 'healed', true],
-      ['installer-killed', 'unknown', ['go-on-where-it-was'], 'healed', true],
+      ['installer-killed', 'unknown', ['run-again-after-a-kill'], 'healed', true],
       ['worker-crash', null, [], 'passed', true],
     ]);
     expect(drills?.map(({ seen }) => seen)).toEqual([
