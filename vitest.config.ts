@@ -5,6 +5,7 @@ const MACHINES = [
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
+  'test/e2e/healing-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
 ];
 /** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
@@ -12,7 +13,6 @@ const LONG = [
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
-  'test/e2e/healing-qemu.test.ts',
   'test/e2e/heals.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
