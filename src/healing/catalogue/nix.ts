@@ -73,9 +73,12 @@ function otherSubstituters({ diagnosis, probes }: Evidence): readonly string[] |
   const settings = nixSettings(probes);
   const list = (name: string) => (settings.get(name) ?? '').split(' ').filter((store) => STORE.test(store));
   const used = list('substituters');
-  const failed = remoteOf(diagnosis)?.host;
-  const isFailed = (store: string) => store.split('/')[2]?.replace(/:\d+$/, '') === failed;
-  if (failed === undefined || !used.some(isFailed)) return undefined;
+  const host = remoteOf(diagnosis)?.host;
+  // What Nix says of corrupt data does not always name the cache: the first is the one that was asked first.
+  const first = diagnosis.class === 'cache.bad' ? used[0] : undefined;
+  const isFailed = (store: string) =>
+    host === undefined ? store === first : store.split('/')[2]?.replace(/:\d+$/, '') === host;
+  if (!used.some(isFailed)) return undefined;
   const rest = [...new Set([...used, ...list('trusted-substituters')])].filter((store) => !isFailed(store));
   return rest.length === 0 ? undefined : rest;
 }
