@@ -25,7 +25,8 @@ export function healRecordFile(home: string): string {
 
 /**
  * Adds one outcome: a single write at the file's end, which other processes' writes do not mix with. It is on the disk when
- * this resolves. A line that a crash tore is closed first, so that it takes no other along.
+ * this resolves. A line that a crash tore is closed first, so that it takes no other along; so is one that another process
+ * is about to finish, which leaves an empty line behind.
  */
 export async function recordHeal(home: string, outcome: HealOutcome): Promise<void> {
   const file = healRecordFile(home);
