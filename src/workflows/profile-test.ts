@@ -1,26 +1,30 @@
 import {
-  ActivityCancellationType,
   CancellationScope,
   defineQuery,
   defineSignal,
   isCancellation,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
-import type { HostActivities, SharedActivities } from '../activities/index.js';
-import { checkpointName, type AttemptOutcome, type AttemptRef, type InstallProgress } from '../domain/attempt.js';
-import type { Candidate } from '../domain/heal.js';
+import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/attempt.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
-import { newReport } from '../domain/new-report.js';
-import { SHARED_TASK_QUEUE, QUERIES, SIGNALS } from '../domain/names.js';
-import type { CheckpointCost, FaultRecord, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
-import type { Verdict } from '../domain/verdict.js';
-import { createHealLoop, type Decision, type HealSteps } from './heal-loop.js';
+import { QUERIES, SIGNALS } from '../domain/names.js';
+import type { RunReport, RunRequest } from '../domain/run.js';
+import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
+import { createHealLoop, type Decision } from './heal-loop.js';
 import { setAttribute } from './search-attributes.js';
+import {
+  FOLLOW_RETRY,
+  LONGEST_RUN_MS,
+  MINUTE_MS,
+  acquireMachine,
+  faultOf,
+  healSteps,
+  hostSteps,
+  type HostSteps,
+} from './steps.js';
 import { runDetails } from './story.js';
 
 export const reportQuery = defineQuery<RunReport>(QUERIES.report);
@@ -32,22 +36,6 @@ const BOOT = 'BOOT';
 
 /** So often the follower may signal a change of phase in one run: what keeps a chatty installer's history flat. */
 const PHASE_UPDATES = 15;
-const MINUTE_MS = 60_000;
-
-/** Heartbeats come on a timer every second; a worker that misses them for so long is taken for dead. */
-const HEARTBEAT = {
-  heartbeatTimeout: 10_000,
-  retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },
-};
-/** A worker's death is no failure of the installer: following it has no limit of tries but its own deadline. */
-const FOLLOW_RETRY = { initialInterval: 500, backoffCoefficient: 1.5, maximumInterval: 10_000, maximumAttempts: 1000 };
-
-/** What a run without `--timeout` may take: every step has its own limit, this one ends what has none. */
-const LONGEST_RUN_MS = 7 * 24 * 60 * MINUTE_MS;
-
-/** What a run knows of itself while it goes on. */
-type Draft = { -readonly [K in keyof RunReport]: RunReport[K] };
-
 /**
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
  * durably. A failed installer is healed where that can be, and tried again. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
@@ -90,7 +78,7 @@ function createRun(request: RunRequest) {
 
   async function test(): Promise<void> {
     tell('looking for a host');
-    const place = await shared.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
+    const place = await acquireMachine.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
     draft.host = place.host;
     draft.artifacts = place.artifacts;
     draft.notes = [...draft.notes, ...place.notes];
@@ -192,7 +180,7 @@ function createRun(request: RunRequest) {
     const outcome = await steps.restartInstalled.executeWithOptions({ summary: 'boot the installed system' }, [
       request,
     ]);
-    draft.phases = [...draft.phases, phase(BOOT, started, Date.now(), draft.attempts)];
+    draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
     draft.bootedInstalled = outcome.booted;
     if (outcome.booted) return true;
     draft.failures = [...draft.failures, plainFailure(BOOT, outcome.line, draft.log.bytes, outcome.reason)];
@@ -262,122 +250,11 @@ function createRun(request: RunRequest) {
   return { test, ranOutOfTime, stopped, finish, report };
 }
 
-type HostSteps = ReturnType<typeof hostSteps>;
-
-const shared = proxyActivities<SharedActivities>({
-  taskQueue: SHARED_TASK_QUEUE,
-  startToCloseTimeout: MINUTE_MS,
-  retry: HEARTBEAT.retry,
-}).acquireMachine;
-
-function hostSteps(taskQueue: string) {
-  return proxyActivities<HostActivities>({
-    taskQueue,
-    startToCloseTimeout: 60 * MINUTE_MS,
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    ...HEARTBEAT,
-  });
-}
-
-function emptyReport({ run, suite, profile, driver }: RunRequest): Draft {
-  const startedAt = new Date(Date.now()).toISOString();
-  const report = newReport({ run, suite, profile: profile.name, driver, startedAt });
-  return profile.base === undefined ? report : { ...report, base: profile.base };
-}
-
 function machineSummary({ driver, profile }: RunRequest): string {
   return profile.base === undefined ? driver : `${driver}, from ${profile.base}`;
-}
-
-function phase(name: string, startedAt: number, endedAt: number, attempt: number): PhaseRecord {
-  return { name, startedAt: new Date(startedAt).toISOString(), durationMs: endedAt - startedAt, attempt };
-}
-
-/** What an attempt lived through itself: the phases that came back with a checkpoint are another's. */
-function phasesOf(outcome: AttemptOutcome, { number, replayedPhases }: AttemptRef): PhaseRecord[] {
-  const all = outcome.phases.map(({ name, at }, index) =>
-    phase(name, at, outcome.phases[index + 1]?.at ?? outcome.endedAt, number),
-  );
-  return all.slice(replayedPhases);
-}
-
-/** Faults that were asked for and did not come about. */
-function missedFaults({ faults = [] }: RunRequest, results: readonly FaultResult[]): readonly string[] {
-  return faults.map(faultText).flatMap((asked) => {
-    const result = results.find(({ request }) => request === asked);
-    if (result?.refused !== undefined) return [`${asked} was not injected: ${result.refused}`];
-    return result ? [] : [`${asked} was not injected: the installer never waited at the beginning of such a phase`];
-  });
-}
-
-function checkpointCosts(outcome: AttemptOutcome, ref: AttemptRef): CheckpointCost[] {
-  return outcome.checkpoints
-    .filter(({ name, barrier }) => name === checkpointName(ref, barrier))
-    .map(({ name, takenAt, tookMs, bytes }) => ({
-      name,
-      phase: outcome.phases.findLast(({ at }) => at <= takenAt)?.name ?? '',
-      attempt: ref.number,
-      tookMs,
-      bytes,
-    }));
-}
-
-function verdictOf({ checks, heals }: Pick<RunReport, 'checks' | 'heals'>): Verdict {
-  if (checks.some((check) => check.status === 'fail')) return 'failed';
-  return heals.some(({ outcome }) => outcome === 'worked') ? 'healed' : 'passed';
-}
-
-/** Asked for a heal, the bench's own faults are no reason to call a failed installation anything else. */
-function healSteps(steps: HostSteps, request: RunRequest, note: (text: string) => void): HealSteps {
-  const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
-    try {
-      return await step();
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-      const fault = faultOf(error);
-      note(`${fault.code}: ${fault.message}`);
-      return fallback(fault);
-    }
-  };
-  return {
-    plan: (attempt, { record, diagnoses }, tried) =>
-      otherwise<readonly Candidate[]>(
-        () => [],
-        () =>
-          steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
-            request,
-            attempt,
-            diagnoses,
-            { phase: record.phase, tried },
-          ]),
-      ),
-    apply: (application, name) =>
-      otherwise(
-        ({ message }) => ({ ok: false, said: message, files: 0 }),
-        () => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
-      ),
-    undo: (application, name) =>
-      otherwise(
-        () => undefined,
-        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
-      ),
-  };
 }
 
 /** Server limit for keywords is 255 bytes; a phase's name comes from the guest. */
 function keyword(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
-}
-
-function faultOf(error: unknown): FaultRecord {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) {
-    const details = cause.details?.[0] as { hint?: string } | undefined;
-    return {
-      code: cause.type ?? 'INTERNAL_UNKNOWN',
-      message: cause.message,
-      ...(details?.hint === undefined ? {} : { hint: details.hint }),
-    };
-  }
-  return { code: 'INTERNAL_UNKNOWN', message: cause instanceof Error ? cause.message : String(cause) };
 }

@@ -5,9 +5,9 @@ import type { Fault } from '../../faults/fault.js';
 import { faultNamed } from '../../faults/index.js';
 import { waitUntil } from '../../host/process.js';
 import { guestAttempt, killInstaller, scriptOf } from '../../installers/installer.js';
-import type { ExecResult, Machine, Work } from '../../machines/machine.js';
-import type { RunFiles } from '../../records/artifacts.js';
+import type { ExecResult, Machine } from '../../machines/machine.js';
 import { openShell, type GuestShell } from '../healing/guest-shell.js';
+import type { Scene } from '../scene.js';
 import { noteFault, readFaults, type JournalEntry } from './journal.js';
 
 /** Where a run stands when its faults may strike. */
@@ -17,13 +17,6 @@ export type Occasion =
   | { readonly kind: 'barrier'; readonly phase: string }
   /** It has gone on from there. */
   | { readonly kind: 'released'; readonly phase: string; readonly attempt: AttemptRef };
-
-export interface FaultScene {
-  readonly machine: Machine;
-  readonly request: RunRequest;
-  readonly files: RunFiles;
-  readonly work: Work;
-}
 
 const INJECT_MS = 180_000;
 /** A guest that has just lost its network may say so a moment later; without a console it says so when it has it again. */
@@ -36,7 +29,7 @@ export function needsBarriers({ faults = [] }: RunRequest): boolean {
 }
 
 /** Injects what is due now, each fault once a run. */
-export async function injectFaults(scene: FaultScene, occasion: Occasion): Promise<void> {
+export async function injectFaults(scene: Scene, occasion: Occasion): Promise<void> {
   const { faults = [] } = scene.request;
   if (faults.length === 0) return;
   const done = new Set((await readFaults(scene.files)).map(({ request }) => request));
@@ -49,7 +42,7 @@ export async function injectFaults(scene: FaultScene, occasion: Occasion): Promi
 }
 
 /** What could be seen only afterwards: a worker that was killed does not see its end. */
-export async function noteSurvival({ files }: Pick<FaultScene, 'files'>): Promise<void> {
+export async function noteSurvival({ files }: Pick<Scene, 'files'>): Promise<void> {
   for (const entry of await readFaults(files)) {
     if (entry.worker === undefined || entry.seen !== '' || entry.worker === process.pid) continue;
     await noteFault(files, { ...entry, seen: `worker process ${entry.worker} is gone, ${process.pid} goes on` });
@@ -57,7 +50,7 @@ export async function noteSurvival({ files }: Pick<FaultScene, 'files'>): Promis
 }
 
 /** Takes back what is still in a machine that outlives its run. */
-export async function takeBackFaults({ machine, request, work }: FaultScene): Promise<void> {
+export async function takeBackFaults({ machine, request, work }: Scene): Promise<void> {
   for (const { name } of request.faults ?? []) {
     const { injection } = faultNamed(name);
     if (injection.kind === 'guest') await run(await openShell(machine, work), machine, request, injection.takeBack);
@@ -70,7 +63,7 @@ function isDue(fault: Fault, { phase }: FaultRequest, occasion: Occasion): boole
   return fault.moment === 'start' ? occasion.kind === 'start' : occasion.kind === strikes;
 }
 
-async function inject(scene: FaultScene, fault: Fault, request: FaultRequest, occasion: Occasion): Promise<void> {
+async function inject(scene: Scene, fault: Fault, request: FaultRequest, occasion: Occasion): Promise<void> {
   const { machine, files } = scene;
   const { injection } = fault;
   const entry: JournalEntry = {
@@ -114,7 +107,7 @@ async function inject(scene: FaultScene, fault: Fault, request: FaultRequest, oc
 }
 
 async function takeNetwork(
-  scene: FaultScene,
+  scene: Scene,
   fault: Fault,
   { downMs, withoutCable }: Extract<Fault['injection'], { kind: 'network' }>,
   note: (more?: Partial<JournalEntry>) => Promise<void>,
@@ -133,7 +126,7 @@ async function takeNetwork(
 }
 
 /** Runs what injects a fault; why it could not, where it could not. */
-async function refusal({ machine, request, work }: FaultScene, script: string): Promise<string | undefined> {
+async function refusal({ machine, request, work }: Scene, script: string): Promise<string | undefined> {
   const { exitCode, stderr, stdout } = await run(await openShell(machine, work), machine, request, script);
   if (exitCode === 0) return undefined;
   const said = (stderr || stdout).trim().split('\n').at(-1) ?? '';
@@ -141,7 +134,7 @@ async function refusal({ machine, request, work }: FaultScene, script: string): 
 }
 
 /** What the guest sees of a fault, by the way in that works; empty where it sees nothing in time. */
-async function lookFor({ machine, request, work }: FaultScene, fault: Fault, limitMs: number): Promise<string> {
+async function lookFor({ machine, request, work }: Scene, fault: Fault, limitMs: number): Promise<string> {
   const { evidence } = fault;
   if (evidence === undefined) return '';
   const { console } = machine;
@@ -166,7 +159,7 @@ async function lookFor({ machine, request, work }: FaultScene, fault: Fault, lim
   return seen;
 }
 
-async function killed({ machine, work }: FaultScene, { guest }: AttemptRef): Promise<string> {
+async function killed({ machine, work }: Scene, { guest }: AttemptRef): Promise<string> {
   const shell = await openShell(machine, work);
   const { folder, pid } = guestAttempt(machine, guest);
   await killInstaller(machine, shell, guest);

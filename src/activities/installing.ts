@@ -1,0 +1,84 @@
+import { Context } from '@temporalio/activity';
+import { checkpointName, type AttemptOutcome, type AttemptRef } from '../domain/attempt.js';
+import { NixproofError } from '../domain/error.js';
+import { SIGNALS } from '../domain/names.js';
+import type { RunRequest } from '../domain/run.js';
+import { killInstaller, startInstaller } from '../installers/installer.js';
+import type { Machine, Work } from '../machines/machine.js';
+import { injectFaults, needsBarriers, noteSurvival } from './faults/inject-faults.js';
+import { faultResults } from './faults/journal.js';
+import { followInstaller } from './follow-installer.js';
+import { createPhaseUpdates } from './phase-updates.js';
+import type { Scene } from './scene.js';
+import { cancellationReason } from './temporal.js';
+
+/** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
+export async function install({ machine, request, work }: Scene, { guest }: AttemptRef): Promise<void> {
+  const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
+  await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
+}
+
+/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of. */
+export async function follow(
+  scene: Scene,
+  attempt: AttemptRef,
+  phaseUpdates: number,
+  beat: (details: unknown) => void,
+): Promise<AttemptOutcome> {
+  const { machine, request, files, work } = scene;
+  const workflow = Context.current().client.workflow.getHandle(request.run);
+  const tell = createPhaseUpdates(
+    phaseUpdates,
+    (progress) => void workflow.signal(SIGNALS.progressed, progress).catch(() => undefined),
+    Date.now,
+  );
+  await noteSurvival(scene);
+  try {
+    const outcome = await followInstaller({
+      machine,
+      attempt,
+      install: request.profile.install,
+      files: files.attempt(attempt.number),
+      work,
+      onBarrier: async (barrier, phase) => {
+        await injectFaults(scene, { kind: 'barrier', phase });
+        if (wantsCheckpoints(request)) await freeze(scene, checkpointName(attempt, barrier));
+      },
+      onReleased: (phase) => injectFaults(scene, { kind: 'released', phase, attempt }),
+      onProgress: (progress) => {
+        beat(progress);
+        tell(progress);
+      },
+    });
+    return request.faults === undefined ? outcome : { ...outcome, faults: await faultResults(files) };
+  } catch (error) {
+    // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.
+    if (cancellationReason(work.signal) === 'CANCELLED') await stopInstaller(machine, attempt.guest);
+    throw error;
+  }
+}
+
+/** What is frozen costs a second or more at each phase: only where something may go back to it. */
+function wantsCheckpoints({ profile, keep }: RunRequest): boolean {
+  return profile.healing.policy !== 'never' || keep !== 'never';
+}
+
+/** Keeps the machine as it is under a name. A host without room for that goes on without. */
+export async function freeze({ machine, work }: Pick<Scene, 'machine' | 'work'>, name: string): Promise<void> {
+  try {
+    await machine.checkpoints?.take(name, work);
+  } catch (error) {
+    if (!(error instanceof NixproofError) || error.code !== 'HOST_DISK_FULL') throw error;
+    work.progress(`no checkpoint: ${error.message}`);
+  }
+}
+
+/** As far as the machine still answers; it is destroyed soon in any case. */
+async function stopInstaller(machine: Machine, attempt: number): Promise<void> {
+  const work: Work = { signal: AbortSignal.timeout(10_000), progress: () => undefined };
+  try {
+    await killInstaller(machine, await machine.connect(work), attempt);
+  } catch {
+    // Gone or deaf.
+  }
+}

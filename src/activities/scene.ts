@@ -1,0 +1,11 @@
+import type { RunRequest } from '../domain/run.js';
+import type { Machine, Work } from '../machines/machine.js';
+import type { RunFiles } from '../records/artifacts.js';
+
+/** What a step of a run on its machine works with. */
+export interface Scene {
+  readonly machine: Machine;
+  readonly request: RunRequest;
+  readonly files: RunFiles;
+  readonly work: Work;
+}

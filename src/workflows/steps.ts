@@ -1,0 +1,96 @@
+import { ActivityCancellationType, isCancellation, proxyActivities } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import type { HostActivities, SharedActivities } from '../activities/index.js';
+import type { Candidate } from '../domain/heal.js';
+import { SHARED_TASK_QUEUE } from '../domain/names.js';
+import type { FaultRecord, RunRequest } from '../domain/run.js';
+import type { HealSteps } from './heal-loop.js';
+
+export const MINUTE_MS = 60_000;
+
+/** Heartbeats come on a timer every second; a worker that misses them for so long is taken for dead. */
+const HEARTBEAT = {
+  heartbeatTimeout: 10_000,
+  retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },
+};
+/** A worker's death is no failure of the installer: following it has no limit of tries but its own deadline. */
+export const FOLLOW_RETRY = {
+  initialInterval: 500,
+  backoffCoefficient: 1.5,
+  maximumInterval: 10_000,
+  maximumAttempts: 1000,
+};
+
+/** What a run without `--timeout` may take: every step has its own limit, this one ends what has none. */
+export const LONGEST_RUN_MS = 7 * 24 * 60 * MINUTE_MS;
+
+/** The steps on the host that has the machine. */
+export type HostSteps = ReturnType<typeof hostSteps>;
+
+/** Answers with the host that is to have the machine. */
+export const acquireMachine = proxyActivities<SharedActivities>({
+  taskQueue: SHARED_TASK_QUEUE,
+  startToCloseTimeout: MINUTE_MS,
+  retry: HEARTBEAT.retry,
+}).acquireMachine;
+
+/** The steps on the host whose queue this is. */
+export function hostSteps(taskQueue: string) {
+  return proxyActivities<HostActivities>({
+    taskQueue,
+    startToCloseTimeout: 60 * MINUTE_MS,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ...HEARTBEAT,
+  });
+}
+
+/** Asked for a heal, the bench's own faults are no reason to call a failed installation anything else. */
+export function healSteps(steps: HostSteps, request: RunRequest, note: (text: string) => void): HealSteps {
+  const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step();
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const fault = faultOf(error);
+      note(`${fault.code}: ${fault.message}`);
+      return fallback(fault);
+    }
+  };
+  return {
+    plan: (attempt, { record, diagnoses }, tried) =>
+      otherwise<readonly Candidate[]>(
+        () => [],
+        () =>
+          steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
+            request,
+            attempt,
+            diagnoses,
+            { phase: record.phase, tried },
+          ]),
+      ),
+    apply: (application, name) =>
+      otherwise(
+        ({ message }) => ({ ok: false, said: message, files: 0 }),
+        () => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
+      ),
+    undo: (application, name) =>
+      otherwise(
+        () => undefined,
+        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+      ),
+  };
+}
+
+/** The bench's own fault in an error, as a report has it. */
+export function faultOf(error: unknown): FaultRecord {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const details = cause.details?.[0] as { hint?: string } | undefined;
+    return {
+      code: cause.type ?? 'INTERNAL_UNKNOWN',
+      message: cause.message,
+      ...(details?.hint === undefined ? {} : { hint: details.hint }),
+    };
+  }
+  return { code: 'INTERNAL_UNKNOWN', message: cause instanceof Error ? cause.message : String(cause) };
+}
