@@ -120,6 +120,39 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(await retried(bench.link, run)).toEqual({ followInstaller: 'INTERNAL_WORKER_SHUTDOWN' });
   });
 
+  test('or seems to, stopped for longer than a heartbeat may take: back again, it writes nothing', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('stopped')}`,
+      'stopped.sh': `#!/bin/sh
+echo started >>"$NIXPROOF_ROOT/starts"
+i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.05; done
+`,
+    });
+    const first = await bench.worker();
+    const run = await detached(bench, folder);
+    const root = await bench.root('stopped');
+    const artifact = path.join(bench.layout.runs, run, 'attempt-1', 'install.log');
+    const lines = async () => (await readFile(artifact, 'utf8')).split('\n').length - 1;
+    await reached('line 20', () => contains(artifact, 'line 20\n'));
+    first.kill('SIGSTOP');
+    const soFar = await lines();
+    await bench.worker();
+    await reached('another follower', async () => (await lines()) > soFar + 20);
+    first.kill('SIGCONT');
+    const both = await lines();
+    await reached('lines with both alive', async () => (await lines()) > both + 40);
+    first.kill('SIGTERM');
+    expect(await first.ended).toMatchObject({ exit: 0 });
+    await writeFile(path.join(root, 'go'), '');
+    const report = await bench.verdictOf(run);
+    expect(report).toMatchObject({ verdict: 'passed', attempts: 1, log: { verified: true } });
+    const log = await readFile(artifact);
+    expect(log.toString()).toBe(Array.from({ length: report.log.lines }, (_, i) => `line ${i + 1}\n`).join(''));
+    expect(await recordedEvents(artifact)).toEqual(parsedEvents(log));
+    expect(await retried(bench.link, run)).toEqual({ followInstaller: 'heartbeat timeout' });
+  });
+
   test('while one run is deployed and another is verified: both pass', LONG, async () => {
     const bench = await openBench('own');
     const folder = await bench.folder({
