@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
 import type { RecordedEvent, StreamEvent } from '../../src/domain/event.js';
-import type { SuiteReport } from '../../src/domain/run.js';
+import type { RunReport, SuiteReport } from '../../src/domain/run.js';
 import { createStreamParser } from '../../src/stream/parser.js';
 import { isThere, LONG, openBench, parsed, reached, type Bench } from './bench.js';
 
@@ -185,6 +185,58 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(await retried(bench.link, verified)).toEqual({ verify: 'heartbeat timeout' });
     expect(await retried(bench.link, deployed)).toEqual({ deploy: 'heartbeat timeout' });
     await bench.expectNothingLeft();
+  });
+});
+
+describe.concurrent('a person who', () => {
+  test('pauses a run holds it before its next step, and lets it go on', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('held', `, checks: [{ name: said, run: echo yes, expect: 'yes' }]`)}`,
+      'held.sh': '#!/bin/sh\nuntil [ -e "$NIXPROOF_ROOT/go" ]; do sleep 0.05; done; echo went\n',
+    });
+    await bench.worker();
+    const run = await detached(bench, folder);
+    const root = await bench.root('held');
+    await reached('installing', async () => (await bench.status(run)).state.startsWith('installing'));
+    expect(await bench.np(folder, 'pause', run)).toMatchObject({
+      exit: 0,
+      stdout: `${run} holds before its next step\n`,
+    });
+    expect((await bench.status(run)).state).toMatch(/; then paused$/);
+    await writeFile(path.join(root, 'go'), '');
+    const before = 'paused before restarting from the installed disk';
+    await reached(before, async () => (await bench.status(run)).state === before);
+    expect(await bench.np(folder, 'resume', run)).toMatchObject({ exit: 0, stdout: `${run} goes on\n` });
+    expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'passed', checks: [{ status: 'pass' }] });
+    expect(await bench.np(folder, 'pause', run)).toMatchObject({ exit: 0, stdout: `${run} has ended already\n` });
+  });
+
+  test('cancels twice waits for nothing that hangs', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('forced')}`,
+      'forced.sh': '#!/bin/sh\nuntil false; do sleep 0.05; done\n',
+    });
+    const worker = await bench.worker();
+    const run = await detached(bench, folder);
+    await bench.root('forced');
+    await reached('installing', async () => (await bench.status(run)).state.startsWith('installing'));
+    // A second home is another host: it takes the decisions, and nobody answers for the first one.
+    worker.kill('SIGKILL');
+    await worker.ended;
+    const other = await openBench('own', { TEMPORAL_ADDRESS: bench.link.address });
+    await other.worker();
+    const first = bench.start(folder, 'cancel', run);
+    await first.says(/cancelling/);
+    expect(await bench.np(folder, 'cancel', run)).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
+    expect(await first.ended).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
+    const handle = bench.link.client.workflow.getHandle(run);
+    expect(await handle.result()).toMatchObject({ verdict: 'cancelled' });
+    const { notes } = (await handle.result()) as RunReport;
+    expect(notes).toContain(
+      'releasing the machine was broken off: the end was forced; `nixproof cleanup` removes what is left',
+    );
   });
 });
 
