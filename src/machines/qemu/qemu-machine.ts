@@ -148,7 +148,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       await connection.adopt(answering);
     },
 
-    console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)),
+    ...(initial.console === false ? {} : { console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)) }),
     screen: guestScreen(path.join(socketsFolder(folder), SOCKETS.qmp)),
     cable: networkCable(path.join(socketsFolder(folder), SOCKETS.qmp)),
     async crash() {
