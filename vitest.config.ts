@@ -10,6 +10,7 @@ const MACHINES = [
 ];
 /** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
 const LONG = [
+  'test/contract/fleet.contract.test.ts',
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',

@@ -113,6 +113,7 @@ async function endOfRange(response: Response, part: string, have: number): Promi
 }
 
 function counter(from: number, total: number, alive: () => void, { progress }: Work): Transform {
+  const started = performance.now();
   let bytes = from;
   let toldAt = -Infinity;
   return new Transform({
@@ -122,12 +123,23 @@ function counter(from: number, total: number, alive: () => void, { progress }: W
       const now = performance.now();
       if (now - toldAt >= PROGRESS_MS) {
         toldAt = now;
-        const of = Number.isFinite(total) ? ` of ${Math.ceil(total / MIB)}` : '';
-        progress(`downloading: ${Math.floor(bytes / MIB)}${of} MiB`);
+        progress(`downloading: ${howFar(bytes, total)}${howFast(bytes - from, now - started)}`);
       }
       done(null, chunk);
     },
   });
+}
+
+/** What of it is here, for people: `52 %, 600 of 1154 MiB`; how much of it where nobody says how large it is. */
+export function howFar(bytes: number, total: number): string {
+  const done = Math.floor(bytes / MIB);
+  if (!Number.isFinite(total) || total === 0) return `${done} MiB`;
+  return `${Math.floor((bytes / total) * 100)} %, ${done} of ${Math.ceil(total / MIB)} MiB`;
+}
+
+/** Of one connection, in decimal megabytes as networks count; nothing while there is no telling yet. */
+export function howFast(bytes: number, elapsedMs: number): string {
+  return elapsedMs < PROGRESS_MS ? '' : ` at ${(bytes / elapsedMs / 1000).toFixed(1)} MB/s`;
 }
 
 async function verify({ url, sha256 }: Download, part: string, work: Work): Promise<void> {

@@ -1,5 +1,7 @@
 import { Option, type Command } from 'commander';
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { NixproofError } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
@@ -11,6 +13,7 @@ import { runCommand, type CommonOptions, type Session } from './session.js';
 
 interface LogsOptions extends CommonOptions {
   readonly follow?: boolean;
+  readonly console?: boolean;
   readonly attempt?: number;
   readonly format: 'text' | 'events';
 }
@@ -20,7 +23,7 @@ const FOLLOW_MS = 250;
 export function registerLogs(program: Command): void {
   program
     .command('logs')
-    .description("a run's installer log")
+    .description("a run's installer log, or its machine's serial console")
     .argument('<run>')
     .option('--follow', 'wait for more until the run ends')
     .option('--attempt <n>', 'which attempt; default: the last', wholeNumber)
@@ -29,10 +32,11 @@ export function registerLogs(program: Command): void {
         .choices(['text', 'events'])
         .default('text'),
     )
+    .option('--console', 'the serial console instead, each line with the time it came')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
       'after',
-      '\nOn a terminal, control characters of the guest are left out; a pipe gets every byte.\n\nExamples:\n  nixproof logs RUN | less\n  nixproof logs RUN --follow --format events | jq .type',
+      '\nOn a terminal, control characters of the guest are left out; a pipe gets every byte.\n\nExamples:\n  nixproof logs RUN | less\n  nixproof logs RUN --follow --format events | jq .type\n  nixproof logs RUN --console',
     )
     .action((run: string, options: LogsOptions) => runCommand(options, (session) => logs(session, run, options)));
 }
@@ -40,6 +44,7 @@ export function registerLogs(program: Command): void {
 async function logs(session: Session, run: string, options: LogsOptions): Promise<number> {
   const { findRun } = await import('./runs.js');
   const report = await findRun(session, run);
+  if (options.console) return showConsole(session, report);
   const attempt = options.attempt ?? Math.max(1, report.attempts);
   const files = runFiles(session.layout.runs, run).attempt(attempt);
   const file = options.format === 'text' ? files.log : files.events;
@@ -58,6 +63,27 @@ async function logs(session: Session, run: string, options: LogsOptions): Promis
     throw new NixproofError('CONFIG_NO_LOG', `run ${run} has no log of attempt ${attempt} on this host`, {
       hint: report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`,
     });
+  }
+  return EXIT.ok;
+}
+
+/** What is in the run's folder at its end, and until then what its machine has on this host. */
+async function showConsole(session: Session, report: RunReport): Promise<number> {
+  const { timedLines } = await import('../records/console-times.js');
+  const { logLine } = await import('../reports/escape.js');
+  const { machineFolder } = await import('../machines/record.js');
+  const files = runFiles(session.layout.runs, report.run);
+  const going = path.join(machineFolder(session.layout, report.run), path.basename(files.console));
+  const bytes = await readFile(files.console).catch(() => readFile(going).catch(() => undefined));
+  if (!bytes) {
+    throw new NixproofError('CONFIG_NO_LOG', `run ${report.run} has no serial console on this host`, {
+      hint: report.host === undefined ? 'it has no machine yet' : `driver ${report.driver}, host ${report.host}`,
+    });
+  }
+  for (const { at, text } of timedLines(bytes, await readFile(files.consoleTimes, 'utf8').catch(() => ''))) {
+    session.print(
+      `${at === undefined ? '-'.padEnd(24) : new Date(at).toISOString()}  ${process.stdout.isTTY ? logLine(text, Infinity) : text}\n`,
+    );
   }
   return EXIT.ok;
 }

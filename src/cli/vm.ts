@@ -5,10 +5,14 @@ import { runCommand, type CommonOptions, type Session } from './session.js';
 import { registerVmCleanup } from './vm/cleanup.js';
 import { registerConsole } from './vm/console.js';
 import { registerDeploy } from './vm/deploy.js';
-import { attachKnown, registryOf, registryOfKnown } from './vm/machines.js';
+import { attachKnown, registryOf, registryOfKnown, requireIdle } from './vm/machines.js';
 import { registerScreenshot } from './vm/screenshot.js';
 import { logIn } from './vm/ssh.js';
 import { registerClean, registerStart } from './vm/start.js';
+
+interface StopOptions extends CommonOptions {
+  readonly force?: boolean;
+}
 
 export function registerVm(program: Command): void {
   const vm = program.command('vm').description("this host's machines by hand");
@@ -35,8 +39,14 @@ export function registerVm(program: Command): void {
   vm.command('stop')
     .description('destroy machines and all they have on this host')
     .argument('<machines...>')
-    .addHelpText('after', '\nExample:\n  nixproof vm stop lab')
-    .action((ids: string[]) => runCommand({}, (session) => stopMachines(session, ids)));
+    .option(
+      '--force',
+      "also those of runs that have not ended: such a run's installer is lost, and it begins again or fails",
+    )
+    .addHelpText('after', '\nExamples:\n  nixproof vm stop lab\n  nixproof vm stop RUN --force')
+    .action((ids: string[], options: StopOptions) =>
+      runCommand(options, (session) => stopMachines(session, ids, options)),
+    );
   registerVmCleanup(vm);
 }
 
@@ -72,8 +82,9 @@ async function logInTo(session: Session, id: string, command: readonly string[])
   return await logIn(machine, command, session);
 }
 
-async function stopMachines(session: Session, ids: readonly string[]): Promise<number> {
+async function stopMachines(session: Session, ids: readonly string[], { force }: StopOptions): Promise<number> {
   const registry = await registryOfKnown(session, ids);
+  if (!force) for (const id of ids) await requireIdle(session, id, ', or give `--force`');
   for (const id of ids) {
     await registry.destroy(id, session);
     session.say(`destroyed ${id}`);

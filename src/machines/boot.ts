@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { NixproofError, messageOf } from '../domain/error.js';
 import { waitForConnection } from './connection.js';
@@ -21,8 +21,8 @@ const CONSOLE_TAIL_LINES = 40;
 /** A serial console may say a lot; its end is enough. */
 const CONSOLE_TAIL_BYTES = 64 * 1024;
 
-/** How a system that boots keeps one waiting. */
-export type Waiting = { readonly kind: 'silent'; readonly waitedMs: number } | { readonly kind: 'refused' };
+/** How a system that boots keeps one waiting: without SSH, its serial console silent for so long; or with one that refuses the key. */
+export type Waiting = { readonly kind: 'silent'; readonly quietMs: number } | { readonly kind: 'refused' };
 
 export interface Boot {
   readonly endpoint: Endpoint;
@@ -69,7 +69,7 @@ async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
     signal,
     stop: async () => !(await boot.isAlive()),
     onAttempt: async (waitedMs) => {
-      await boot.onWait?.({ kind: 'silent', waitedMs });
+      await boot.onWait?.({ kind: 'silent', quietMs: Math.min(waitedMs, await quietFor(boot.consoleLog)) });
       if (waitedMs - toldMs < PROGRESS_MS) return;
       toldMs = waitedMs;
       progress(`${boot.what}: booting (${Math.round(waitedMs / 1000)} s)`);
@@ -78,6 +78,14 @@ async function powerOn(boot: Boot, { signal, progress }: Work): Promise<void> {
   if (answered) return;
   if (!(await boot.isAlive())) throw new NixproofError('MACHINE_GONE', 'the machine stopped before it answered SSH');
   throw new NixproofError('TRANSPORT_TIMEOUT', `no SSH server within ${Math.round(boot.deadlineMs / 1000)} s`);
+}
+
+/** How long ago the serial console said something, milliseconds. */
+async function quietFor(consoleLog: string): Promise<number> {
+  return stat(consoleLog).then(
+    ({ size, mtimeMs }) => (size === 0 ? Infinity : Date.now() - mtimeMs),
+    () => Infinity,
+  );
 }
 
 export async function neverBooted(what: string, consoleLog: string, cause: unknown): Promise<NixproofError> {

@@ -4,7 +4,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
 import { NixproofError, messageOf } from '../domain/error.js';
 import { passFence } from '../host/fence.js';
-import type { Connection, Endpoint, ExecOptions, ExecResult, Work } from './machine.js';
+import type { Connection, Endpoint, ExecOptions, ExecResult } from './machine.js';
 import { quote } from './quote.js';
 
 export interface ConnectOptions {
@@ -309,26 +309,4 @@ export async function waitForConnection(
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
-}
-
-/** A machine's connection: kept while it lasts, opened again where it was lost. */
-export interface KeptConnection extends AsyncDisposable {
-  get(work: Work): Promise<Connection>;
-}
-
-export function keepConnection(openOne: (work: Work) => Promise<Connection>): KeptConnection {
-  let current: Promise<Connection> | undefined;
-  return {
-    async get(work) {
-      const before = await current?.catch(() => undefined);
-      if (before?.isOpen) return before;
-      current = openOne(work);
-      return current;
-    },
-    async [Symbol.asyncDispose]() {
-      const before = await current?.catch(() => undefined);
-      current = undefined;
-      await before?.[Symbol.asyncDispose]();
-    },
-  };
 }

@@ -1,9 +1,9 @@
 import type { CheckResult, RunReport } from '../domain/run.js';
+import { element, type XmlElement } from '../domain/xml.js';
 import { oneLine } from './escape.js';
 import { attemptsOf, classText, decidingFailure, reasonText, redChecks, type AttemptRecord } from './outcome.js';
 import { durationText, secondsText } from './quantities.js';
 import { storyOf } from './story.js';
-import { element, type XmlElement } from './xml.js';
 
 const PHASES_LISTED = 200;
 

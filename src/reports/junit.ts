@@ -1,10 +1,11 @@
 import type { RunReport } from '../domain/run.js';
+import { element, type XmlElement } from '../domain/xml.js';
 import { oneLine } from './escape.js';
 import { checkCase, className, installations } from './junit-cases.js';
 import { secondsText } from './quantities.js';
 import type { Reporter } from './reporter.js';
 import { storyOf } from './story.js';
-import { element, xmlDocument, type XmlElement } from './xml.js';
+import { xmlDocument } from './xml.js';
 
 /** One run as JUnit XML, in the dialect CI systems share (testsuites/testsuite/testcase). */
 export const junitReporter: Reporter = {

@@ -1,23 +1,9 @@
+import type { XmlElement } from '../domain/xml.js';
 import { clip, escapeXml } from './escape.js';
 
 /** Longest attribute and longest text written, UTF-16 units. */
 const ATTRIBUTE_LIMIT = 500;
 const CONTENT_LIMIT = 20_000;
-
-/** One element. Text in it is raw and is escaped and bounded when written, nowhere else. */
-export interface XmlElement {
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, string | number | undefined>>;
-  readonly content: readonly XmlElement[] | string;
-}
-
-export function element(
-  name: string,
-  attributes: XmlElement['attributes'] = {},
-  content: XmlElement['content'] = [],
-): XmlElement {
-  return { name, attributes, content };
-}
 
 /** A whole document of XML 1.0, well-formed whatever the texts hold. Names of elements and attributes are ours. */
 export function xmlDocument(root: XmlElement): string {

@@ -3,6 +3,7 @@ import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Checkpoints, Connection, Machine } from '../../src/machines/machine.js';
 import type { Driver } from '../../src/machines/machine.js';
 import type { Context } from './machine-contract.js';
+import { recordShown } from './shown.js';
 
 const LONG_MS = 5 * 60_000;
 
@@ -11,6 +12,8 @@ export function checkpointContract(context: () => Context & { readonly makeDrive
   describe('checkpoints', { timeout: LONG_MS }, () => {
     let machine: Machine;
     let connection: Connection;
+
+    recordShown(() => context().driver.name);
 
     const checkpoints = (): Checkpoints => {
       if (!machine.checkpoints) throw new Error('this machine has no checkpoints');

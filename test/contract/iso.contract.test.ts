@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Firmware, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
+import { waitUntil } from '../../src/host/process.js';
 import type { Connection, Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
@@ -55,7 +56,7 @@ describe.skipIf(!able)('a live system from outside', () => {
     'on a CD gives root the key of its virtual hardware, is frozen, cloned, put back, and left behind by what it installed',
     { timeout: BOOTS_MS },
     () =>
-      withClone(`iso:${images.credential}`, 'uefi', async (machine) => {
+      withClone(`iso:${images.credential}`, 'bios', async (machine) => {
         expect(typed()).toEqual([]);
         expect(machine.disks).toEqual(['/dev/vda']);
         const connection = await machine.connect(work);
@@ -82,7 +83,13 @@ describe.skipIf(!able)('a live system from outside', () => {
     withClone(`iso:${images.keyboard}`, 'bios', async (machine) => {
       expect(typed()[0]).toBe('SSH refuses the key: typing it on the keyboard of the first terminal');
       expect(machine.disks).toEqual(['/dev/vda']);
-      expect(await answer(await machine.connect(work), 'id -un; stat -c %a /root/.ssh', work)).toBe('root\n700');
+      const connection = await machine.connect(work);
+      expect(await answer(connection, 'id -un; stat -c %a /root/.ssh', work)).toBe('root\n700');
+      // Its kernel was never told of a serial console.
+      await answer(connection, 'logger it speaks', work);
+      const speaks = async () => (await readFile(machine.consoleLog ?? '', 'utf8')).includes('it speaks');
+      expect(await waitUntil(speaks, 60_000)).toBe(true);
+      expect(await machine.console?.exec(['id', '-un'])).toMatchObject({ exitCode: 0, stdout: 'root\n' });
     }),
   );
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { MachineShape } from '../../src/domain/profile.js';
+import { recordShown } from './shown.js';
 import { openConnection } from '../../src/machines/connection.js';
 import type { Connection, Driver, Machine, MachineRequest, Work } from '../../src/machines/machine.js';
 
@@ -67,6 +68,8 @@ export function machineContract(name: string, subject: Subject): void {
     let driver: Driver;
     let machine: Machine;
     let connection: Connection;
+
+    recordShown(() => driver.name);
 
     const sh = async (script: string, ...args: string[]) => connection.exec(['sh', '-c', script, 'sh', ...args]);
     const file = (absolute: string) => machine.resolvePath(absolute);

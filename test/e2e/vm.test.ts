@@ -171,6 +171,38 @@ describe('cleanup', () => {
     expect((await vm('cleanup')).stdout).toBe('nothing to remove\n');
   });
 
+  test('the machine of a run that has not ended is neither destroyed nor made pristine, unless forced', async () => {
+    const file = runFiles(bench.layout.runs, kept).run;
+    const ended = await readFile(file, 'utf8');
+    await writeFile(file, JSON.stringify({ ...(JSON.parse(ended) as object), verdict: null }));
+    const busy = (more: string) => ({
+      exit: 2,
+      stdout: '',
+      stderr: `error: the run ${kept} has not ended, and needs its machine as it is\nhint: end it first: \`nixproof cancel ${kept}\`${more}\n`,
+    });
+    expect(await vm('clean', kept)).toEqual(busy(''));
+    expect(await vm('stop', 'lab', kept)).toEqual(busy(', or give `--force`'));
+    await writeFile(file, ended);
+    expect(await vm('start', 'forced', '--driver', 'sandbox')).toMatchObject({ exit: 0 });
+    expect(await vm('stop', 'forced', '--force')).toEqual({ exit: 0, stdout: 'destroyed forced\n', stderr: '' });
+  });
+
+  test('the serial console of a run is told with its times', async () => {
+    const files = runFiles(bench.layout.runs, kept);
+    expect(await bench.np(folder, 'logs', kept, '--console')).toEqual({
+      exit: 2,
+      stdout: '',
+      stderr: expect.stringMatching(
+        `^error: run ${kept} has no serial console on this host\nhint: driver sandbox, host .+\n$`,
+      ) as string,
+    });
+    await writeFile(files.console, 'GRUB\r\nLinux\nlogin: ');
+    await writeFile(files.consoleTimes, '{"offset":6,"at":1000}\n{"offset":12,"at":2000}\n');
+    expect((await bench.np(folder, 'logs', kept, '--console')).stdout).toBe(
+      '1970-01-01T00:00:01.000Z  GRUB\n1970-01-01T00:00:02.000Z  Linux\n-                         login: \n',
+    );
+  });
+
   test('a kept machine can be made pristine, and is of the hand from then on', async () => {
     expect(await isThere(inside(kept, 'etc/installed'))).toBe(true);
     expect(await vm('clean', kept)).toMatchObject({ exit: 0 });

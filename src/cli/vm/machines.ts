@@ -19,6 +19,16 @@ export async function registryOfKnown(session: Session, ids: readonly string[]):
   });
 }
 
+/** @throws NixproofError `CONFIG_MACHINE_BUSY` where a run that has not ended has this machine */
+export async function requireIdle({ layout }: Session, id: string, otherwise = ''): Promise<void> {
+  const { readRunReport } = await import('../../records/artifacts.js');
+  if ((await readRunReport(layout.runs, id))?.verdict !== null) return;
+  throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${id} has not ended, and needs its machine as it is`, {
+    hint: `end it first: \`nixproof cancel ${id}\`${otherwise}`,
+    details: { machine: id },
+  });
+}
+
 /** @throws NixproofError `CONFIG_UNKNOWN_MACHINE`, `MACHINE_GONE` */
 export async function attachKnown(session: Session, id: string): Promise<Machine> {
   return (await registryOfKnown(session, [id])).attach(id, session);

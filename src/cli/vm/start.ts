@@ -8,7 +8,7 @@ import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
 import { numberFrom, sizeInBytes } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
-import { registryOf, registryOfKnown } from './machines.js';
+import { registryOf, registryOfKnown, requireIdle } from './machines.js';
 
 interface StartOptions extends CommonOptions {
   readonly driver?: DriverName;
@@ -128,7 +128,7 @@ async function madeOf(session: Session, id: string): Promise<MadeOf> {
   const { madeByHand } = await import('../../machines/by-hand.js');
   const byHand = await madeByHand(session.layout, id);
   if (byHand) return byHand;
-  const { readRunReport, readRunRequest } = await import('../../records/artifacts.js');
+  const { readRunRequest } = await import('../../records/artifacts.js');
   const request = await readRunRequest(session.layout.runs, id);
   if (!request) {
     throw new NixproofError('CONFIG_MACHINE_ORIGIN', `nothing says what ${id} was made of`, {
@@ -136,12 +136,7 @@ async function madeOf(session: Session, id: string): Promise<MadeOf> {
       details: { machine: id },
     });
   }
-  if ((await readRunReport(session.layout.runs, id))?.verdict === null) {
-    throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${id} has not ended, and needs its machine as it is`, {
-      hint: `end it first: \`nixproof cancel ${id}\``,
-      details: { machine: id },
-    });
-  }
+  await requireIdle(session, id);
   const { base, machine: shape, hosts } = request.profile;
   return { id, driver: request.driver, base, shape, ...(hosts === undefined ? {} : { hosts }) };
 }

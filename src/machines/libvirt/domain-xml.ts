@@ -1,9 +1,10 @@
 import type { BaseBoot } from '../../bases/base.js';
 import type { MachineShape } from '../../domain/profile.js';
+import { element, type XmlElement } from '../../domain/xml.js';
 import { escapeComma, authorizedKey, diskId, guestDisk } from '../qemu/command-line.js';
 import type { Accelerator } from '../qemu/accelerator.js';
 import type { DomainIdentity } from './identity.js';
-import { element, textElement, xmlText, type XmlElement } from './xml.js';
+import { textElement, xmlText } from './xml.js';
 
 /** Everything that is said of a domain. Paths are absolute. */
 export interface DomainDefinition {

@@ -1,7 +1,7 @@
 import { NixproofError } from '../../domain/error.js';
 import type { Layout } from '../../host/paths.js';
 import { BOOT_DEADLINE_MS, wake } from '../boot.js';
-import { keepConnection, openConnection } from '../connection.js';
+import { keepPinnedConnection } from '../kept-connection.js';
 import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
 import { guestDisk } from '../qemu/command-line.js';
@@ -30,7 +30,6 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
   const files = libvirtFiles(machineFolder(layout, initial.id));
   const virsh = virshAt(initial.uri);
   let record = initial;
-  let opened = options.first;
 
   const save = async (change: Partial<LibvirtRecord>) => {
     record = { ...record, ...change };
@@ -47,31 +46,17 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     const { keyFile } = await benchKey(layout);
     return { ...record.address, user: 'root', keyFile, hostKey: record.hostKey };
   };
-  /** The first key an installed system presents is its key from then on. */
-  const pin = async (presented: string) => {
-    if (record.hostKey === undefined) await save({ hostKey: presented });
-    if (record.hostKey !== presented) throw new Error('another host key than at the first attempt');
-  };
-  const open = async ({ signal }: Work): Promise<Connection> => {
-    if (opened?.isOpen) return opened;
-    try {
-      return await openConnection(await endpoint(), { signal, onHostKey: pin });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (await isRunning()) throw error;
-      throw gone(record.id, error);
-    }
-  };
-  const connection = keepConnection(async (work) => {
-    const connected = await open(work);
-    opened = undefined;
-    return connected;
-  });
-  const close = async () => {
-    await connection[Symbol.asyncDispose]();
-    await opened?.[Symbol.asyncDispose]();
-    opened = undefined;
-  };
+  const connection = keepPinnedConnection(
+    {
+      endpoint,
+      hostKey: () => record.hostKey,
+      saveHostKey: (hostKey) => save({ hostKey }),
+      isRunning,
+      gone: (cause) => gone(record.id, cause),
+    },
+    options.first,
+  );
+  const close = () => connection[Symbol.asyncDispose]();
 
   const deadlineMs = ({ installation }: Libvirt) =>
     options.bootDeadlineMs ?? BOOT_DEADLINE_MS[installation.accelerator];
@@ -81,7 +66,17 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     const { network } = record.shape;
     const answer = await waitForDomain(
       layout,
-      { virsh, identity, network, hostKey, onHostKey: pin, consoleLog, deadlineMs: limitMs, fromPowerOn, what },
+      {
+        virsh,
+        identity,
+        network,
+        hostKey,
+        onHostKey: connection.pin,
+        consoleLog,
+        deadlineMs: limitMs,
+        fromPowerOn,
+        what,
+      },
       work,
     );
     await save({ address: answer.address });
@@ -100,8 +95,14 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
       await close();
       const { stage, hostKey } = await restoreCheckpoint(frozen(), name, work);
       await save({ stage, hostKey });
-      opened = await boot('the restored machine', work, deadlineMs(await findLibvirt(record.uri, work.signal)), false);
-      await wake(opened, work.signal);
+      const answering = await boot(
+        'the restored machine',
+        work,
+        deadlineMs(await findLibvirt(record.uri, work.signal)),
+        false,
+      );
+      await connection.adopt(answering);
+      await wake(answering, work.signal);
     },
     list: async () => (await frozenStates(files)).map(checkpointOf),
   };
@@ -137,7 +138,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
         await startDomain(virsh, identity, work.signal);
         await save({ stage: 'installed' });
       }
-      opened = await boot('the installed system', work, deadlineMs(libvirt));
+      await connection.adopt(await boot('the installed system', work, deadlineMs(libvirt)));
     },
 
     async reboot(work) {
@@ -146,11 +147,12 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
       const before = await bootId(current, work.signal);
       await askForReboot(current, work);
       await close();
-      opened = await waitForReboot(
+      const answering = await waitForReboot(
         (limitMs) => boot('the rebooted system', work, limitMs),
         { before, deadlineMs: deadlineMs(libvirt), consoleLog: files.console },
         work,
       );
+      await connection.adopt(answering);
     },
 
     screen: guestScreen(virsh, identity),

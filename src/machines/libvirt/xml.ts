@@ -1,19 +1,5 @@
 import { NixproofError } from '../../domain/error.js';
-
-/** One element of a document that we write. Its texts are raw: they are escaped when written, nowhere else. */
-export interface XmlElement {
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, string | number>>;
-  readonly content: readonly XmlElement[] | string;
-}
-
-export function element(
-  name: string,
-  attributes: XmlElement['attributes'] = {},
-  content: XmlElement['content'] = [],
-): XmlElement {
-  return { name, attributes, content };
-}
+import { element, type XmlElement } from '../../domain/xml.js';
 
 /** An element that holds a text only. */
 export function textElement(name: string, text: string | number): XmlElement {
@@ -25,7 +11,9 @@ export function textElement(name: string, text: string | number): XmlElement {
  * @throws NixproofError `UNSUPPORTED_XML_TEXT` where a text has a character that XML cannot hold
  */
 export function xmlText({ name, attributes, content }: XmlElement): string {
-  const pairs = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeXml(String(value))}"`);
+  const pairs = Object.entries(attributes).map(([key, value]) =>
+    value === undefined ? '' : ` ${key}="${escapeXml(String(value))}"`,
+  );
   const inside = typeof content === 'string' ? escapeXml(content) : content.map(xmlText).join('');
   return `<${name}${pairs.join('')}>${inside}</${name}>`;
 }

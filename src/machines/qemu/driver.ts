@@ -182,7 +182,7 @@ function recordOf(
   { id, shape }: MachineRequest,
   base: string,
   { version, accelerator }: Installation,
-  { hostKey, liveDisks }: Template,
+  { hostKey, liveDisks, console }: Template,
   { process, definition }: Clone,
 ): QemuRecord {
   return {
@@ -192,6 +192,7 @@ function recordOf(
     createdAt: new Date().toISOString(),
     shape,
     liveDisks,
+    console,
     detail: `qemu ${version}, ${accelerator}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
     stage: 'live',
     process,

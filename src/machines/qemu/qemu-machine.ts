@@ -4,7 +4,7 @@ import { NixproofError } from '../../domain/error.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
-import { keepConnection, openConnection } from '../connection.js';
+import { keepPinnedConnection } from '../kept-connection.js';
 import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
@@ -35,7 +35,6 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
   const folder = machineFolder(layout, initial.id);
   const files = machineFiles(folder);
   let record = initial;
-  let opened = options.first;
   const bootDeadlineMs = ({ accelerator }: Installation) => options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator];
 
   const save = async (change: Partial<QemuRecord>) => {
@@ -54,31 +53,17 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     const { keyFile } = await benchKey(layout);
     return { host: '127.0.0.1', port: record.process.sshPort, user: 'root', keyFile, hostKey: record.hostKey };
   };
-  /** The first key an installed system presents is its key from then on. */
-  const pin = async (presented: string) => {
-    if (record.hostKey === undefined) await save({ hostKey: presented });
-    if (record.hostKey !== presented) throw new Error('another host key than at the first attempt');
-  };
-  const open = async ({ signal }: Work): Promise<Connection> => {
-    if (opened?.isOpen) return opened;
-    try {
-      return await openConnection(await endpoint(), { signal, onHostKey: pin });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (await isRunning()) throw error;
-      throw gone(record.id, error);
-    }
-  };
-  const connection = keepConnection(async (work) => {
-    const connected = await open(work);
-    opened = undefined;
-    return connected;
-  });
-  const close = async () => {
-    await connection[Symbol.asyncDispose]();
-    await opened?.[Symbol.asyncDispose]();
-    opened = undefined;
-  };
+  const connection = keepPinnedConnection(
+    {
+      endpoint,
+      hostKey: () => record.hostKey,
+      saveHostKey: (hostKey) => save({ hostKey }),
+      isRunning,
+      gone: (cause) => gone(record.id, cause),
+    },
+    options.first,
+  );
+  const close = () => connection[Symbol.asyncDispose]();
 
   const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {
     if (!record.process) throw gone(record.id);
@@ -91,7 +76,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
         deadlineMs,
         fromPowerOn,
         what,
-        onHostKey: pin,
+        onHostKey: connection.pin,
       },
       work,
     );
@@ -111,8 +96,9 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       const process = await restoreCheckpoint(frozen(), live, name, work);
       await save({ stage: 'live', process, hostKey: record.live.hostKey });
       const installation = await findInstallation(cacheDirectory(), work.signal);
-      opened = await boot('the restored machine', work, bootDeadlineMs(installation), false);
-      await wake(opened, work.signal);
+      const answering = await boot('the restored machine', work, bootDeadlineMs(installation), false);
+      await connection.adopt(answering);
+      await wake(answering, work.signal);
     },
     list: () => listCheckpoints(folder),
   };
@@ -146,7 +132,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
         const process = await startInstalled(layout, record, installation, work);
         await save({ stage: 'installed', process });
       }
-      opened = await boot('the installed system', work, bootDeadlineMs(installation));
+      await connection.adopt(await boot('the installed system', work, bootDeadlineMs(installation)));
     },
 
     async reboot(work) {
@@ -154,14 +140,15 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       const before = await bootId(await connection.get(work), work.signal);
       await askedAndReset(folder, async () => askForReboot(await connection.get(work), work), work);
       await close();
-      opened = await waitForReboot(
+      const answering = await waitForReboot(
         (deadlineMs) => boot('the rebooted system', work, deadlineMs),
         { before, deadlineMs: bootDeadlineMs(installation), consoleLog: files.console },
         work,
       );
+      await connection.adopt(answering);
     },
 
-    console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)),
+    ...(initial.console === false ? {} : { console: guestConsole(path.join(socketsFolder(folder), SOCKETS.console)) }),
     screen: guestScreen(path.join(socketsFolder(folder), SOCKETS.qmp)),
     cable: networkCable(path.join(socketsFolder(folder), SOCKETS.qmp)),
     async crash() {

@@ -13,6 +13,8 @@ export interface QemuRecord extends MachineInfo {
   readonly shape: MachineShape;
   /** How many disks of the live system come before the target disks; absent in older records: one. */
   readonly liveDisks?: 0 | 1;
+  /** Whether the live system has a root shell on its console; absent in older records: it was not asked for. */
+  readonly console?: boolean;
   /** How it runs, for people. */
   readonly detail: string;
   /** `restarting`: the live system was given up, the installed one may or may not have been started. */

@@ -15,6 +15,7 @@ import { requireDisk, requireMemory } from './capacity.js';
 import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
 import type { Installation } from './installation.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { hasConsole, openConsoles } from './live-consoles.js';
 import { migrationEnd, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
@@ -30,6 +31,8 @@ export interface Template {
   readonly uefiCode: string | undefined;
   /** Presented by every clone. */
   readonly hostKey: string;
+  /** Whether a root shell answers on its console. */
+  readonly console: boolean;
 }
 
 export interface TemplateFiles extends MachineFiles {
@@ -41,6 +44,8 @@ export interface TemplateFiles extends MachineFiles {
 
 interface TemplateRecord {
   readonly hostKey: string;
+  /** Absent in older records: it was not asked for. */
+  readonly console?: boolean;
   readonly createdAt: string;
 }
 
@@ -149,7 +154,8 @@ async function readTemplate(
   if (!record) return undefined;
   const files = templateFiles(folder);
   const liveDisks = request.base.disk ? 1 : 0;
-  return { files, hardware: hardwareOf(request, files), liveDisks, uefiCode, hostKey: record.hostKey };
+  const { hostKey, console = true } = record;
+  return { files, hardware: hardwareOf(request, files), liveDisks, uefiCode, hostKey, console };
 }
 
 async function makeTemplate(
@@ -173,8 +179,8 @@ async function makeTemplate(
     }
     for (const index of shape.diskBytes.keys()) await createBlank(files.target(index), BLANK_BYTES, work.signal);
     work.progress(`booting ${base.name} once for ${describe(shape)}: later machines are clones of it`);
-    const hostKey = await bootAndFreeze(request, files, uefiCode, work);
-    const record: TemplateRecord = { hostKey, createdAt: new Date().toISOString() };
+    const found = await bootAndFreeze(request, files, uefiCode, work);
+    const record: TemplateRecord = { ...found, createdAt: new Date().toISOString() };
     await writeJson(recordFile(making), record);
     await rename(making, folder);
   } finally {
@@ -192,26 +198,26 @@ async function bootAndFreeze(
   files: TemplateFiles,
   uefiCode: string | undefined,
   work: Work,
-): Promise<string> {
+): Promise<Pick<Template, 'hostKey' | 'console'>> {
   const id = `template-${request.base.name}`;
   const args = qemuArguments(hardwareOf(request, files), wiringOf(`nixproof-${id}`, files, uefiCode));
   const guest = await launch(request.installation.binary, args, { folder: files.folder, id, signal: work.signal });
   await using qmp = guest.qmp;
-  const hostKey = await waitUntilReady(request, files, guest, work);
+  const found = await waitUntilReady(request, files, guest, work);
   work.progress('freezing it');
   await freeze(qmp, files, work.signal);
   await qmp.execute('quit').catch(() => undefined);
   await waitUntil(async () => !(await isAlive(guest.identity)), 10_000);
-  return hostKey;
+  return found;
 }
 
-/** Waits for SSH and for systemd to have started everything; gives the host key it presented. */
+/** Waits for SSH and for systemd to have started everything; gives what was found out meanwhile. */
 async function waitUntilReady(
   request: TemplateRequest,
   files: TemplateFiles,
   guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
-): Promise<string> {
+): Promise<Pick<Template, 'hostKey' | 'console'>> {
   let hostKey: string | undefined;
   await using connection = await waitForBoot(
     {
@@ -237,20 +243,19 @@ async function waitUntilReady(
     work,
   );
   await settle(connection, request.base, files, work);
+  // Ours has one.
+  const console = request.base.boot.kind === 'direct' || (await hasConsole(files.folder, work));
   if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
-  return hostKey;
+  return { hostKey, console };
 }
 
-async function settle(
-  connection: Connection,
-  { boot }: BaseImage,
-  files: TemplateFiles,
-  { signal }: Work,
-): Promise<void> {
+async function settle(connection: Connection, { boot }: BaseImage, files: TemplateFiles, work: Work): Promise<void> {
+  const { signal } = work;
   const wait = await connection.exec(['systemctl', 'is-system-running', '--wait'], { signal, timeoutMs: READY_MS });
   const state = wait.stdout.trim();
   if (!READY[boot.kind].includes(state))
     throw await neverBooted('the base', files.console, new Error(`systemd says it is ${state}`));
+  if (boot.kind === 'firmware') await openConsoles(connection, work);
   // What is in the page cache now, every clone finds there; what is not on the disk yet, every clone would have to write.
   await connection.exec(
     ['sh', '-c', 'nix --version; sgdisk --version; mkfs.btrfs --version; lsblk; tar --version; sync'],

@@ -5,7 +5,7 @@ import type { Waiting } from '../boot.js';
 import { typeText } from './keyboard.js';
 import type { Qmp } from './qmp.js';
 
-/** From power-on: before that a boot menu may still be waiting for keys. */
+/** Nothing on the serial console for so long, from power-on at the earliest: before that a boot menu may still wait for keys. */
 const QUIET_MS: Readonly<Record<Accelerator, number>> = { kvm: 60_000, hvf: 60_000, tcg: 240_000 };
 /** Long enough for an emulated guest to do what was typed. */
 const AGAIN_MS = 20_000;
@@ -22,7 +22,7 @@ export function keyCommand(publicKey: string): string {
 
 /**
  * The way into a live system that does not take its key from the machine's virtual hardware: by the keyboard, on the first
- * terminal, where live systems log somebody in by themselves. Typed once SSH refuses the key, or after a long time without SSH;
+ * terminal, where live systems log somebody in by themselves. Typed once SSH refuses the key, or after a long silence without SSH;
  * again and again, for nobody knows when the terminal is ready.
  */
 export function keyboardWayIn(
@@ -34,7 +34,7 @@ export function keyboardWayIn(
 ): (waiting: Waiting) => Promise<void> {
   let typedAt: number | undefined;
   return async (waiting) => {
-    if (waiting.kind === 'silent' && waiting.waitedMs < QUIET_MS[accelerator]) return;
+    if (waiting.kind === 'silent' && waiting.quietMs < QUIET_MS[accelerator]) return;
     if (typedAt !== undefined && performance.now() - typedAt < AGAIN_MS) return;
     const why = waiting.kind === 'refused' ? 'SSH refuses the key' : 'no SSH';
     progress(`${why}: typing it on the keyboard of the first terminal`);

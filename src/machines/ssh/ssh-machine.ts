@@ -3,7 +3,8 @@ import type { ExistingMachine } from '../../domain/profile.js';
 import type { Layout } from '../../host/paths.js';
 import { waitUntil } from '../../host/process.js';
 import { saysBanner } from '../banner.js';
-import { keepConnection, openConnection } from '../connection.js';
+import { openConnection } from '../connection.js';
+import { keepConnection } from '../kept-connection.js';
 import type { Connection, Machine, Work } from '../machine.js';
 import { readRecord, writeRecord } from '../record.js';
 import { askForReboot, bootId } from '../reboot.js';
@@ -21,7 +22,6 @@ const AWAY_MS = 20_000;
 export function sshMachine(layout: Layout, initial: SshRecord, first?: Connection): Machine {
   const { id, host } = initial;
   let record = initial;
-  let opened = first;
 
   const save = async (change: Partial<SshRecord>) => {
     record = { ...record, ...change };
@@ -44,21 +44,13 @@ export function sshMachine(layout: Layout, initial: SshRecord, first?: Connectio
       throw gone(id, error);
     }
   };
-  const connection = keepConnection(async (work) => {
-    const connected = opened?.isOpen ? opened : await open(work);
-    opened = undefined;
-    return connected;
-  });
-  const close = async () => {
-    await connection[Symbol.asyncDispose]();
-    await opened?.[Symbol.asyncDispose]();
-    opened = undefined;
-  };
+  const connection = keepConnection(open, first);
+  const close = () => connection[Symbol.asyncDispose]();
   const boots = async (boot: Omit<Boot, 'host'>, stage: SshRecord['stage'], work: Work) => {
     const answer = await waitForBoot({ host, ...boot }, work).catch((error: unknown) => {
       throw namingThePin(layout, host, error);
     });
-    opened = answer.connection;
+    await connection.adopt(answer.connection);
     // Nothing brings the pristine system back: the machine's next run begins with this one.
     if (host.commands.reset === undefined) await rememberHostKey(layout, host, answer.hostKey);
     await save({ stage, system: systemOf(answer) });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pinnedIsoBase, publishedIsoBase } from '../../../src/bases/downloaded-iso.js';
-import { download } from '../../../src/bases/download.js';
+import { download, howFar, howFast } from '../../../src/bases/download.js';
 import { localImageBase } from '../../../src/bases/local-image.js';
 import { layoutOf } from '../../../src/host/paths.js';
 import { runCommand } from '../../../src/host/process.js';
@@ -25,6 +25,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+test.each([
+  [600 * MIB, 1154 * MIB, 12_500, '51 %, 600 of 1154 MiB at 50.3 MB/s'],
+  [MIB - 1, MIB, 2000, '99 %, 0 of 1 MiB at 0.5 MB/s'],
+  [5 * MIB, Number.NaN, 999, '5 MiB'],
+  [0, 0, 0, '0 MiB'],
+])('how far a download is: %d of %d bytes after %d ms is told as %s', (bytes, total, elapsedMs, told) => {
+  expect(howFar(bytes, total) + howFast(bytes, elapsedMs)).toBe(told);
+});
+
 describe('a download', () => {
   const request = (url: string) => ({ url: `${url}/image.iso`, sha256, file: path.join(folder, 'image.iso') });
 
@@ -41,7 +50,7 @@ describe('a download', () => {
     expect(later).toHaveLength(2);
     expect(later.at(-1)).toMatch(/^bytes=[1-9]\d*-$/);
     expect(said.filter((line) => line.startsWith('the download broke off'))).toHaveLength(2);
-    expect(said.filter((line) => /^downloading: \d of 3 MiB$/.test(line))).not.toEqual([]);
+    expect(said.filter((line) => /^downloading: \d+ %, \d of 3 MiB$/.test(line))).not.toEqual([]);
     expect(said.at(-1)).toBe('verifying its SHA-256');
   });
 

@@ -4,7 +4,8 @@ import { domainXml, type DomainDefinition } from '../../../../src/machines/libvi
 import { domainIdentity } from '../../../../src/machines/libvirt/identity.js';
 import { securityModels } from '../../../../src/machines/libvirt/libvirt.js';
 import { ipv4Of } from '../../../../src/machines/libvirt/network.js';
-import { element, xmlText } from '../../../../src/machines/libvirt/xml.js';
+import { element } from '../../../../src/domain/xml.js';
+import { xmlText } from '../../../../src/machines/libvirt/xml.js';
 
 const LAYOUT = layoutOf('/home/user/np');
 const definition: DomainDefinition = {

@@ -60,8 +60,8 @@ describe('the way in by the keyboard', () => {
   });
 
   test.each([
-    ['while a boot menu may still wait for keys', { kind: 'silent', waitedMs: 1000 }, false],
-    ['after a long time without SSH', { kind: 'silent', waitedMs: 300_000 }, true],
+    ['while a boot menu may still wait for keys', { kind: 'silent', quietMs: 1000 }, false],
+    ['after a long silence without SSH', { kind: 'silent', quietMs: 300_000 }, true],
     ['once SSH refuses the key', { kind: 'refused' }, true],
   ] as const)('%s: %o types: %s', async (_, waiting, types) => {
     const typed: string[] = [];
