@@ -36,7 +36,8 @@ export async function deployTree(machine: Machine, deployment: Deployment, work:
   const { sums, files, bytes } = tree.packed();
   work.progress(`verifying ${files} files`);
   if (files > 0) await run(connection, work, 'cd "$1.new" && sha256sum --check --quiet --strict -', [to], sums);
-  await run(connection, work, 'rm -rf "$1" && mv "$1.new" "$1"', [to]);
+  // Done once more, late, by one who came back from the dead, it finds no new tree and takes nothing away.
+  await run(connection, work, '[ ! -d "$1.new" ] || { rm -rf "$1" && mv "$1.new" "$1"; }', [to]);
   return { files, bytes, sha256: createHash('sha256').update(sums).digest('hex') };
 }
 

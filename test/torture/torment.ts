@@ -61,6 +61,7 @@ export async function torment(plan: Plan, { workers, parallel, minutes, say }: T
       const verdict = result?.verdict ?? 'stuck';
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
       for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
+      if (found.length > 0) say(`${run}: ${JSON.stringify({ failures: result?.failures, notes: result?.notes })}`);
       broken.push(...found);
       if (found.length === 0) await rm(runFiles(arena.layout.runs, run).folder, { recursive: true, force: true });
     }
