@@ -104,6 +104,17 @@ for (const [name, answer] of [
   await decideAll(runs[0].run, answer);
   await record(`run-${name}`, runs[0].run);
 }
+{
+  const { runs } = JSON.parse(np('test', 'two-steps', '--config', config, '--detach', '--json'));
+  const { run } = runs[0];
+  await waitUntil(async () => statusOf(run).state?.startsWith('installing'), 60_000);
+  np('pause', run);
+  if (!(await waitUntil(async () => statusOf(run).state?.startsWith('paused'), 60_000)))
+    throw new Error('never paused');
+  np('resume', run);
+  await waitUntil(async () => statusOf(run).verdict !== null, 60_000);
+  await record('run-paused', run);
+}
 const { suite, runs } = JSON.parse(np('test', 'slow', '--config', config, '--detach', '--json'));
 await waitUntil(async () => statusOf(runs[0].run).state?.startsWith('installing'), 60_000);
 np('cancel', suite);

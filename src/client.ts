@@ -163,6 +163,32 @@ export async function cancel({ client }: ServerLink, workflowId: string): Promis
   }
 }
 
+/** Signals a run, or a suite and its runs; gives how many of them go on and were reached. */
+export async function signalAll(
+  { client }: ServerLink,
+  { id, runs }: FoundWorkflow,
+  signal: 'pause' | 'resume' | 'force',
+): Promise<number> {
+  const reached = await Promise.all(
+    [...new Set([id, ...runs.map(({ run }) => run)])].map(async (workflowId) => {
+      try {
+        await client.workflow.getHandle(workflowId).signal(SIGNALS[signal]);
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
+        throw error;
+      }
+    }),
+  );
+  return reached.filter(Boolean).length;
+}
+
+/** Whether a run or a suite that goes on was asked to end before. */
+export async function isCancelling({ client }: ServerLink, workflowId: string): Promise<boolean> {
+  const { raw, status } = await client.workflow.getHandle(workflowId).describe();
+  return status.name === 'RUNNING' && raw.workflowExtendedInfo?.cancelRequested === true;
+}
+
 /** Says yes or no to the heal that a run waits with; false where no such run goes on. */
 export async function decide(
   { client }: ServerLink,

@@ -21,6 +21,7 @@ import { faultResults } from './faults/journal.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
+import { leased } from './lease.js';
 import { publishReports, recordHeals } from './publish-reports.js';
 import { leaveAsItWas } from './releasing.js';
 import type { Scene } from './scene.js';
@@ -78,7 +79,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     }
   };
 
-  return {
+  return leased(layout, {
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
       inActivity(async (work) => {
@@ -170,5 +171,5 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
         if (fate === 'freeze') await onMachine(request, work, (scene) => freeze(scene, FAILURE_CHECKPOINT));
       }),
-  };
+  });
 }

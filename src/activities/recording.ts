@@ -1,6 +1,7 @@
 import { constants, mkdir, open, stat, type FileHandle } from 'node:fs/promises';
 import type { LogSummary } from '../domain/run.js';
-import { readJson, sha256Of, writeJson } from '../host/files.js';
+import { passFence } from '../host/fence.js';
+import { readJson, sha256Of, takeOver, writeJson } from '../host/files.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { createStreamParser, type ParserState } from '../stream/parser.js';
 import { serializeEvents } from '../stream/serialize.js';
@@ -49,6 +50,9 @@ export async function openRecording(files: AttemptFiles, now: () => number): Pro
   // A new attempt's beginning counts as well: its limits are measured from there.
   let unsaved = state === undefined;
   let queue = Promise.resolve();
+  // A follower that was taken for dead may still have these files open, and come back.
+  await takeOver(files.log, offset);
+  await takeOver(files.events, eventsBytes);
   const log = await openAt(files.log, offset);
   const events = await openAt(files.events, eventsBytes);
 
@@ -83,6 +87,7 @@ export async function openRecording(files: AttemptFiles, now: () => number): Pro
     },
     write: (chunk) =>
       inTurn(async () => {
+        await passFence();
         await writeAll(log, chunk, offset);
         await append(parser.push(chunk));
         offset += chunk.length;

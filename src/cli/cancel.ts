@@ -6,7 +6,9 @@ import { runCommand, type CommonOptions, type Session } from './session.js';
 export function registerCancel(program: Command): void {
   program
     .command('cancel')
-    .description('end a run or a suite: its installer is stopped, its machine released, its report written')
+    .description(
+      'end a run or a suite: its installer is stopped, its machine released, its report written; once more: without waiting for that',
+    )
     .argument('<run>', 'a run or a suite')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof cancel vm-20261123-071500-ab12')
@@ -15,12 +17,15 @@ export function registerCancel(program: Command): void {
 
 async function cancelRun(session: Session, id: string): Promise<number> {
   const { useServer } = await import('./server.js');
-  const { cancel, describeWorkflow, waitFor } = await import('../client.js');
+  const { cancel, describeWorkflow, isCancelling, signalAll, waitFor } = await import('../client.js');
   await using server = await useServer(session);
   const found = await describeWorkflow(server.link, id);
   if (!found)
     throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run or suite ${id}`, { hint: 'see `nixproof status`' });
-  if (!(await cancel(server.link, id))) {
+  if (await isCancelling(server.link, id)) {
+    session.progress(`${id} is being cancelled already: forcing it`);
+    await signalAll(server.link, found, 'force');
+  } else if (!(await cancel(server.link, id))) {
     session.say(`${id} has ended already`);
     return EXIT.ok;
   }

@@ -11,6 +11,7 @@ import { registerDoctor } from './doctor.js';
 import { registerInit } from './init.js';
 import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
+import { registerPauses } from './pause.js';
 import { registerReport } from './report.js';
 import { registerSetup } from './setup.js';
 import { registerStats } from './stats.js';
@@ -32,6 +33,7 @@ const COMMANDS = [
   registerDiagnose,
   registerDecisions,
   registerDebug,
+  registerPauses,
   registerCancel,
   registerStats,
   registerSetup,

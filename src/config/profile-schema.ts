@@ -7,7 +7,7 @@ import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
 
 export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
-const INSTALL_KINDS = ['script', 'nixos'] as const;
+const INSTALL_KINDS = ['script', 'nixos', 'nix-check'] as const;
 
 /**
  * What is not copied unless the user says otherwise: history, Nix's result links, direnv's cache and installed packages, all
@@ -74,7 +74,17 @@ const nixosInstall = section({
   ...limits,
 }).describe('A NixOS flake.');
 
-const install = z.discriminatedUnion('kind', [scriptInstall, nixosInstall], {
+const nixCheck = section({
+  kind: z.literal('nix-check').describe('A check of a flake, built on this host.'),
+  flake: patterned('a flake reference such as .#checks.x86_64-linux.boots', /^[^#\s]*#[^#\s]+$/).describe(
+    'The flake and the output that is built, such as `.#checks.x86_64-linux.boots`, relative to the deployed folder.',
+  ),
+  timeout: limits.timeout,
+  stall: limits.stall,
+  env: limits.env,
+}).describe("A flake's own check.");
+
+const install = z.discriminatedUnion('kind', [scriptInstall, nixosInstall, nixCheck], {
   error: (issue) => (isMapping(issue.input) ? expectedOneOf(INSTALL_KINDS, issue.input['kind']) : describeIssue(issue)),
 });
 
@@ -110,6 +120,10 @@ export const profile = section({
     .describe(
       'What `nixproof test --drill` makes go wrong, a run each: FAULT or FAULT@PHASE. Default: all that the machine can suffer.',
     ),
+}).superRefine(({ install, driver }, context) => {
+  if (install.kind !== 'nix-check' || driver === undefined || driver === 'sandbox') return;
+  const message = `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
+  context.addIssue({ code: 'custom', path: ['driver'], message });
 });
 
 /** A profile as the configuration has it, validated, with the defaults that depend on nothing. */

@@ -35,7 +35,7 @@ export interface ResolveOptions {
  * Memory where nothing is said. nixos: evaluating nixpkgs takes 1–2 GiB, and the live system's writable store is memory too.
  * A script's packages come from an archive; a live Debian with partitioning tools is content with 2 GiB.
  */
-const DEFAULT_MEMORY_MIB = { nixos: 4096, script: 2048 } as const;
+const DEFAULT_MEMORY_MIB = { nixos: 4096, script: 2048, 'nix-check': 2048 } as const;
 
 /**
  * The profiles to test, complete: flags win over the environment, the environment over the file, and what is left has defaults.
@@ -56,11 +56,11 @@ export async function resolveProfiles(
   return await Promise.all(
     wanted.map(async (name) => {
       const config = loaded.config.profiles[name] as ProfileConfig;
-      const bootsNothing = (flags.driver ?? config.driver) === 'sandbox' || (flags.driver ?? config.driver) === 'ssh';
+      const driver = driverOf(config, flags);
+      const bootsNothing = driver === 'sandbox' || driver === 'ssh';
       const defaultBase = config.install.kind === 'nixos' && !bootsNothing ? 'nixos' : undefined;
       const fileBase = config.base === undefined ? defaultBase : absoluteBase(config.base, loaded.folder);
       const boots = flagBase ?? fileBase;
-      const driver = flags.driver ?? config.driver;
       const hosts = await hostsOf(name, config, driver, loaded);
       return {
         name,
@@ -97,6 +97,11 @@ function validBase(written: string): string {
   });
 }
 
+/** A check of a flake is built on this host, whatever the other profiles of the suite run on. */
+function driverOf({ install, driver }: ProfileConfig, flags: ProfileFlags): DriverName | undefined {
+  return install.kind === 'nix-check' ? 'sandbox' : (flags.driver ?? driver);
+}
+
 function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSettings): MachineShape {
   return {
     memoryMiB: settings.memoryMiB ?? machine.memory ?? DEFAULT_MEMORY_MIB[install.kind],
@@ -109,7 +114,8 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
 
 function installationOf({ install }: ProfileConfig): Installation {
   const { timeout, stall, ...rest } = install;
-  return { ...rest, timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
+  const limits = { timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
+  return rest.kind === 'nix-check' ? { ...rest, ...limits, reboot: false } : { ...rest, ...limits };
 }
 
 function drillsOf(specs: readonly string[]): readonly FaultRequest[] {

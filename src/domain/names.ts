@@ -14,7 +14,14 @@ export function suiteOfRun(run: string): string {
 /** Names that clients and workflows share. */
 export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
 export const QUERIES = { report: 'report', suite: 'suite' } as const;
-export const SIGNALS = { progressed: 'progressed', decide: 'decide' } as const;
+export const SIGNALS = {
+  progressed: 'progressed',
+  decide: 'decide',
+  pause: 'pause',
+  resume: 'resume',
+  /** Whoever cancels again will not wait for tidying up. */
+  force: 'force',
+} as const;
 
 /** Our search attributes, all keywords. */
 export const SEARCH_ATTRIBUTES = {

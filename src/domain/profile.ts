@@ -44,6 +44,12 @@ export type Installation =
       readonly flake: string;
       /** Whether disko partitions the disks from the flake's configuration first. */
       readonly disko: boolean;
+    })
+  | (InstallLimits & {
+      /** A flake's own check, or any output of it, built on the host: no machine is installed. */
+      readonly kind: 'nix-check';
+      /** A flake reference such as `.#checks.x86_64-linux.boots`, relative to the deployed folder. */
+      readonly flake: string;
     });
 
 /** Who logs in for a check; the bench's own login where absent. */

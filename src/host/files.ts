@@ -1,13 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { passFence, temporaryFolder } from './fence.js';
 
-/** Writes a file whole: a temporary name beside it, fsync, rename. Readers see the old or the new, never a part. */
+/**
+ * Writes a file whole: a temporary name, fsync, rename. Readers see the old or the new, never a part.
+ * @throws NixproofError `INTERNAL_LEASE_LOST` where a step writes that was taken over
+ */
 export async function writeWhole(file: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = temporaryFor(file);
   try {
     const handle = await open(temporary, 'wx', mode);
     try {
@@ -16,11 +20,34 @@ export async function writeWhole(file: string, content: string | Uint8Array, mod
     } finally {
       await handle.close();
     }
+    await passFence();
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });
+    await passFence();
     throw error;
   }
+}
+
+/**
+ * Gives a file another inode with the same first bytes: what another process still writes to it goes nowhere.
+ * @throws NixproofError `INTERNAL_LEASE_LOST`
+ */
+export async function takeOver(file: string, length: number): Promise<void> {
+  const temporary = temporaryFor(file);
+  try {
+    await copyFile(file, temporary, constants.COPYFILE_FICLONE);
+    await truncate(temporary, length);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    await passFence();
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+function temporaryFor(file: string): string {
+  return path.join(temporaryFolder(file), `${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`);
 }
 
 export async function writeJson(file: string, value: unknown, mode?: number): Promise<void> {

@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { NixproofError } from '../domain/error.js';
+import { passFence } from './fence.js';
 import { isErrno } from './files.js';
 
 /**
@@ -123,6 +124,7 @@ export interface RunOptions {
  * error where it fails or takes longer than `timeoutMs`
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  await passFence();
   const running = execa(file, args, {
     reject: false,
     stdin: options.input === undefined ? 'ignore' : 'pipe',

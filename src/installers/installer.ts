@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
-import type { Profile } from '../domain/profile.js';
+import type { Installation, Profile } from '../domain/profile.js';
 import type { Connection, Machine } from '../machines/machine.js';
 import { quote } from '../machines/quote.js';
+import { nixCheck } from './nix-check.js';
 import { nixosInstaller } from './nixos.js';
 import { scriptInstaller } from './script.js';
 
@@ -98,12 +99,22 @@ function installScript(machine: Machine, profile: Profile, barrier: string): str
     NIXPROOF_FIRMWARE: profile.machine.firmware,
     NIXPROOF_BARRIER: barrier,
   };
-  const body = install.kind === 'nixos' ? nixosInstaller(install) : scriptInstaller(install);
   const bin = `${guestFolder(machine)}/bin`;
   return scriptOf(
     environment,
-    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${body}`,
+    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${bodyOf(install)}`,
   );
+}
+
+function bodyOf(install: Installation): string {
+  switch (install.kind) {
+    case 'nixos':
+      return nixosInstaller(install);
+    case 'nix-check':
+      return nixCheck(install);
+    case 'script':
+      return scriptInstaller(install);
+  }
 }
 
 /** A script for `nixproof-run`, with variables of its own. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
 import { NixproofError, messageOf } from '../domain/error.js';
+import { passFence } from '../host/fence.js';
 import type { Connection, Endpoint, ExecOptions, ExecResult } from './machine.js';
 import { quote } from './quote.js';
 
@@ -137,10 +138,12 @@ function connectionOver(client: Client, endpoint: Endpoint): Connection {
     },
     async exec(argv, options = {}) {
       options.signal?.throwIfAborted();
+      await passFence();
       return execOn(await open(argv), argv, options, lostError);
     },
     async stream(argv, { signal } = {}) {
       signal?.throwIfAborted();
+      await passFence();
       return streamOf(await open(argv), signal, lostError);
     },
     async [Symbol.asyncDispose]() {

@@ -13,7 +13,9 @@ import { faultText, type FaultResult } from '../domain/fault.js';
 import { QUERIES, SIGNALS } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
+import { createForce } from './force.js';
 import { createHealLoop, type Decision } from './heal-loop.js';
+import { createHolding } from './holding.js';
 import { setAttribute } from './search-attributes.js';
 import {
   FOLLOW_RETRY,
@@ -36,6 +38,9 @@ const BOOT = 'BOOT';
 
 /** So often the follower may signal a change of phase in one run: what keeps a chatty installer's history flat. */
 const PHASE_UPDATES = 15;
+/** So long a machine may take to go where the end is forced: on a host that answers it takes less. */
+const FORCED_RELEASE_MS = 15_000;
+
 /**
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
  * durably. A failed installer is healed where that can be, and tried again. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
@@ -61,9 +66,22 @@ function createRun(request: RunRequest) {
   let cloned = false;
   let faults: readonly FaultResult[] = [];
 
+  let doing = '';
   const tell = (state: string) => {
-    draft.state = state;
+    doing = state;
+    draft.state = holding.paused ? `${state}; then paused` : state;
     setCurrentDetails(runDetails(draft));
+  };
+  const holding = createHolding(() => tell(doing));
+  const force = createForce();
+  /** Before each step: here a paused run stands still. */
+  const begin = async (state: string) => {
+    if (holding.paused) {
+      draft.state = `paused before ${state}`;
+      setCurrentDetails(runDetails(draft));
+      await holding.go();
+    }
+    tell(state);
   };
   setHandler(reportQuery, () => report());
   setHandler(progressedSignal, (progress) => {
@@ -77,14 +95,14 @@ function createRun(request: RunRequest) {
   };
 
   async function test(): Promise<void> {
-    tell('looking for a host');
+    await begin('looking for a host');
     const place = await acquireMachine.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
     draft.host = place.host;
     draft.artifacts = place.artifacts;
     draft.notes = [...draft.notes, ...place.notes];
     host = hostSteps(place.taskQueue);
 
-    tell('getting a pristine machine');
+    await begin('getting a pristine machine');
     cloned = true;
     const machine = await host.cloneMachine.executeWithOptions(
       {
@@ -96,11 +114,11 @@ function createRun(request: RunRequest) {
     );
     note(machine.detail);
 
-    tell('deploying the configuration');
+    await begin('deploying the configuration');
     await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
 
     if (request.faults) {
-      tell('injecting faults');
+      await begin('injecting faults');
       const names = request.faults.map(faultText).join(', ').slice(0, 200);
       tellFaults(await host.injectFaults.executeWithOptions({ summary: `make go wrong: ${names}` }, [request]));
     }
@@ -109,7 +127,7 @@ function createRun(request: RunRequest) {
       draft.verdict = 'failed';
       return;
     }
-    tell('checking the installed system');
+    await begin('checking the installed system');
     draft.checks = await host.verify.executeWithOptions({ summary: `${request.profile.checks.length} checks` }, [
       request,
     ]);
@@ -137,6 +155,7 @@ function createRun(request: RunRequest) {
         return true;
       }
       draft.failures = [...draft.failures, failure];
+      await begin('healing');
       next = await healing.next(current, outcome, failure);
     }
     return false;
@@ -146,7 +165,7 @@ function createRun(request: RunRequest) {
     const { number, guest } = ref;
     draft.attempts = number;
     if (guest === number) {
-      tell('starting the installer');
+      await begin('starting the installer');
       await steps.startInstaller.executeWithOptions({ summary: `attempt ${number}` }, [request, ref]);
     }
     tell('installing');
@@ -174,7 +193,7 @@ function createRun(request: RunRequest) {
 
   async function boot(steps: HostSteps): Promise<boolean> {
     if (!request.profile.install.reboot) return true;
-    tell('restarting from the installed disk');
+    await begin('restarting from the installed disk');
     const started = Date.now();
     setAttribute(request.searchAttributes, 'phase', BOOT);
     const outcome = await steps.restartInstalled.executeWithOptions({ summary: 'boot the installed system' }, [
@@ -195,7 +214,8 @@ function createRun(request: RunRequest) {
   }
 
   function stopped(error: unknown): void {
-    if (isCancellation(error)) draft.verdict = 'cancelled';
+    // A step whose worker died while it was being cancelled times out, and is not tried again.
+    if (isCancellation(error) || CancellationScope.current().consideredCancelled) draft.verdict = 'cancelled';
     else {
       draft.verdict = 'error';
       draft.fault = faultOf(error);
@@ -211,7 +231,7 @@ function createRun(request: RunRequest) {
     const steps = host;
     if (steps && cloned) {
       tell('collecting logs');
-      await unlessFault(() =>
+      await unlessForced('collecting logs', 0, () =>
         steps.collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request, verdict]),
       );
     }
@@ -223,21 +243,29 @@ function createRun(request: RunRequest) {
     if (keep && cloned) note(`machine ${request.run} is kept`);
     if (steps && cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
-      await unlessFault(() => steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]));
+      await unlessForced('releasing the machine', FORCED_RELEASE_MS, () =>
+        steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
+      );
     }
     draft.verdict = verdict;
     draft.durationMs = Date.now() - Date.parse(draft.startedAt);
     tell('done');
     if (steps)
-      await unlessFault(() => steps.writeReports.executeWithOptions({ summary: verdict }, [request, report()]));
+      await unlessForced('writing the report', FORCED_RELEASE_MS, () =>
+        steps.writeReports.executeWithOptions({ summary: verdict }, [request, report()]),
+      );
     setCurrentDetails(runDetails(draft));
   }
 
-  /** A fault in tidying up is told, and never hides the verdict. */
-  async function unlessFault(step: () => Promise<void>): Promise<void> {
+  /** A fault in tidying up is told, and never hides the verdict. Who forces the end does not wait for it, `graceMs` apart. */
+  async function unlessForced(what: string, graceMs: number, step: () => Promise<void>): Promise<void> {
     try {
-      await step();
+      await force.unless(graceMs, step);
     } catch (error) {
+      if (isCancellation(error)) {
+        note(`${what} was broken off: the end was forced; \`nixproof cleanup\` removes what is left`);
+        return;
+      }
       const fault = faultOf(error);
       note(`${fault.code}: ${fault.message}`);
     }

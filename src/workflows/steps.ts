@@ -31,7 +31,7 @@ export type HostSteps = ReturnType<typeof hostSteps>;
 export const acquireMachine = proxyActivities<SharedActivities>({
   taskQueue: SHARED_TASK_QUEUE,
   startToCloseTimeout: MINUTE_MS,
-  retry: HEARTBEAT.retry,
+  ...HEARTBEAT,
 }).acquireMachine;
 
 /** The steps on the host whose queue this is. */

@@ -10,6 +10,7 @@ import {
 import { QUERIES, WORKFLOWS } from '../domain/names.js';
 import { worstVerdict, type Verdict } from '../domain/verdict.js';
 import type { RunRequest, SuiteOutcome, SuiteRequest } from '../domain/run.js';
+import { createHolding } from './holding.js';
 import type { profileTest } from './profile-test.js';
 import { attribute, setAttribute } from './search-attributes.js';
 
@@ -31,10 +32,12 @@ export async function testSuite(request: SuiteRequest): Promise<SuiteOutcome> {
   });
   setHandler(defineQuery<SuiteOutcome>(QUERIES.suite), outcome);
   const tell = () => setCurrentDetails(suiteDetails(request, verdicts));
+  const holding = createHolding(() => undefined);
   tell();
   const waiting = [...request.runs];
   const lane = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
+      await holding.go();
       verdicts.set(next.run, await verdictOf(next));
       tell();
     }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
 import type { RecordedEvent, StreamEvent } from '../../src/domain/event.js';
-import type { SuiteReport } from '../../src/domain/run.js';
+import type { RunReport, SuiteReport } from '../../src/domain/run.js';
 import { createStreamParser } from '../../src/stream/parser.js';
 import { isThere, LONG, openBench, parsed, reached, type Bench } from './bench.js';
 
@@ -120,6 +120,39 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(await retried(bench.link, run)).toEqual({ followInstaller: 'INTERNAL_WORKER_SHUTDOWN' });
   });
 
+  test('or seems to, stopped for longer than a heartbeat may take: back again, it writes nothing', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('stopped')}`,
+      'stopped.sh': `#!/bin/sh
+echo started >>"$NIXPROOF_ROOT/starts"
+i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.05; done
+`,
+    });
+    const first = await bench.worker();
+    const run = await detached(bench, folder);
+    const root = await bench.root('stopped');
+    const artifact = path.join(bench.layout.runs, run, 'attempt-1', 'install.log');
+    const lines = async () => (await readFile(artifact, 'utf8')).split('\n').length - 1;
+    await reached('line 20', () => contains(artifact, 'line 20\n'));
+    first.kill('SIGSTOP');
+    const soFar = await lines();
+    await bench.worker();
+    await reached('another follower', async () => (await lines()) > soFar + 20);
+    first.kill('SIGCONT');
+    const both = await lines();
+    await reached('lines with both alive', async () => (await lines()) > both + 40);
+    first.kill('SIGTERM');
+    expect(await first.ended).toMatchObject({ exit: 0 });
+    await writeFile(path.join(root, 'go'), '');
+    const report = await bench.verdictOf(run);
+    expect(report).toMatchObject({ verdict: 'passed', attempts: 1, log: { verified: true } });
+    const log = await readFile(artifact);
+    expect(log.toString()).toBe(Array.from({ length: report.log.lines }, (_, i) => `line ${i + 1}\n`).join(''));
+    expect(await recordedEvents(artifact)).toEqual(parsedEvents(log));
+    expect(await retried(bench.link, run)).toEqual({ followInstaller: 'heartbeat timeout' });
+  });
+
   test('while one run is deployed and another is verified: both pass', LONG, async () => {
     const bench = await openBench('own');
     const folder = await bench.folder({
@@ -152,6 +185,58 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(await retried(bench.link, verified)).toEqual({ verify: 'heartbeat timeout' });
     expect(await retried(bench.link, deployed)).toEqual({ deploy: 'heartbeat timeout' });
     await bench.expectNothingLeft();
+  });
+});
+
+describe.concurrent('a person who', () => {
+  test('pauses a run holds it before its next step, and lets it go on', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('held', `, checks: [{ name: said, run: echo yes, expect: 'yes' }]`)}`,
+      'held.sh': '#!/bin/sh\nuntil [ -e "$NIXPROOF_ROOT/go" ]; do sleep 0.05; done; echo went\n',
+    });
+    await bench.worker();
+    const run = await detached(bench, folder);
+    const root = await bench.root('held');
+    await reached('installing', async () => (await bench.status(run)).state.startsWith('installing'));
+    expect(await bench.np(folder, 'pause', run)).toMatchObject({
+      exit: 0,
+      stdout: `${run} holds before its next step\n`,
+    });
+    expect((await bench.status(run)).state).toMatch(/; then paused$/);
+    await writeFile(path.join(root, 'go'), '');
+    const before = 'paused before restarting from the installed disk';
+    await reached(before, async () => (await bench.status(run)).state === before);
+    expect(await bench.np(folder, 'resume', run)).toMatchObject({ exit: 0, stdout: `${run} goes on\n` });
+    expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'passed', checks: [{ status: 'pass' }] });
+    expect(await bench.np(folder, 'pause', run)).toMatchObject({ exit: 0, stdout: `${run} has ended already\n` });
+  });
+
+  test('cancels twice waits for nothing that hangs', LONG, async () => {
+    const bench = await openBench('own');
+    const folder = await bench.folder({
+      'nixproof.yaml': `profiles:\n${profile('forced')}`,
+      'forced.sh': '#!/bin/sh\nuntil false; do sleep 0.05; done\n',
+    });
+    const worker = await bench.worker();
+    const run = await detached(bench, folder);
+    await bench.root('forced');
+    await reached('installing', async () => (await bench.status(run)).state.startsWith('installing'));
+    // A second home is another host: it takes the decisions, and nobody answers for the first one.
+    worker.kill('SIGKILL');
+    await worker.ended;
+    const other = await openBench('own', { TEMPORAL_ADDRESS: bench.link.address });
+    await other.worker();
+    const first = bench.start(folder, 'cancel', run);
+    await first.says(/cancelling/);
+    expect(await bench.np(folder, 'cancel', run)).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
+    expect(await first.ended).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
+    const handle = bench.link.client.workflow.getHandle(run);
+    expect(await handle.result()).toMatchObject({ verdict: 'cancelled' });
+    const { notes } = (await handle.result()) as RunReport;
+    expect(notes).toContain(
+      'releasing the machine was broken off: the end was forced; `nixproof cleanup` removes what is left',
+    );
   });
 });
 

@@ -10,7 +10,7 @@ const at = (relative: string) => fileURLToPath(new URL(relative, import.meta.url
 const histories = (await readdir(at('../histories'))).filter((name) => name.endsWith('.json'));
 
 test('there are histories to replay', () => {
-  expect(histories.length).toBeGreaterThanOrEqual(11);
+  expect(histories.length).toBeGreaterThanOrEqual(12);
 });
 
 test.each(histories)('%s replays against the workflows as they are', async (name) => {

@@ -87,7 +87,7 @@ export function says({ diagnosis }: Evidence, pattern: RegExp): boolean {
 
 /** Whether Nix is there, and may be what failed. */
 export function usesNix({ install, probes }: Evidence): boolean {
-  return install.kind === 'nixos' || nixSettings(probes).size > 0;
+  return install.kind !== 'script' || nixSettings(probes).size > 0;
 }
 
 export function isSandbox({ probes }: Evidence): boolean {

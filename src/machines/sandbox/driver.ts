@@ -1,6 +1,7 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
+import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate } from '../../host/process.js';
@@ -59,6 +60,7 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
     },
 
     async destroy(id) {
+      await passFence();
       await endProcesses(id);
       await rm(machineFolder(layout, id), { recursive: true, force: true });
     },
@@ -81,6 +83,7 @@ async function statusOf(layout: Layout, record: SandboxRecord): Promise<MachineS
 
 async function makeSandbox(layout: Layout, request: MachineRequest, work: Work): Promise<void> {
   const folder = machineFolder(layout, request.id);
+  await passFence();
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await requireSpace(layout.home);
@@ -91,6 +94,7 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   for (const [index, size] of request.shape.diskBytes.entries()) {
     // Named as the target disks of a VM are: /dev/vda is the live system's there.
     const disk = path.join(root, 'dev', `vd${String.fromCharCode('b'.charCodeAt(0) + index)}`);
+    await passFence();
     const handle = await open(disk, 'w');
     await handle.truncate(size);
     await handle.close();
@@ -173,6 +177,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   };
   const restart = async (stage: SandboxRecord['stage']) => {
     await close();
+    await passFence();
     await endProcesses(id);
     if (stage === 'installed') await keyPairAt(hostKeyFile(folder, 'installed'), 'nixproof-sandbox');
     record = { ...record, boot: record.boot + 1, stage };

@@ -31,6 +31,7 @@ test('every mapping is closed and every key of it explained', () => {
     '.profiles.*.deploy',
     '.profiles.*.install|0',
     '.profiles.*.install|1',
+    '.profiles.*.install|2',
     '.profiles.*.checks[]|0',
     '.profiles.*.checks[]|1',
     '.profiles.*.checks[]|2',

@@ -33,12 +33,14 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
   [
     'a wrong kind',
     'profiles:\n  vm:\n    install: { kind: nixoss, flake: .#vm }\n',
-    ['nixproof.yaml:3:22: profiles.vm.install.kind: expected "script" or "nixos", got "nixoss", did you mean "nixos"?'],
+    [
+      'nixproof.yaml:3:22: profiles.vm.install.kind: expected "script", "nixos" or "nix-check", got "nixoss", did you mean "nixos"?',
+    ],
   ],
   [
     'no kind',
     'profiles:\n  vm:\n    install: { run: x }\n',
-    ['nixproof.yaml:3:14: profiles.vm.install.kind: expected "script" or "nixos", got nothing'],
+    ['nixproof.yaml:3:14: profiles.vm.install.kind: expected "script", "nixos" or "nix-check", got nothing'],
   ],
   [
     'text for the installation',

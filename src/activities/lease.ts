@@ -1,0 +1,84 @@
+import { Context } from '@temporalio/activity';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { NixproofError } from '../domain/error.js';
+import type { RunRequest } from '../domain/run.js';
+import { insideFence, type Fence } from '../host/fence.js';
+import type { Layout } from '../host/paths.js';
+import { runFiles } from '../records/artifacts.js';
+import { failureOf } from './temporal.js';
+
+/**
+ * One try of one step. A run's steps come one after the other, so of two tries the one of the later step is the newer, and of one
+ * step's tries the one that was begun later.
+ */
+export interface Try {
+  /** The execution of the workflow: one that was reset or continued has another, and the last one counts. */
+  readonly execution: string;
+  readonly step: number;
+  readonly attempt: number;
+}
+
+/**
+ * Takes a run's machine and artifacts over for one try: a folder `lease/<try>`, made by it and removed by the next. Whoever finds
+ * its folder gone has been taken over. An older try that comes late gets no lease at all.
+ * @throws NixproofError `INTERNAL_LEASE_LOST`
+ */
+export async function takeLease(runFolder: string, mine: Try): Promise<Fence> {
+  const leases = path.join(runFolder, 'lease');
+  const name = nameOf(mine);
+  const folder = path.join(leases, name);
+  const others = async () => (await readdir(leases)).filter((other) => other !== name);
+  await mkdir(leases, { recursive: true });
+  if ((await others()).some((other) => isNewer(other, name))) throw lost(name);
+  await mkdir(folder, { recursive: true });
+  // One that came between the look and the making has removed its elders already.
+  const found = await others();
+  if (found.some((other) => isNewer(other, name))) {
+    await rm(folder, { recursive: true, force: true });
+    throw lost(name);
+  }
+  for (const older of found) await rm(path.join(leases, older), { recursive: true, force: true });
+  return {
+    root: runFolder,
+    folder,
+    async check() {
+      if (!(await stat(folder).catch(() => undefined))) throw lost(name);
+    },
+  };
+}
+
+function nameOf({ execution, step, attempt }: Try): string {
+  return [execution, String(step).padStart(6, '0'), String(attempt).padStart(4, '0')].join('.');
+}
+
+function isNewer(name: string, than: string): boolean {
+  return name.split('.')[0] === than.split('.')[0] && name > than;
+}
+
+function lost(name: string): NixproofError {
+  return new NixproofError('INTERNAL_LEASE_LOST', 'another worker has taken this step over', {
+    details: { lease: name },
+  });
+}
+
+type Activity = (request: RunRequest, ...rest: never[]) => Promise<unknown>;
+
+/** The same activities, each inside the fence of its own lease. */
+export function leased<A extends Readonly<Record<string, Activity>>>(layout: Layout, activities: A): A {
+  const fenced = Object.entries(activities).map(([name, activity]): [string, Activity] => [
+    name,
+    async (request, ...rest) => {
+      const { activityId, attempt, workflowExecution } = Context.current().info;
+      const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
+      let lease: Fence;
+      try {
+        lease = await takeLease(runFiles(layout.runs, request.run).folder, mine);
+      } catch (error) {
+        throw failureOf(error);
+      }
+      return insideFence(lease, () => activity(request, ...rest));
+    },
+  ]);
+  return Object.fromEntries(fenced) as A;
+}

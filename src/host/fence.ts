@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import path from 'node:path';
+
+/**
+ * What keeps one that came back from the dead from doing anything: what it is about to do asks the fence right before. A fence
+ * holds for everything that is called inside `insideFence`, however deep; outside of one, everything passes.
+ */
+export interface Fence {
+  /** Files below it are protected: they are made in `folder` and renamed out of it. */
+  readonly root: string;
+  /** Is there for as long as the fence lets its owner pass: a rename out of a folder that is gone fails, whenever it comes. */
+  readonly folder: string;
+  /** @throws NixproofError `INTERNAL_LEASE_LOST` */
+  check(): Promise<void>;
+}
+
+const fences = new AsyncLocalStorage<Fence>();
+
+export function insideFence<T>(fence: Fence, body: () => Promise<T>): Promise<T> {
+  return fences.run(fence, body);
+}
+
+/** To be called right before anything that changes files, machines or guests. @throws NixproofError `INTERNAL_LEASE_LOST` */
+export async function passFence(): Promise<void> {
+  await fences.getStore()?.check();
+}
+
+/** Where the temporary file that becomes `file` is made. */
+export function temporaryFolder(file: string): string {
+  const fence = fences.getStore();
+  return fence && file.startsWith(fence.root + path.sep) ? fence.folder : path.dirname(file);
+}

@@ -1,0 +1,118 @@
+import { rm } from 'node:fs/promises';
+import type { RunReport } from '../../src/domain/run.js';
+import { SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
+import { waitUntil } from '../../src/host/process.js';
+import { runFiles } from '../../src/records/artifacts.js';
+import { openArena, type Arena } from './arena.js';
+import { checkHost, checkRun, type Broken } from './invariants.js';
+import { faultText, type Plan, type PlannedRun } from './plan.js';
+import { requestOf } from './profiles.js';
+
+/** A run that has not ended so long after it began is stuck. */
+const STUCK_MS = 10 * 60_000;
+const TIDY_MS = 120_000;
+
+export interface Torment {
+  readonly seed: number;
+  readonly runs: number;
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly broken: readonly Broken[];
+  readonly seconds: number;
+}
+
+export interface TormentOptions {
+  readonly workers: number;
+  /** Runs at a time. */
+  readonly parallel: number;
+  /** After so long no further run is begun; those that have begun are waited for. */
+  readonly minutes: number;
+  readonly say: (line: string) => void;
+}
+
+/** Carries a plan out and checks every run when it has ended, the host when all have. */
+export async function torment(plan: Plan, { workers, parallel, minutes, say }: TormentOptions): Promise<Torment> {
+  await using arena = await openArena(workers);
+  const started = performance.now();
+  const over = new AbortController();
+  const faults: Record<string, number> = {};
+  const verdicts: Record<string, number> = {};
+  const broken: Broken[] = [];
+  const begun = new Set<string>();
+  const waiting = [...plan.runs];
+
+  const timers = plan.faults.map((fault) =>
+    setTimeout(() => {
+      if (over.signal.aborted) return;
+      say(faultText(fault));
+      faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
+      arena.suffer(fault).catch((error: unknown) => say(`${fault.kind}: ${String(error)}`));
+    }, fault.atMs),
+  );
+  const lane = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      if (performance.now() - started > minutes * 60_000) return;
+      const run = `torture-${plan.seed}-${next.index}`;
+      begun.add(run);
+      const result = await oneRun(arena, next, run);
+      const found = result
+        ? await checkRun({ planned: next, run, result, layout: arena.layout, records: arena.records })
+        : [{ invariant: 'no run is stuck', run, detail: `it has not ended in ${STUCK_MS / 60_000} minutes` }];
+      const verdict = result?.verdict ?? 'stuck';
+      verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
+      for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
+      broken.push(...found);
+      if (found.length === 0) await rm(runFiles(arena.layout.runs, run).folder, { recursive: true, force: true });
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
+  const seconds = (performance.now() - started) / 1000;
+  over.abort();
+  timers.forEach(clearTimeout);
+  await arena.settle();
+  // What came back from the dead may need a moment until it has heard that it is.
+  await waitUntil(async () => (await checkHost(arena.layout, begun)).length === 0, TIDY_MS, { everyMs: 500 });
+  broken.push(...(await checkHost(arena.layout, begun)));
+  return { seed: plan.seed, runs: begun.size, verdicts, faults, broken, seconds };
+}
+
+/** Starts one run, does to it what is planned, and waits for its end; undefined where it is stuck. */
+async function oneRun(arena: Arena, planned: PlannedRun, run: string): Promise<RunReport | undefined> {
+  const { workflow } = arena.link.client;
+  const end = performance.now() + STUCK_MS;
+  await untilServed(end, () =>
+    workflow.start(WORKFLOWS.run, {
+      workflowId: run,
+      taskQueue: SHARED_TASK_QUEUE,
+      args: [requestOf(planned, run, arena)],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  );
+  const handle = workflow.getHandle(run);
+  const timers = [
+    planned.cancelAfterMs === undefined
+      ? undefined
+      : setTimeout(() => void untilServed(end, () => handle.cancel()), planned.cancelAfterMs),
+    planned.killGuestAfterMs === undefined
+      ? undefined
+      : setTimeout(() => void arena.killGuest(run), planned.killGuestAfterMs),
+  ];
+  const result = await untilServed(end, () => handle.result() as Promise<RunReport>);
+  timers.forEach(clearTimeout);
+  return result;
+}
+
+/** Asks again while there is no server; undefined where there is no answer in time. */
+async function untilServed<T>(end: number, ask: () => Promise<T>): Promise<T | undefined> {
+  while (performance.now() < end) {
+    const late = new Promise<undefined>((resolve) =>
+      setTimeout(() => resolve(undefined), Math.max(0, end - performance.now())).unref(),
+    );
+    try {
+      return await Promise.race([ask(), late]);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+  return undefined;
+}
