@@ -15,6 +15,7 @@ import { freeSlot, takeSlot } from '../slots.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { listCheckpoints } from './checkpoints.js';
 import { cloneTemplate, type Clone } from './clone.js';
+import { identifyClone } from './clone-identity.js';
 import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
@@ -152,7 +153,8 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
     work,
   );
   await wake(connection, work.signal);
-  const record = recordOf(request, name, installation, template, { process, definition });
+  const hostKey = (await identifyClone(connection, id, work)) ?? template.hostKey;
+  const record = recordOf(request, name, installation, { ...template, hostKey }, { process, definition });
   await writeRecord(layout, record);
   return { record, connection };
 }
