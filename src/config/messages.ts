@@ -45,6 +45,12 @@ export function expectedOneOf(known: readonly string[], value: unknown): string 
   return `expected ${listed(known.map((word) => JSON.stringify(word)))}, got ${show(value)}${guess}`;
 }
 
+/** The same of a list too long to be told. */
+export function expectedOneLike(what: string, value: unknown, known: readonly string[]): string {
+  const guess = typeof value === 'string' ? didYouMean(value, known) : '';
+  return `expected ${what}, got ${show(value)}${guess}`;
+}
+
 /** One line a key: the loader takes them apart to point at each. */
 export function unknownKeys(keys: readonly string[], known: readonly string[]): string {
   return keys

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { duration, fraction, profileName, section, text, treePath, patterned, wholeNumber } from './fields.js';
+import { FAILURE_CLASSES } from '../domain/diagnosis.js';
+import { duration, fraction, profileName, section, text, treePath, wholeNumber } from './fields.js';
 import { existingMachine, machineName } from './machine-schema.js';
+import { expectedOneLike } from './messages.js';
 import { profile } from './profile-schema.js';
 import { didYouMean, listed } from './suggest.js';
 
@@ -10,9 +12,11 @@ const commands = z.array(text('a shell command')).default([]);
 
 const heal = section({
   name: text("the heal's name").describe('What the heal is called in reports.'),
-  for: patterned('a failure class such as network.http', /^[a-z0-9-]+(\.[a-z0-9-]+)*$/).describe(
-    'The failure class it is for.',
-  ),
+  for: z
+    .enum(FAILURE_CLASSES, {
+      error: ({ input }) => expectedOneLike('a failure class such as network.http', input, FAILURE_CLASSES),
+    })
+    .describe('The failure class it is for.'),
   confidence: fraction().default(0.8).describe('How likely it helps, from 0 to 1, before there is any record of it.'),
   run: commands.describe('Shell commands on the failed machine.'),
   config: z

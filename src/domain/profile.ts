@@ -1,3 +1,4 @@
+import type { FailureClass } from './diagnosis.js';
 import type { FaultRequest } from './fault.js';
 
 /** How a machine is driven. */
@@ -70,8 +71,7 @@ export type Check = { readonly name: string; readonly login?: Login } & (
 /** A heal the user wrote in the configuration. */
 export interface UserHeal {
   readonly name: string;
-  /** The failure class it is for, such as `network.http`. */
-  readonly for: string;
+  readonly for: FailureClass;
   readonly confidence: number;
   readonly run: readonly string[];
   /** Files written into the deployed tree: path → content. */
