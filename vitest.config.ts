@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that boot virtual machines keep every core busy: they come after the others. */
 const MACHINES = [
+  'test/contract/fleet.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
@@ -10,7 +11,6 @@ const MACHINES = [
 ];
 /** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
 const LONG = [
-  'test/contract/fleet.contract.test.ts',
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
