@@ -47,7 +47,7 @@ function healOf({ name, for: failureClass, confidence, run, config, undo, resume
   const edits = Object.entries(config).map(([path, content]): TreeEdit => ({ kind: 'write', path, content }));
   return {
     name,
-    for: [failureClass as FailureClass],
+    for: [failureClass],
     title: 'A heal of the configuration’s own',
     confidence,
     plan: () => planOf({ commands: run, undo, edits, resume }),
