@@ -60,9 +60,9 @@ describe.skipIf(!able)('a live system from outside', () => {
         expect(typed()).toEqual([]);
         expect(machine.disks).toEqual(['/dev/vda']);
         const connection = await machine.connect(work);
-        expect(await answer(connection, 'lsblk -bdno NAME,SIZE,RO /dev/vda /dev/sr0 | tr -s " " | sort -r', work)).toMatch(
-          new RegExp(`^vda ${GIB} 0\nsr0 \\d+ \\d$`),
-        );
+        expect(
+          await answer(connection, 'lsblk -bdno NAME,SIZE,RO /dev/vda /dev/sr0 | tr -s " " | sort -r', work),
+        ).toMatch(new RegExp(`^vda ${GIB} 0\nsr0 \\d+ \\d$`));
         expect(await answer(connection, 'systemctl is-system-running', work)).toBe('degraded');
         await machine.checkpoints?.take('before', work);
         expect(await answer(connection, 'touch /later; ls /later', work)).toBe('/later');
