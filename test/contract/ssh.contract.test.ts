@@ -178,10 +178,11 @@ function machines(): void {
   test('a command that does not end is ended, with all it started', async () => {
     const mark = path.join(layout.home, 'child');
     const reset = `sleep 600 & echo $! >${mark}; wait`;
-    const host = { ...commands({ reset }), commandTimeoutMs: 1000 };
+    // Long enough that the child has begun, however busy this host is.
+    const host = { ...commands({ reset }), commandTimeoutMs: 10_000 };
     await expect(driver.create(request('first', host), work)).rejects.toMatchObject({
       code: 'MACHINE_COMMAND_FAILED',
-      message: 'the reset command of lab-1 failed: it did not end within 1 s',
+      message: 'the reset command of lab-1 failed: it did not end within 10 s',
     });
     const child = `/proc/${(await readFile(mark, 'utf8')).trim()}/stat`;
     expect(await waitUntil(() => readFile(child).then(...([() => false, () => true] as const)), 10_000)).toBe(true);
