@@ -162,6 +162,7 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
     onProgress({
       attempt: attempt.number,
       phase: recording.summary.phases.at(-1)?.name ?? '',
+      phases: recording.summary.phaseCount,
       offset: recording.offset,
       lines: recording.lines,
       progress: recording.summary.progress,

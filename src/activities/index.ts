@@ -1,8 +1,8 @@
 import { FAILURE_CHECKPOINT, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { FaultResult } from '../domain/fault.js';
-import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
-import { hostTaskQueue } from '../domain/names.js';
+import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
+import { hostTaskQueue, machineOf } from '../domain/names.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
@@ -19,6 +19,7 @@ import { keepCable } from './faults/cable.js';
 import { injectFaults } from './faults/inject-faults.js';
 import { faultResults } from './faults/journal.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
+import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
@@ -68,8 +69,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const onMachine = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
     const files = filesOf(request);
-    await using machine = await machines.driver(request.driver).attach(request.run, work);
-    const stopNoting = noteConsoleTimes(machine, files);
+    await using machine = await machines.driver(request.driver).attach(machineOf(request), work);
+    // Several consoles at once cannot be noted in one file: those of a race's copies have no times.
+    const stopNoting = request.machine === undefined ? noteConsoleTimes(machine, files) : () => Promise.resolve();
     const stopKeeping = keepCable(machine, request, files);
     try {
       return await use({ machine, request, files, work });
@@ -129,6 +131,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         ),
       ),
 
+    /** Makes machines that go on from checkpoints of the run's own. @returns those for which there was room */
+    forkMachine: (request: RunRequest, forks: readonly Fork[]): Promise<readonly string[]> =>
+      inActivity((work) => onMachine(request, work, ({ machine }) => forkMachine(machine, forks, work))),
+
     undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
       inActivity((work) =>
         onMachine(request, work, ({ machine, files }) =>
@@ -168,7 +174,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         if (fate === 'destroy' && request.driver === 'ssh') {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));
         }
-        if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
+        if (fate === 'destroy') await machines.driver(request.driver).destroy(machineOf(request), work);
         if (fate === 'freeze') await onMachine(request, work, (scene) => freeze(scene, FAILURE_CHECKPOINT));
       }),
   });

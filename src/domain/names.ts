@@ -11,6 +11,16 @@ export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
 }
 
+/** The machine of a run. */
+export function machineOf({ run, machine }: { readonly run: string; readonly machine?: string }): string {
+  return machine ?? run;
+}
+
+/** The run that a machine was made for: a run may have several, named after it. */
+export function runOfMachine(machine: string): string {
+  return /^.+-\d{8}-\d{6}-[0-9a-f]{4}(?=-)/.exec(machine)?.[0] ?? machine;
+}
+
 /** Names that clients and workflows share. */
 export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
 export const QUERIES = { report: 'report', suite: 'suite' } as const;
