@@ -23,7 +23,7 @@ import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
-import { publishReports, recordHeals } from './publish-reports.js';
+import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { leaveAsItWas } from './releasing.js';
 import type { Scene } from './scene.js';
 import { inActivity } from './temporal.js';
@@ -111,7 +111,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity((work) => onMachine(request, work, (scene) => install(scene, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
-      inActivity((work, beat) => onMachine(request, work, (scene) => follow(scene, attempt, phaseUpdates, beat))),
+      inActivity((work, beat) =>
+        onMachine(request, work, (scene) => follow(scene, attempt, { phaseUpdates, home: layout.home }, beat)),
+      ),
 
     /** @param diagnoses of the attempt that failed, best first */
     planHeals: (
@@ -164,6 +166,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         const files = filesOf(request);
         const full = await publishReports(files, report);
         await recordHeals(layout.home, full);
+        await learnFromSuccess(layout.home, files, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
       }),

@@ -11,6 +11,7 @@ import { followInstaller } from './follow-installer.js';
 import { createPhaseUpdates } from './phase-updates.js';
 import type { Scene } from './scene.js';
 import { cancellationReason } from './temporal.js';
+import { readUsualLines } from './usual-lines.js';
 
 /** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
 export async function install({ machine, request, work }: Scene, { guest }: AttemptRef): Promise<void> {
@@ -18,11 +19,11 @@ export async function install({ machine, request, work }: Scene, { guest }: Atte
   await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
 }
 
-/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of. */
+/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of; `home`: the bench's. */
 export async function follow(
   scene: Scene,
   attempt: AttemptRef,
-  phaseUpdates: number,
+  { phaseUpdates, home }: { readonly phaseUpdates: number; readonly home: string },
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
   const { machine, request, files, work } = scene;
@@ -45,6 +46,7 @@ export async function follow(
         if (wantsCheckpoints(request)) await freeze(scene, checkpointName(attempt, barrier));
       },
       onReleased: (phase) => injectFaults(scene, { kind: 'released', phase, attempt }),
+      usualLines: () => readUsualLines(home, request.profile.name),
       onProgress: (progress) => {
         beat(progress);
         tell(progress);

@@ -10,7 +10,8 @@ export const HEAL_POLICIES = ['auto', 'race', 'ask', 'never'] as const;
 
 const commands = z.array(text('a shell command')).default([]);
 
-const heal = section({
+/** One heal of a configuration, or of a file of its own. */
+export const heal = section({
   name: text("the heal's name").describe('What the heal is called in reports.'),
   for: z
     .enum(FAILURE_CLASSES, {
@@ -58,6 +59,9 @@ const healing = section({
     })
     .default([])
     .describe('Heals of your own, beside the built-in ones.'),
+  from: text('the path of a folder')
+    .optional()
+    .describe("A folder of more heals, one a YAML or JSON file, relative to the configuration's folder."),
 });
 
 /** The configuration file. */

@@ -24,10 +24,14 @@ export async function registryOfKnown(session: Session, ids: readonly string[]):
 export async function requireIdle({ layout }: Session, id: string, otherwise = ''): Promise<void> {
   const { readRunReport } = await import('../../records/artifacts.js');
   if ((await readRunReport(layout.runs, runOfMachine(id)))?.verdict !== null) return;
-  throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${runOfMachine(id)} has not ended, and needs its machine as it is`, {
-    hint: `end it first: \`nixproof cancel ${runOfMachine(id)}\`${otherwise}`,
-    details: { machine: id },
-  });
+  throw new NixproofError(
+    'CONFIG_MACHINE_BUSY',
+    `the run ${runOfMachine(id)} has not ended, and needs its machine as it is`,
+    {
+      hint: `end it first: \`nixproof cancel ${runOfMachine(id)}\`${otherwise}`,
+      details: { machine: id },
+    },
+  );
 }
 
 /** @throws NixproofError `CONFIG_UNKNOWN_MACHINE`, `MACHINE_GONE` */
