@@ -15,9 +15,9 @@ export interface RaceRules<C> {
   /** The failed attempt. */
   readonly before: AttemptOutcome;
   /** Applies the heal and follows the installer to its end. */
-  compete(contender: C): Promise<Finish>;
+  readonly compete: (contender: C) => Promise<Finish>;
   /** How many phases the stream of its attempt has named so far, where that is known. */
-  phases(contender: C): number;
+  readonly phases: (contender: C) => number;
 }
 
 /**
