@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DRIVER_NAMES } from '../domain/profile.js';
 import { base } from './base.js';
 import { check } from './check-schema.js';
 import { parseFault } from './fault-spec.js';
@@ -6,7 +7,6 @@ import { duration, machinePath, patterned, section, size, text, variableName, wh
 import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
 
-export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
 const INSTALL_KINDS = ['script', 'nixos', 'nix-check'] as const;
 
 /**

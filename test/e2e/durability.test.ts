@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
 import type { RecordedEvent, StreamEvent } from '../../src/domain/event.js';
-import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { createStreamParser } from '../../src/stream/parser.js';
 import { isThere, LONG, openBench, parsed, reached, type Bench } from './bench.js';
 
