@@ -25,7 +25,7 @@ const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
 
 function start(arena: Arena, folder: string, ...args: string[]) {
   const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] });
   const output: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
   return new Promise<{ readonly exit: number | null; readonly stdout: string }>((resolve) =>
