@@ -43,6 +43,8 @@ export interface Running {
 /** A home of its own, with a Temporal server of its own unless it is to use the local stack. */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
+  /** What its commands have in their environment. */
+  readonly env: NodeJS.ProcessEnv;
   /** The connection to its server; there is none on the local stack. */
   readonly link: ServerLink;
   /** A new folder with these files; those that begin with `#!` are executable. */
@@ -96,6 +98,7 @@ export async function openBench(server: 'own' | 'local stack', extra: NodeJS.Pro
   const { start, np } = commands(env);
   const bench: Bench = {
     layout,
+    env,
     get link() {
       if (!own) throw new Error('the local stack is asked through the command line');
       return own.link;
