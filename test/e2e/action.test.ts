@@ -80,7 +80,7 @@ async function job(workspace: string, inputs: Readonly<Record<string, string>>):
       if (name !== undefined) outputs.set(`steps.${step.id ?? ''}.outputs.${name}`, text ?? '');
     }
   }
-  const given = Object.entries(action.outputs).map(([name, output]) => [name, value(output.value)]);
+  const given = Object.entries(action.outputs).map(([name, output]) => [name, value(output.value)] as const);
   return {
     exit,
     stdout,
