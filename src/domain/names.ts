@@ -11,6 +11,18 @@ export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
 }
 
+const OUTSIDE = '-bench';
+
+/** The sandbox beside a run's machine, for an installer that installs that machine from outside. */
+export function benchOfRun(run: string): string {
+  return `${run}${OUTSIDE}`;
+}
+
+/** The run that a machine is of, by its name; a machine made by hand has its own name again. */
+export function runOfMachine(id: string): string {
+  return id.endsWith(OUTSIDE) ? id.slice(0, -OUTSIDE.length) : id;
+}
+
 /** Names that clients and workflows share. */
 export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
 export const QUERIES = { report: 'report', suite: 'suite' } as const;

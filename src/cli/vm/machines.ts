@@ -1,4 +1,5 @@
 import { NixproofError } from '../../domain/error.js';
+import { runOfMachine } from '../../domain/names.js';
 import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
 import type { Session } from '../session.js';
@@ -22,9 +23,10 @@ export async function registryOfKnown(session: Session, ids: readonly string[]):
 /** @throws NixproofError `CONFIG_MACHINE_BUSY` where a run that has not ended has this machine */
 export async function requireIdle({ layout }: Session, id: string, otherwise = ''): Promise<void> {
   const { readRunReport } = await import('../../records/artifacts.js');
-  if ((await readRunReport(layout.runs, id))?.verdict !== null) return;
-  throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${id} has not ended, and needs its machine as it is`, {
-    hint: `end it first: \`nixproof cancel ${id}\`${otherwise}`,
+  const run = runOfMachine(id);
+  if ((await readRunReport(layout.runs, run))?.verdict !== null) return;
+  throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${run} has not ended, and needs its machine as it is`, {
+    hint: `end it first: \`nixproof cancel ${run}\`${otherwise}`,
     details: { machine: id },
   });
 }
