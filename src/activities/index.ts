@@ -63,7 +63,7 @@ export function createSharedActivities({ hostId, layout, machines }: ActivityDep
 /** Activities of the host that has the machine. Each looks at the world before it changes it, so each may be done again. */
 export function createHostActivities({ layout, machines }: ActivityDependencies) {
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
-  const { onMachine, onInstaller } = createScenes(machines, filesOf);
+  const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
 
   return leased(layout, {
     /** @param draft the report as it stands, so that the run is on record from here on */
@@ -93,10 +93,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       ),
 
     startInstaller: (request: RunRequest, attempt: AttemptRef): Promise<void> =>
-      inActivity((work) => onInstaller(request, work, (scene) => install(scene, attempt))),
+      inActivity((work) => onBoth(request, work, (scene) => install(scene, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
-      inActivity((work, beat) => onInstaller(request, work, (scene) => follow(scene, attempt, phaseUpdates, beat))),
+      inActivity((work, beat) => onBoth(request, work, (scene) => follow(scene, attempt, phaseUpdates, beat))),
 
     /** @param diagnoses of the attempt that failed, best first */
     planHeals: (
@@ -106,9 +106,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       failed: { readonly phase: string; readonly tried: readonly string[] },
     ): Promise<readonly Candidate[]> =>
       inActivity((work) =>
-        onInstaller(request, work, (scene) =>
-          planHeals({ ...scene, attempt, diagnoses, ...failed, home: layout.home }),
-        ),
+        onBoth(request, work, (scene) => planHeals({ ...scene, attempt, diagnoses, ...failed, home: layout.home })),
       ),
 
     applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>

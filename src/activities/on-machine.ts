@@ -10,7 +10,7 @@ import { noteConsoleTimes } from './console-times.js';
 import { keepCable } from './faults/cable.js';
 import type { InstallScene, Scene } from './scene.js';
 
-/** Where a run's steps take place: on the machine that is tested, or where its installer runs. */
+/** Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. */
 export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles) {
   const attach = async (request: RunRequest, work: Work): Promise<{ readonly machine: Machine } & AsyncDisposable> => {
     const machine = await machines.driver(request.driver).attach(request.run, work);
@@ -31,21 +31,23 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     return await use({ machine: at.machine, request, files: filesOf(request), work });
   };
 
-  const onInstaller = async <T>(
-    request: RunRequest,
-    work: Work,
-    use: (scene: InstallScene) => Promise<T>,
-  ): Promise<T> => {
+  /** Without a look at the machine itself, which may be away. */
+  const onInstaller = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
+    if (!installsFromOutside(request.profile.install)) return onMachine(request, work, use);
+    await using machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
+    return await use({ machine, request, files: filesOf(request), work });
+  };
+
+  const onBoth = async <T>(request: RunRequest, work: Work, use: (scene: InstallScene) => Promise<T>): Promise<T> => {
     if (!installsFromOutside(request.profile.install)) {
       return onMachine(request, work, (scene) => use({ ...scene, target: scene.machine }));
     }
-    await using machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
     // One that is away is for the installer to fail at, and for heals to bring back.
     await using at = await attach(request, work).catch(unlessGone);
-    return await use({ machine, target: at?.machine, request, files: filesOf(request), work });
+    return await onInstaller(request, work, (scene) => use({ ...scene, target: at?.machine }));
   };
 
-  return { onMachine, onInstaller };
+  return { onMachine, onInstaller, onBoth };
 }
 
 function unlessGone(error: unknown): undefined {
