@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { Diagnosis } from '../domain/diagnosis.js';
+import type { TemplatesState } from '../healing/templates.js';
 import { isErrno } from '../host/files.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseLog } from './diagnose-log.js';
@@ -7,11 +8,14 @@ import { diagnoseLog } from './diagnose-log.js';
 /** What travels through history is small: so many diagnoses, so many lines of each, so many characters. */
 const LIMITS = { diagnoses: 3, evidence: 3, chars: 300, captures: 4 } as const;
 
-/** Why an attempt failed, as its recorded log tells; empty where it tells nothing. */
-export async function diagnoseAttempt(files: AttemptFiles): Promise<readonly Diagnosis[]> {
+/**
+ * Why an attempt failed, as its recorded log tells; empty where it tells nothing.
+ * @param usual templates of lines that the same installer prints when it succeeds
+ */
+export async function diagnoseAttempt(files: AttemptFiles, usual?: TemplatesState): Promise<readonly Diagnosis[]> {
   const log = createReadStream(files.log, { highWaterMark: 1 << 18 });
   try {
-    const diagnoses = await diagnoseLog(log as AsyncIterable<Buffer>);
+    const diagnoses = await diagnoseLog(log as AsyncIterable<Buffer>, usual);
     return diagnoses.slice(0, LIMITS.diagnoses).map(clipped);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];

@@ -1,6 +1,7 @@
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { StreamEvent } from '../domain/event.js';
 import { createDiagnoser, type Diagnoser } from '../healing/diagnose.js';
+import type { TemplatesState } from '../healing/templates.js';
 import { createStreamParser } from '../stream/parser.js';
 
 /** Whether a log is a run's events.ndjson: each line tells an event of ours. */
@@ -9,12 +10,14 @@ const EVENT_LINE = /^\{"offset":\d+,"at":\d+,"type":"/;
 /**
  * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any line ends and colours,
  * journals, Nix's JSON, a run's events. Reads in bounded memory.
+ * @param usual templates of lines that the same installer prints when it succeeds
  */
 export async function diagnoseLog(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  usual?: TemplatesState,
 ): Promise<readonly Diagnosis[]> {
   const parser = createStreamParser();
-  const diagnoser = createDiagnoser();
+  const diagnoser = createDiagnoser(usual === undefined ? {} : { known: usual });
   for await (const chunk of chunks) {
     const before = parser.position();
     feed(diagnoser, parser.push(chunk), lineCounter(chunk, before));
@@ -26,26 +29,25 @@ export async function diagnoseLog(
 
 function feed(diagnoser: Diagnoser, events: readonly StreamEvent[], lineAt: (offset: number) => number): void {
   for (const event of events) {
-    switch (event.type) {
-      case 'line':
-        // Level 1 of Nix's JSON is a warning, whose text does not always say so.
-        diagnoser.take(textOf(event.level, event.text), event.offset, lineAt);
-        break;
-      case 'phase':
-        diagnoser.enter(event.name);
-        break;
-      case 'error':
-        diagnoser.take(event.message, event.offset, lineAt);
-        break;
-      case 'warning':
-        diagnoser.take(`warning: ${event.message}`, event.offset, lineAt);
-        break;
-      case 'success':
-        diagnoser.take(event.message, event.offset, lineAt);
-        break;
-      default:
-        break;
-    }
+    if (event.type === 'phase') diagnoser.enter(event.name);
+    const text = messageOfEvent(event);
+    if (text !== undefined) diagnoser.take(text, event.offset, lineAt);
+  }
+}
+
+/** What an event says to a diagnosis; undefined where it says nothing. */
+export function messageOfEvent(event: StreamEvent): string | undefined {
+  switch (event.type) {
+    case 'line':
+      // Level 1 of Nix's JSON is a warning, whose text does not always say so.
+      return textOf(event.level, event.text);
+    case 'error':
+    case 'success':
+      return event.message;
+    case 'warning':
+      return `warning: ${event.message}`;
+    default:
+      return undefined;
   }
 }
 

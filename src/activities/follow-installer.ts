@@ -3,6 +3,7 @@ import { barrierOf, type AttemptEnd, type AttemptOutcome, type AttemptRef } from
 import type { InstallProgress, PhaseCheckpoint } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { withEnd } from '../healing/end-diagnosis.js';
+import type { TemplatesState } from '../healing/templates.js';
 import type { Installation } from '../domain/profile.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
 import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
@@ -23,6 +24,8 @@ export interface Following {
   readonly onBarrier: (barrier: number, phase: string) => Promise<void>;
   /** Done once it has gone on from there; done again likewise. */
   readonly onReleased: (phase: string) => Promise<void>;
+  /** Templates of the lines that this installer prints when it succeeds, for the diagnosis of one that fails. */
+  readonly usualLines: () => Promise<TemplatesState | undefined>;
   /** Told about every second, and at every change of phase. */
   readonly onProgress: (progress: InstallProgress) => void;
 }
@@ -162,6 +165,7 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
     onProgress({
       attempt: attempt.number,
       phase: recording.summary.phases.at(-1)?.name ?? '',
+      phases: recording.summary.phaseCount,
       offset: recording.offset,
       lines: recording.lines,
       progress: recording.summary.progress,
@@ -264,9 +268,10 @@ async function outcomeOf(
   const sha256 = await recording.finish();
   const { phases, errors, tail } = recording.summary;
   const succeeded = end.kind === 'exited' && end.exitCode === 0;
+  const diagnosed = succeeded ? [] : await diagnoseAttempt(following.files, await following.usualLines());
   const place = { line: Math.max(0, recording.lines - 1), offset: tail.at(-1)?.offset ?? 0 };
   return {
-    ...(succeeded ? {} : { diagnoses: withEnd(await diagnoseAttempt(following.files), end, place) }),
+    ...(succeeded ? {} : { diagnoses: withEnd(diagnosed, end, place) }),
     end,
     startedAt: recording.startedAt,
     endedAt: Date.now(),

@@ -7,7 +7,7 @@ import type { Recording } from './recording.js';
 /** The installer's process id appears at once; where it does not, it never started. */
 const START_MS = 30_000;
 
-/** How the installer stands, as one look into the guest found it. */
+/** How what `nixproof-run` started stands, as one look into the guest found it: an installer, or a heal's commands. */
 export interface GuestState {
   readonly started: boolean;
   readonly alive: boolean;
@@ -25,7 +25,7 @@ export interface Shell {
 }
 
 /** Looks into the guest once. */
-export async function lookAt(shell: Shell, guest: GuestAttempt): Promise<GuestState> {
+export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>): Promise<GuestState> {
   // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
   const script = `pid=$(cat "$1/pid" 2>/dev/null); echo "pid=$pid"
     [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=1

@@ -1,8 +1,8 @@
 import { FAILURE_CHECKPOINT, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { FaultResult } from '../domain/fault.js';
-import type { Candidate, HealApplication, HealApplied } from '../domain/heal.js';
-import { hostTaskQueue } from '../domain/names.js';
+import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
+import { hostTaskQueue, machineOf } from '../domain/names.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
@@ -16,11 +16,12 @@ import { deployTree, type DeployedTree } from './deploy.js';
 import { injectFaults } from './faults/inject-faults.js';
 import { faultResults } from './faults/journal.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
+import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
-import { publishReports, recordHeals } from './publish-reports.js';
+import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { leaveAsItWas } from './releasing.js';
 import { inActivity } from './temporal.js';
 
@@ -96,7 +97,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       inActivity((work) => onBoth(request, work, (scene) => install(scene, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
-      inActivity((work, beat) => onBoth(request, work, (scene) => follow(scene, attempt, phaseUpdates, beat))),
+      inActivity((work, beat) =>
+        onBoth(request, work, (scene) => follow(scene, attempt, { phaseUpdates, home: layout.home }, beat)),
+      ),
 
     /** @param diagnoses of the attempt that failed, best first */
     planHeals: (
@@ -115,6 +118,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
           applyHeal(machine, request, application, (heal) => files.heal(heal), work),
         ),
       ),
+
+    /** Makes machines that go on from checkpoints of the run's own. @returns those for which there was room */
+    forkMachine: (request: RunRequest, forks: readonly Fork[]): Promise<readonly string[]> =>
+      inActivity((work) => onMachine(request, work, ({ machine }) => forkMachine(machine, forks, work))),
 
     undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
       inActivity((work) =>
@@ -145,6 +152,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         const files = filesOf(request);
         const full = await publishReports(files, report);
         await recordHeals(layout.home, full);
+        await learnFromSuccess(layout.home, files, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
       }),
@@ -156,7 +164,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         if (fate === 'destroy' && request.driver === 'ssh') {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));
         }
-        if (fate === 'destroy') await machines.driver(request.driver).destroy(request.run, work);
+        if (fate === 'destroy') await machines.driver(request.driver).destroy(machineOf(request), work);
         if (fate === 'freeze') await onMachine(request, work, (scene) => freeze(scene, FAILURE_CHECKPOINT));
       }),
   });

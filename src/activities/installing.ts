@@ -11,6 +11,7 @@ import { followInstaller } from './follow-installer.js';
 import { createPhaseUpdates } from './phase-updates.js';
 import type { InstallScene, Scene } from './scene.js';
 import { cancellationReason } from './temporal.js';
+import { readUsualLines } from './usual-lines.js';
 
 /** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
 export async function install({ machine, target, request, work }: InstallScene, { guest }: AttemptRef): Promise<void> {
@@ -21,11 +22,11 @@ export async function install({ machine, target, request, work }: InstallScene, 
   await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier, target });
 }
 
-/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of. */
+/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of; `home`: the bench's. */
 export async function follow(
   scene: InstallScene,
   attempt: AttemptRef,
-  phaseUpdates: number,
+  { phaseUpdates, home }: { readonly phaseUpdates: number; readonly home: string },
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
   const { machine, target, request, files, work } = scene;
@@ -55,6 +56,7 @@ export async function follow(
         if (target !== machine) await strike({ kind: 'barrier', phase });
         await strike({ kind: 'released', phase, attempt, installer: machine });
       },
+      usualLines: () => readUsualLines(home, request.profile.name),
       onProgress: (progress) => {
         beat(progress);
         tell(progress);

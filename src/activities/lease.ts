@@ -22,10 +22,11 @@ export interface Try {
 /**
  * Takes a run's machine and artifacts over for one try: a folder `lease/<try>`, made by it and removed by the next. Whoever finds
  * its folder gone has been taken over. An older try that comes late gets no lease at all.
+ * @param machine one of several on which steps of the run are done side by side; each has a lease of its own
  * @throws NixproofError `INTERNAL_LEASE_LOST`
  */
-export async function takeLease(runFolder: string, mine: Try): Promise<Fence> {
-  const leases = path.join(runFolder, 'lease');
+export async function takeLease(runFolder: string, mine: Try, machine?: string): Promise<Fence> {
+  const leases = path.join(runFolder, machine === undefined ? 'lease' : `lease-${machine}`);
   const name = nameOf(mine);
   const folder = path.join(leases, name);
   const others = async () => (await readdir(leases)).filter((other) => other !== name);
@@ -73,7 +74,7 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
       let lease: Fence;
       try {
-        lease = await takeLease(runFiles(layout.runs, request.run).folder, mine);
+        lease = await takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
       } catch (error) {
         throw failureOf(error);
       }

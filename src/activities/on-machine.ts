@@ -1,5 +1,5 @@
 import { NixproofError } from '../domain/error.js';
-import { benchOfRun } from '../domain/names.js';
+import { benchOfRun, machineOf } from '../domain/names.js';
 import { installsFromOutside } from '../domain/profile.js';
 import type { RunRequest } from '../domain/run.js';
 import { runCommand } from '../host/process.js';
@@ -13,8 +13,10 @@ import type { InstallScene, Scene } from './scene.js';
 /** Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. */
 export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles) {
   const attach = async (request: RunRequest, work: Work): Promise<{ readonly machine: Machine } & AsyncDisposable> => {
-    const machine = await machines.driver(request.driver).attach(request.run, work);
-    const stopNoting = noteConsoleTimes(machine, filesOf(request));
+    const machine = await machines.driver(request.driver).attach(machineOf(request), work);
+    // Several consoles at once cannot be noted in one file: those of a race's copies have no times.
+    const stopNoting =
+      request.machine === undefined ? noteConsoleTimes(machine, filesOf(request)) : () => Promise.resolve();
     const stopKeeping = keepCable(machine, request, filesOf(request));
     return {
       machine,

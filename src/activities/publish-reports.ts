@@ -11,6 +11,7 @@ import { reportSource } from '../reports/source.js';
 import { faultResults } from './faults/journal.js';
 import { changesOf } from './healing/apply-heal.js';
 import { readUnfinished } from './recording.js';
+import { learnUsualLines } from './usual-lines.js';
 
 /** Writes a run's reports in every format and its heals' patch; gives the report with what only the artifacts know. */
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
@@ -47,6 +48,13 @@ export async function recordHeals(home: string, { run, profile, heals }: RunRepo
     const at = new Date().toISOString();
     await recordHeal(home, { at, run, heal: number, class: failureClass as FailureClass, name, profile, outcome });
   }
+}
+
+/** What an installer that succeeded printed is usual for its profile; of a drill's, part may be the fault's doing. */
+export async function learnFromSuccess(home: string, files: RunFiles, report: RunReport): Promise<void> {
+  const { verdict, attempts, faults } = report;
+  if ((verdict !== 'passed' && verdict !== 'healed') || attempts === 0 || faults.length > 0) return;
+  await learnUsualLines(home, report, files.attempt(attempts).log);
 }
 
 /** A run that was cancelled or ran out of time while its installer ran never heard of that attempt's phases and log. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { FAILURE_CHECKPOINT } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
+import { machineOf } from '../domain/names.js';
 import type { RunReport } from '../domain/run.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -33,12 +34,13 @@ async function debug(session: Session, id: string, command: readonly string[]): 
   const { logIn } = await import('./vm/ssh.js');
   const run = await findRun(session, id);
   const registry = await registryOf(session);
-  if (!(await registry.list()).some((machine) => machine.id === id)) {
+  const kept = machineOf(run);
+  if (!(await registry.list()).some((machine) => machine.id === kept)) {
     throw new NixproofError('CONFIG_NOT_KEPT', `the machine of run ${id} was not kept on this host`, {
       hint: 'test again with --keep failed, then debug that run',
     });
   }
-  await using machine = await registry.attach(id, session);
+  await using machine = await registry.attach(kept, session);
   const frozen = (await machine.checkpoints?.list())?.some(({ name }) => name === FAILURE_CHECKPOINT) ?? false;
   if (frozen) await machine.checkpoints?.restore(FAILURE_CHECKPOINT, session);
   if (command.length === 0) await explain(session, run, frozen);
@@ -55,5 +57,5 @@ async function explain(session: Session, run: RunReport, frozen: boolean): Promi
   session.say(
     `machine  ${frozen ? 'as it was when the installer failed' : 'as it is now: it was not frozen at the failure'}`,
   );
-  session.say(`remove   nixproof vm stop ${run.run}`);
+  session.say(`remove   nixproof vm stop ${machineOf(run)}`);
 }

@@ -1,6 +1,6 @@
 import { folderBytes } from '../host/files.js';
+import { machineOf, runOfMachine } from '../domain/names.js';
 import { lockOwner } from '../host/lock.js';
-import { runOfMachine } from '../domain/names.js';
 import { EXIT } from '../domain/verdict.js';
 import type { RunReport } from '../domain/run.js';
 import type { Session } from './session.js';
@@ -40,7 +40,7 @@ export async function machineLeftovers(session: Session, kept: 'kept go too' | '
   const runs = new Map((await findRuns(session)).map((run) => [run.run, run]));
   const leftovers: Leftover[] = [];
   for (const id of await machineIds(layout)) {
-    if (await isWanted(session, id, runs.get(runOfMachine(id)), kept)) continue;
+    if (await isWanted(session, id, runs.get(id) ?? runs.get(runOfMachine(id)), kept)) continue;
     leftovers.push({
       what: `machine ${id}`,
       bytes: await folderBytes(machineFolder(layout, id)),
@@ -63,7 +63,7 @@ async function isWanted(
   const { madeByHand, makingLock } = await import('../machines/by-hand.js');
   if (run?.verdict === null) return true;
   if ((await lockOwner(makingLock(layout, id))) !== undefined || (await madeByHand(layout, id))) return true;
-  return kept === 'kept stay' && run?.run === id && (await isKept(layout.runs, run));
+  return kept === 'kept stay' && run !== undefined && machineOf(run) === id && (await isKept(layout.runs, run));
 }
 
 /** As the run's workflow decides it: what was asked, and how it ended. */

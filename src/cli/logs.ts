@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { NixproofError } from '../domain/error.js';
+import { machineOf } from '../domain/names.js';
 import type { RunReport } from '../domain/run.js';
 import { EXIT } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
@@ -73,7 +74,7 @@ async function showConsole(session: Session, report: RunReport): Promise<number>
   const { logLine } = await import('../reports/escape.js');
   const { machineFolder } = await import('../machines/record.js');
   const files = runFiles(session.layout.runs, report.run);
-  const going = path.join(machineFolder(session.layout, report.run), path.basename(files.console));
+  const going = path.join(machineFolder(session.layout, machineOf(report)), path.basename(files.console));
   const bytes = await readFile(files.console).catch(() => readFile(going).catch(() => undefined));
   if (!bytes) {
     throw new NixproofError('CONFIG_NO_LOG', `run ${report.run} has no serial console on this host`, {

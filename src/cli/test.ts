@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
 import { faultText } from '../domain/fault.js';
-import type { DriverName } from '../domain/profile.js';
+import type { DriverName, HealingPolicy } from '../domain/profile.js';
 import type { Keep, RunReport, SuiteReport, SuiteRequest } from '../domain/run.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
 import { writeWhole } from '../host/files.js';
@@ -18,7 +18,7 @@ interface TestOptions extends CommonOptions {
   readonly parallel?: 'auto' | number;
   readonly driver?: DriverName;
   readonly base?: string;
-  readonly heal?: boolean | 'auto' | 'ask' | 'never';
+  readonly heal?: boolean | HealingPolicy['policy'];
   readonly maxHeals?: number;
   readonly keep: Keep;
   readonly detach?: boolean;
@@ -43,7 +43,7 @@ export function registerTest(program: Command): void {
     .option('--parallel <n>', 'how many at once: a number, or auto for what this host can take', parallelism)
     .addOption(new Option('--driver <name>', 'how machines are driven').choices(['qemu', 'libvirt', 'ssh', 'sandbox']))
     .option('--base <base>', 'what machines boot, instead of what the profiles say')
-    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'ask', 'never']))
+    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'race', 'ask', 'never']))
     .option('--no-heal', 'the same as --heal never')
     .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
     .option('--inject <fault[@phase]>', 'make this go wrong on purpose; may be given again', again)

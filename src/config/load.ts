@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { messageOf, NixproofError } from '../domain/error.js';
 import { isErrno } from '../host/files.js';
 import { shownPath, upwards } from './paths.js';
-import type { Config } from './schema.js';
-import { formatPath, validateConfig, type Problem } from './validate.js';
-import { readYaml, type Position } from './yaml-document.js';
+import { withHealFiles } from './heal-files.js';
+import { configSchema, type Config } from './schema.js';
+import { validate } from './validate.js';
+import { invalid, parseYaml, sentence } from './yaml-file.js';
 
 /** Names a configuration may have, in the order in which they are looked for in each folder. */
 const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js', 'mjs', 'json'].map(
@@ -48,21 +49,11 @@ export async function isFile(file: string): Promise<boolean> {
 export async function loadConfig(file: string, cwd = process.cwd()): Promise<LoadedConfig> {
   const absolute = path.resolve(cwd, file);
   const name = shownPath(absolute, cwd);
+  const folder = path.dirname(absolute);
   const config = /\.(ya?ml|json)$/.test(absolute)
-    ? fromYaml(await readConfig(absolute, name), name)
+    ? parseYaml(configSchema, await readConfig(absolute, name), name, 'profiles')
     : await fromModule(absolute, name);
-  return { file: absolute, folder: path.dirname(absolute), config };
-}
-
-function fromYaml(text: string, name: string): Config {
-  const at = ({ line, column }: Position) => `${name}:${line}:${column}`;
-  const yaml = readYaml(text);
-  if (!yaml.ok) throw invalid(yaml.problems.map(({ position, message }) => `${at(position)}: ${message}`));
-  const validation = validateConfig(yaml.value);
-  if (validation.valid) return validation.config;
-  const placed = validation.problems.map((problem) => ({ problem, position: yaml.positionOf(problem) }));
-  placed.sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
-  throw invalid(placed.map(({ problem, position }) => `${at(position)}: ${sentence(problem)}`));
+  return { file: absolute, folder, config: await withHealFiles(config, folder, cwd) };
 }
 
 async function fromModule(file: string, name: string): Promise<Config> {
@@ -80,8 +71,8 @@ async function fromModule(file: string, name: string): Promise<Config> {
   if (module.default === undefined) {
     throw invalid([`${name}: expected a default export such as \`export default defineConfig({ … })\`, got none`]);
   }
-  const validation = validateConfig(module.default);
-  if (validation.valid) return validation.config;
+  const validation = validate(configSchema, module.default);
+  if (validation.valid) return validation.value;
   throw invalid(validation.problems.map((problem) => `${name}: ${sentence(problem)}`));
 }
 
@@ -90,20 +81,6 @@ function cannotLoad(error: unknown, file: string, name: string): string {
   const message = messageOf(error).replaceAll(file, name).replace(/\s+/g, ' ').trim();
   const [, what = message, place = name, column] = /^(?:ParseError: )?(.*?) (\S+:\d+):(\d+)$/.exec(message) ?? [];
   return `${place}${column === undefined ? '' : `:${Number(column) + 1}`}: cannot be loaded: ${what}`;
-}
-
-function sentence({ path, message }: Problem): string {
-  return path.length === 0 ? message : `${formatPath(path)}: ${message}`;
-}
-
-function invalid(problems: readonly string[], cause?: unknown): NixproofError {
-  const more = problems.length - 1;
-  const rest = more === 0 ? '' : ` (and ${more} more ${more === 1 ? 'problem' : 'problems'})`;
-  return new NixproofError('CONFIG_INVALID', `${problems[0] ?? 'the configuration is wrong'}${rest}`, {
-    hint: 'correct the configuration; an editor that is given its JSON Schema (nixproof/schema.json) explains every key',
-    details: { problems },
-    cause,
-  });
 }
 
 async function readConfig(file: string, name: string): Promise<string> {

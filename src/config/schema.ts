@@ -6,11 +6,12 @@ import { expectedOneLike } from './messages.js';
 import { profile } from './profile-schema.js';
 import { didYouMean, listed } from './suggest.js';
 
-export const HEAL_POLICIES = ['auto', 'ask', 'never'] as const;
+export const HEAL_POLICIES = ['auto', 'race', 'ask', 'never'] as const;
 
 const commands = z.array(text('a shell command')).default([]);
 
-const heal = section({
+/** One heal of a configuration, or of a file of its own. */
+export const heal = section({
   name: text("the heal's name").describe('What the heal is called in reports.'),
   for: z
     .enum(FAILURE_CLASSES, {
@@ -36,7 +37,9 @@ const healing = section({
   policy: z
     .enum(HEAL_POLICIES)
     .default('auto')
-    .describe('auto: heal at or above the threshold; ask: a person approves; never: do not heal.'),
+    .describe(
+      'auto: heal at or above the threshold; race: the best such heals at once, each on a copy of the machine (qemu); ask: a person approves; never: do not heal.',
+    ),
   threshold: fraction().default(0.6).describe('The least confidence at which a heal is applied by itself.'),
   max: wholeNumber(0, 100).default(3).describe('How many heals a run may try.'),
   ask: duration
@@ -56,6 +59,9 @@ const healing = section({
     })
     .default([])
     .describe('Heals of your own, beside the built-in ones.'),
+  from: text('the path of a folder')
+    .optional()
+    .describe("A folder of more heals, one a YAML or JSON file, relative to the configuration's folder."),
 });
 
 /** The configuration file. */

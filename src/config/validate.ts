@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { CHECK_KINDS } from './check-schema.js';
 import { describeIssue, show } from './messages.js';
-import { configSchema, type Config } from './schema.js';
 import { didYouMean, listed, suggest } from './suggest.js';
 
 export type ConfigPath = readonly (string | number)[];
@@ -15,13 +14,13 @@ export interface Problem {
   readonly message: string;
 }
 
-export type Validation =
-  { readonly valid: true; readonly config: Config } | { readonly valid: false; readonly problems: readonly Problem[] };
+export type Validation<T> =
+  { readonly valid: true; readonly value: T } | { readonly valid: false; readonly problems: readonly Problem[] };
 
-/** Holds any value against the schema and tells everything that is wrong with it. */
-export function validateConfig(input: unknown): Validation {
-  const result = configSchema.safeParse(input, { error: describeIssue, reportInput: true });
-  if (result.success) return { valid: true, config: result.data };
+/** Holds any value against a schema and tells everything that is wrong with it. */
+export function validate<S extends z.ZodType>(schema: S, input: unknown): Validation<z.output<S>> {
+  const result = schema.safeParse(input, { error: describeIssue, reportInput: true });
+  if (result.success) return { valid: true, value: result.data };
   return { valid: false, problems: withoutMisspelt(result.error.issues.flatMap((issue) => problemsOf(issue, []))) };
 }
 

@@ -26,8 +26,8 @@ export type YamlFile =
   | { readonly ok: true; readonly value: unknown; readonly positionOf: (problem: Problem) => Position }
   | { readonly ok: false; readonly problems: readonly PositionedProblem[] };
 
-/** Reads YAML (and so JSON) with the places of everything in it. */
-export function readYaml(text: string): YamlFile {
+/** Reads YAML (and so JSON) with the places of everything in it. `what`: what an empty file lacks. */
+export function readYaml(text: string, what: string): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error', merge: true });
   const positionAt = (offset: number): Position => {
@@ -43,7 +43,7 @@ export function readYaml(text: string): YamlFile {
   }
   const empty = document.contents === null || (isScalar(document.contents) && document.contents.value === null);
   if (empty)
-    return { ok: false, problems: [{ position: positionAt(0), message: 'the file is empty, expected profiles' }] };
+    return { ok: false, problems: [{ position: positionAt(0), message: `the file is empty, expected ${what}` }] };
   try {
     return {
       ok: true,

@@ -91,6 +91,8 @@ export interface AttemptOutcome {
 export interface InstallProgress {
   readonly attempt: number;
   readonly phase: string;
+  /** How many phases the stream has named; absent in older records. */
+  readonly phases?: number;
   readonly offset: number;
   readonly lines: number;
   /** The latest progress marker's stage and details. */

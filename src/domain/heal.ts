@@ -101,3 +101,9 @@ export interface HealApplied {
   /** How many files of the deployed tree it changed. */
   readonly files: number;
 }
+
+/** A machine to be made of a run's own: one that goes on from a checkpoint of it. */
+export interface Fork {
+  readonly checkpoint: string;
+  readonly machine: string;
+}

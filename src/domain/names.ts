@@ -11,16 +11,19 @@ export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
 }
 
-const OUTSIDE = '-bench';
+/** The machine of a run. */
+export function machineOf({ run, machine }: { readonly run: string; readonly machine?: string }): string {
+  return machine ?? run;
+}
 
 /** The sandbox beside a run's machine, for an installer that installs that machine from outside. */
 export function benchOfRun(run: string): string {
-  return `${run}${OUTSIDE}`;
+  return `${run}-bench`;
 }
 
-/** The run that a machine is of, by its name; a machine made by hand has its own name again. */
-export function runOfMachine(id: string): string {
-  return id.endsWith(OUTSIDE) ? id.slice(0, -OUTSIDE.length) : id;
+/** The run that a machine was made for: a run may have several, named after it. */
+export function runOfMachine(machine: string): string {
+  return /^.+-\d{8}-\d{6}-[0-9a-f]{4}(?=-)/.exec(machine)?.[0] ?? machine;
 }
 
 /** Names that clients and workflows share. */

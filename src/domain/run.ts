@@ -13,6 +13,8 @@ export interface RunRequest {
   readonly suite: string;
   readonly profile: Profile;
   readonly driver: DriverName;
+  /** The machine that has the run, where it is not the one named for it. */
+  readonly machine?: string;
   readonly keep: Keep;
   /** A limit for the whole run, milliseconds; absent: only the installer's own. */
   readonly timeoutMs?: number;
@@ -136,6 +138,8 @@ export interface RunReport {
   /** What the run is doing now, in words; `done` once it has ended. */
   readonly state: string;
   readonly driver: DriverName;
+  /** The machine that has the run, where it is not the one named for it: a heal was proved on a copy of that. */
+  readonly machine?: string;
   readonly base?: string;
   /** The host whose worker held the machine. */
   readonly host?: string;

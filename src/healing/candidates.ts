@@ -1,7 +1,6 @@
 import type { Diagnosis, FailureClass } from '../domain/diagnosis.js';
 import { explains } from './causes.js';
 import type { Rule } from './rules/rule.js';
-import type { TemplatesState } from './templates.js';
 import { tellingLines, type TellingLine, type TellingLines } from './unknown.js';
 
 /** A rule that matched a line. */
@@ -46,9 +45,10 @@ export interface Candidates {
   ranked(): readonly Diagnosis[];
 }
 
-export function candidates(known?: TemplatesState): Candidates {
+/** @param novel whether lines that earlier successes had, too, were left out */
+export function candidates(novel: boolean): Candidates {
   const classes = new Map<FailureClass, Candidate>();
-  const unknown = tellingLines(known);
+  const unknown = tellingLines(novel);
 
   return {
     unknown,

@@ -62,7 +62,9 @@ export interface DiagnoserOptions {
 
 export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {}): Diagnoser {
   const ring: Held[] = Array.from({ length: RING }, () => ({ text: '', line: 0, offset: 0, suspicious: false }));
-  const found = candidates(known);
+  const usual = known === undefined ? undefined : createTemplateMiner({}, known);
+  const isUsual = (message: string) => usual?.find(message) !== undefined;
+  const found = candidates(usual !== undefined);
   const seen = new Map<string, number>();
   const kinds = createTemplateMiner({ maxTemplates: REMEMBERED_KINDS });
   let count = 0;
@@ -100,7 +102,9 @@ export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {})
     const place = { text: read.message, line: held.line, offset: held.offset };
     let context: string | undefined;
     const around = () => (context ??= contextOf(index));
-    const telling = tone === 'hard' && tellsUnknown(read) && tellsOfFailure(read.message);
+    // What was said when it succeeded, too, is no ground for a guess.
+    const unusual = tone === 'hard' && tellsUnknown(read) && !isUsual(read.message);
+    const telling = unusual && tellsOfFailure(read.message);
     for (const rule of rules) {
       if (rule.hint === true && !telling) continue;
       const match = matchOf(rule, read.message, next);
@@ -117,7 +121,7 @@ export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {})
         ...place,
       });
     }
-    if (tone === 'hard' && tellsUnknown(read)) found.unknown.look(place);
+    if (unusual) found.unknown.look(place);
   };
 
   const settle = (upTo: number): void => {

@@ -1,5 +1,5 @@
 import type { Diagnosis } from '../domain/diagnosis.js';
-import { createTemplateMiner, type TemplatesState } from './templates.js';
+import { createTemplateMiner } from './templates.js';
 
 /** How a line says that something failed where no rule knows what; the surest first. */
 const TELLING: readonly (readonly [pattern: RegExp, weight: number])[] = [
@@ -46,9 +46,8 @@ export interface TellingLines {
   diagnosis(): Diagnosis | undefined;
 }
 
-/** @param known templates of earlier successes: what was said then, too, tells nothing */
-export function tellingLines(known?: TemplatesState): TellingLines {
-  const usual = createTemplateMiner({}, known);
+/** @param novel whether only lines are looked at that earlier successes had not */
+export function tellingLines(novel: boolean): TellingLines {
   const told = createTemplateMiner({ maxTemplates: MAX_TEMPLATES });
   let best: { readonly weight: number; readonly line: TellingLine } | undefined;
   let others: TellingLine[] = [];
@@ -56,7 +55,7 @@ export function tellingLines(known?: TemplatesState): TellingLines {
     look(line) {
       if (line.text.length < SHORTEST) return;
       const weight = TELLING.find(([pattern]) => pattern.test(line.text))?.[1];
-      if (weight === undefined || usual.find(line.text) !== undefined || !told.learn(line.text).isNew) return;
+      if (weight === undefined || !told.learn(line.text).isNew) return;
       if (best === undefined || weight > best.weight) best = { weight, line };
       others = [...others, line].slice(-LIMIT * 2);
     },
@@ -73,7 +72,7 @@ export function tellingLines(known?: TemplatesState): TellingLines {
         line: first.line,
         offset: first.offset,
         evidence: [first, ...others.filter(({ line }) => line !== first.line)].slice(0, LIMIT).map(({ text }) => text),
-        why: 'no rule knows this failure; these lines tell most',
+        why: `no rule knows this failure; these lines tell most${novel ? ', and earlier successes of this profile had none of them' : ''}`,
         rule: '',
         captures: {},
       };

@@ -77,9 +77,10 @@ export async function startInstaller(
     'sh',
     '-c',
     // systemd keeps a unit apart from our session; elsewhere a session of its own does. The sandbox is never systemd's.
+    // One process that the kernel kills for want of memory is the installer's to deal with (systemd.service(5): OOMPolicy).
     `if [ -z "\${NIXPROOF_ROOT:-}" ] && [ -d /run/systemd/system ]; then
        [ -d "$1/claim" ] || systemctl is-active --quiet ${unitName(attempt)} || systemd-run --quiet --collect --unit=${unitName(attempt)} \\
-         --property=KillMode=control-group --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
+         --property=KillMode=control-group --property=OOMPolicy=continue --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
      else
        setsid ${quote(run)} </dev/null >/dev/null 2>&1 &
      fi`,

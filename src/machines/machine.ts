@@ -133,6 +133,13 @@ export interface Checkpoints {
   restore(name: string, work: Work): Promise<void>;
   /** Oldest first. */
   list(): Promise<readonly CheckpointRecord[]>;
+  /**
+   * Makes another machine that goes on from a checkpoint of this one, whose guest stands still while its disks are copied. It has
+   * this machine's checkpoints and identity; whoever makes it destroys it. Idempotent by `id`. Absent where the driver cannot.
+   * @returns false where the host has no room for it now
+   * @throws NixproofError `MACHINE_CHECKPOINT_MISSING`, `MACHINE_NEVER_BOOTED`
+   */
+  readonly fork?: (name: string, id: string, work: Work) => Promise<boolean>;
 }
 
 /** A root shell beside the network: the way in when SSH is dead. */

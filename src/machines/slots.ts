@@ -80,15 +80,8 @@ export async function takeSlot(
       },
     );
   }
-  const slot: Slot = { memoryMiB, maker: await ownIdentity() };
   for (let toldAt = -Infinity; ;) {
-    const others = await withLock(path.join(folderOf(layout), 'lock'), { signal }, async () => {
-      const taken = await takenSlots(layout, id, runs);
-      const memory = taken.reduce((sum, other) => sum + other.memoryMiB, memoryMiB);
-      if (taken.length >= capacity.machines || memory > capacity.memoryMiB) return taken;
-      await writeJson(fileOf(layout, id), slot);
-      return undefined;
-    });
+    const others = await slotTakers(layout, { id, memoryMiB }, runs, signal);
     if (others === undefined) return;
     if (performance.now() - toldAt >= PROGRESS_MS) {
       const used = others.reduce((sum, other) => sum + other.memoryMiB, 0);
@@ -99,6 +92,34 @@ export async function takeSlot(
     }
     await delay(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
+}
+
+/** Takes a machine's share if there is room for it now; false where there is none. */
+export async function takeSlotNow(
+  layout: Layout,
+  share: { readonly id: string; readonly memoryMiB: number },
+  runs: (id: string) => Promise<boolean>,
+  { signal }: Work,
+): Promise<boolean> {
+  return (await slotTakers(layout, share, runs, signal)) === undefined;
+}
+
+/** Takes the share, or gives the slots of the others where they leave no room for it. */
+async function slotTakers(
+  layout: Layout,
+  { id, memoryMiB }: { readonly id: string; readonly memoryMiB: number },
+  runs: (id: string) => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<readonly Slot[] | undefined> {
+  const capacity = hostCapacity();
+  const slot: Slot = { memoryMiB, maker: await ownIdentity() };
+  return withLock(path.join(folderOf(layout), 'lock'), { signal }, async () => {
+    const taken = await takenSlots(layout, id, runs);
+    const memory = taken.reduce((sum, other) => sum + other.memoryMiB, memoryMiB);
+    if (taken.length >= capacity.machines || memory > capacity.memoryMiB) return taken;
+    await writeJson(fileOf(layout, id), slot);
+    return undefined;
+  });
 }
 
 /** Gives a machine's share back; does nothing where it has none. */

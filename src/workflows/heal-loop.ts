@@ -1,9 +1,11 @@
 import { condition } from '@temporalio/workflow';
 import { checkpointName, type AttemptOutcome, type AttemptRef, type PhaseCheckpoint } from '../domain/attempt.js';
+import type { InstallProgress } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
-import type { Candidate, HealApplication, HealApplied, HealPlan } from '../domain/heal.js';
+import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
 import type { FailureRecord, HealRecord, PendingHeal, RunRequest } from '../domain/run.js';
 import { gotPast } from '../healing/proof.js';
+import { race, type Finish } from './race.js';
 
 /** What a person said of a heal; `heal` names it where they wanted to be exact. */
 export interface Decision {
@@ -20,8 +22,15 @@ export interface Failure {
 /** What the loop asks of the host. Each may be done again. */
 export interface HealSteps {
   plan(attempt: AttemptRef, failure: Failure, tried: readonly string[]): Promise<readonly Candidate[]>;
-  apply(application: HealApplication, name: string): Promise<HealApplied>;
+  /** @param machine one made by `fork`; absent: the run's */
+  apply(application: HealApplication, name: string, machine?: string): Promise<HealApplied>;
   undo(application: HealApplication, name: string): Promise<void>;
+  /** Makes machines that go on from checkpoints of the run's; gives the names of those for which there was room. */
+  fork(forks: readonly Fork[]): Promise<readonly string[]>;
+  /** Follows an attempt on a machine of a race. */
+  follow(attempt: AttemptRef, machine: string | undefined): Promise<AttemptOutcome>;
+  /** The race is over: this machine is the run's from here on, and the others made for it go. */
+  settleOn(machine: string | undefined): Promise<void>;
 }
 
 /** What the loop tells of itself. */
@@ -29,6 +38,13 @@ export interface HealVoice {
   tell(state: string): void;
   record(heal: HealRecord): void;
   pending(heal: PendingHeal | undefined): void;
+  note(text: string): void;
+}
+
+/** The attempt after a heal, and what it came to where it was followed already. */
+export interface NextAttempt {
+  readonly attempt: AttemptRef;
+  readonly outcome?: AttemptOutcome;
 }
 
 /** A checkpoint as the run knows it. */
@@ -39,6 +55,8 @@ interface Known extends PhaseCheckpoint {
   readonly phases: number;
 }
 
+const SAME_POINT = 'the installer failed at the same point';
+
 /** One heal that was applied and whose worth the next attempt shows. */
 interface OnProbation {
   readonly candidate: Candidate;
@@ -48,12 +66,24 @@ interface OnProbation {
   readonly files: number;
 }
 
+/** One heal in a race: the machine it is tried on (absent: the run's), and the attempt that shows its worth. */
+interface Contender {
+  readonly candidate: Candidate;
+  readonly application: HealApplication;
+  readonly attempt: AttemptRef;
+  readonly machine: string | undefined;
+  files: number;
+}
+
+/** So many heals are tried at once at most. */
+const CONTENDERS = 3;
+
 /**
  * Heals one run's failed attempts, one heal after the other, at most as many as the policy allows and none twice for the same
  * failure. A heal worked only if the next attempt gets past the failure; one that did not is gone with the checkpoint that is gone
  * back to, or undone.
  */
-export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice: HealVoice) {
+export function createHealLoop({ run, profile, faults }: RunRequest, steps: HealSteps, voice: HealVoice) {
   const { policy, threshold, max, askMs } = profile.healing;
   const checkpoints = new Map<string, Known>();
   const worked: HealApplication[] = [];
@@ -62,13 +92,17 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
   let probation: OnProbation | undefined;
   let decision: Decision | undefined;
   const latest = () => decision;
+  /** The highest number an attempt has had, and how far those of a race have come: attempt → phases. */
+  let attempts = 0;
+  const progress = new Map<number, number>();
 
   /** The next attempt after a failed one; undefined where healing has come to its end. */
   async function next(
     attempt: AttemptRef,
     outcome: AttemptOutcome,
     failure: FailureRecord,
-  ): Promise<AttemptRef | undefined> {
+  ): Promise<NextAttempt | undefined> {
+    attempts = Math.max(attempts, attempt.number);
     remember(attempt, outcome);
     await settle(outcome);
     if (policy === 'never') return undefined;
@@ -76,22 +110,103 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
       if (count >= max) return undefined;
       voice.tell(`looking for a heal for ${failure.class}`);
       const candidates = await steps.plan(attempt, { record: failure, diagnoses: outcome.diagnoses ?? [] }, tried);
+      if (policy === 'race') {
+        const sure = candidates.filter(({ confidence }) => confidence >= threshold);
+        const contenders = await lineUp(sure, attempt, outcome);
+        if (contenders.length > 1) {
+          const won = await raced(contenders, outcome, failure);
+          if (won) return won;
+          continue;
+        }
+      }
       const candidate = candidates.find(({ confidence }) => policy === 'ask' || confidence >= threshold);
       if (!candidate) return undefined;
       count += 1;
       tried = [...tried, candidate.name];
       if (policy === 'ask' && !(await approved(candidate, failure))) continue;
-      const application = applicationOf(candidate, attempt, outcome);
+      const application = applicationOf(candidate, attempt, outcome, count);
       voice.tell(`healing: ${candidate.name}`);
       const applied = await steps.apply(application, candidate.name);
       const on: OnProbation = { candidate, application, before: outcome, failure, files: applied.files };
       if (applied.ok) {
         probation = on;
-        return attemptAfter(attempt, application);
+        return { attempt: attemptAfter(application) };
       }
-      record(on, 'failed', applied.said === '' ? 'its commands failed' : `its commands failed: ${applied.said}`);
+      record(on, 'failed', whyFailed(applied.said));
       await takeBack(on);
     }
+  }
+
+  /** Those that can be tried at once, each with a machine: the first has the run's. Fewer than two are no race. */
+  async function lineUp(
+    candidates: readonly Candidate[],
+    attempt: AttemptRef,
+    outcome: AttemptOutcome,
+  ): Promise<readonly Contender[]> {
+    // What was injected is on record once for a run, not for each of several machines.
+    if (faults !== undefined) return [];
+    const places = Math.min(CONTENDERS, max - count);
+    const able = candidates
+      .map((candidate, index) => ({
+        candidate,
+        application: applicationOf(candidate, attempt, outcome, count + index + 1),
+      }))
+      .filter(({ application }) => application.restore !== undefined)
+      .slice(0, places);
+    if (able.length < 2) return [];
+    const forks = able
+      .slice(1)
+      .map(({ application: { number, restore = '' } }) => ({ checkpoint: restore, machine: `${run}-h${number}` }));
+    voice.tell(`making ${forks.length + 1} machines of one to try heals side by side`);
+    const made = new Set(await steps.fork(forks));
+    return able.flatMap(({ candidate, application }, index): readonly Contender[] => {
+      const machine = index === 0 ? undefined : `${run}-h${application.number}`;
+      if (machine !== undefined && !made.has(machine)) return [];
+      return [{ candidate, application, machine, files: 0, attempt: attemptAfter(application, index + 1) }];
+    });
+  }
+
+  /** Tries them at once. Gives the first proved one's attempt; undefined where none got past the failure. */
+  async function raced(
+    contenders: readonly Contender[],
+    before: AttemptOutcome,
+    failure: FailureRecord,
+  ): Promise<NextAttempt | undefined> {
+    const names = contenders.map(({ candidate }) => candidate.name);
+    count = Math.max(...contenders.map(({ application }) => application.number));
+    attempts = Math.max(...contenders.map(({ attempt }) => attempt.number));
+    tried = [...tried, ...names];
+    voice.tell(`healing, side by side: ${names.join(', ')}`);
+    const { finishes, winner } = await race(contenders, {
+      before,
+      phases: ({ attempt }) => progress.get(attempt.number) ?? 0,
+      compete: async (contender): Promise<Finish> => {
+        const { application, candidate, attempt, machine } = contender;
+        const applied = await steps.apply(application, candidate.name, machine);
+        contender.files = applied.files;
+        if (!applied.ok) return { kind: 'failed', said: applied.said };
+        return { kind: 'ended', outcome: await steps.follow(attempt, machine) };
+      },
+    });
+    const won = winner === undefined ? undefined : contenders[winner];
+    contenders.forEach((contender, index) => {
+      const finish = finishes[index];
+      const on = { ...contender, before, failure };
+      if (finish?.kind === 'failed') record(on, 'failed', whyFailed(finish.said));
+      else if (finish?.kind === 'ended' && contender !== won) record(on, 'no-effect', SAME_POINT);
+    });
+    await steps.settleOn(won?.machine);
+    const brokenOff = names.filter((_, index) => finishes[index]?.kind === 'broken-off');
+    const rest = brokenOff.length === 0 ? '' : `; broken off: ${brokenOff.join(', ')}`;
+    voice.note(`heals tried side by side: ${names.join(', ')}${won ? `; first: ${won.candidate.name}` : ''}${rest}`);
+    const finish = winner === undefined ? undefined : finishes[winner];
+    if (won && finish?.kind === 'ended') {
+      probation = { ...won, before, failure };
+      return { attempt: won.attempt, outcome: finish.outcome };
+    }
+    const onOurs = contenders.find(({ machine }) => machine === undefined);
+    if (onOurs) await takeBack({ ...onOurs, before, failure });
+    return undefined;
   }
 
   /** What the attempt after a heal shows of that heal. */
@@ -104,7 +219,7 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
       tried = [];
       record(on, 'worked', 'the installer got past the failure');
     } else {
-      record(on, 'no-effect', 'the installer failed at the same point');
+      record(on, 'no-effect', SAME_POINT);
       await takeBack(on);
     }
   }
@@ -155,22 +270,26 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     return [...checkpoints.values()].filter(({ heals }) => heals.every((heal) => good.has(heal))).reverse();
   }
 
-  function applicationOf({ plan }: Candidate, attempt: AttemptRef, outcome: AttemptOutcome): HealApplication {
+  function applicationOf(
+    { plan }: Candidate,
+    attempt: AttemptRef,
+    outcome: AttemptOutcome,
+    number: number,
+  ): HealApplication {
     const fits = fitting();
+    const backTo = ({ name, guest, heals }: Known, rerun: boolean): HealApplication => {
+      const again = worked.flatMap(({ number, plan }) => (heals.includes(number) ? [] : [{ number, plan }]));
+      return { number, plan, attempt, restore: name, guest, again, rerun };
+    };
     const ofPhase = fits.find(({ barrier }) => barrier === outcome.barrier);
     if (ofPhase && plan.resume === 'phase') {
-      const application = backTo(ofPhase, plan, attempt, false);
+      const application = backTo(ofPhase, false);
       if (!rereads(application)) return application;
     }
     // The earliest that has all that worked; an older one has it only again.
     const first = fits.findLast(({ heals }) => heals.length === worked.length) ?? fits.at(-1);
-    if (first) return backTo(first, plan, attempt, true);
-    return { number: count, plan, attempt, guest: attempt.guest, again: [], rerun: true };
-  }
-
-  function backTo({ name, guest, heals }: Known, plan: HealPlan, attempt: AttemptRef, rerun: boolean): HealApplication {
-    const again = worked.flatMap(({ number, plan }) => (heals.includes(number) ? [] : [{ number, plan }]));
-    return { number: count, plan, attempt, restore: name, guest, again, rerun };
+    if (first) return backTo(first, true);
+    return { number, plan, attempt, guest: attempt.guest, again: [], rerun: true };
   }
 
   /** A shell goes on with the script that it has begun to read: what changes files of a script's tree needs a new one. */
@@ -180,9 +299,10 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     );
   }
 
-  function attemptAfter(attempt: AttemptRef, { number, rerun, restore, guest }: HealApplication): AttemptRef {
+  /** @param place among those that are tried at once, from 1 */
+  function attemptAfter({ number, rerun, restore, guest }: HealApplication, place = 1): AttemptRef {
     const heals = [...worked.map((one) => one.number), number];
-    const next = attempt.number + 1;
+    const next = attempts + place;
     if (rerun) return { number: next, guest: next, replayedPhases: 0, heals };
     const phases = restore === undefined ? 0 : (checkpoints.get(restore)?.phases ?? 0);
     return { number: next, guest, replayedPhases: Math.max(0, phases - 1), heals };
@@ -227,5 +347,13 @@ export function createHealLoop({ profile }: RunRequest, steps: HealSteps, voice:
     decide: (said: Decision) => {
       decision = said;
     },
+    /** How far an attempt has come, while it goes on. */
+    progressed: ({ attempt, phases = 0 }: InstallProgress) => {
+      progress.set(attempt, Math.max(phases, progress.get(attempt) ?? 0));
+    },
   };
+}
+
+function whyFailed(said: string): string {
+  return said === '' ? 'its commands failed' : `its commands failed: ${said}`;
 }

@@ -10,11 +10,11 @@ import {
 import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/attempt.js';
 import { failureOf, plainFailure } from '../domain/failure.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
-import { QUERIES, SIGNALS } from '../domain/names.js';
+import { QUERIES, SIGNALS, machineOf } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
 import { createForce } from './force.js';
-import { createHealLoop, type Decision } from './heal-loop.js';
+import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
 import { createHolding } from './holding.js';
 import { setAttribute } from './search-attributes.js';
 import {
@@ -25,6 +25,7 @@ import {
   faultOf,
   healSteps,
   hostSteps,
+  onMachine,
   type HostSteps,
 } from './steps.js';
 import { runDetails } from './story.js';
@@ -59,8 +60,11 @@ export async function profileTest(request: RunRequest): Promise<RunReport> {
   return run.report();
 }
 
-function createRun(request: RunRequest) {
+function createRun(asked: RunRequest) {
+  let request = asked;
   const draft: Draft = emptyReport(request);
+  /** Machines beside the one that has the run. */
+  const spare = new Set<string>();
   let host: HostSteps | undefined;
   let phaseUpdates = PHASE_UPDATES;
   let cloned = false;
@@ -84,11 +88,12 @@ function createRun(request: RunRequest) {
     tell(state);
   };
   setHandler(reportQuery, () => report());
-  setHandler(progressedSignal, (progress) => {
+  const progressed = (progress: InstallProgress) => {
     phaseUpdates -= 1;
     setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
     tell(`installing: ${keyword(progress.phase)}`);
-  });
+  };
+  setHandler(progressedSignal, progressed);
 
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
@@ -136,19 +141,38 @@ function createRun(request: RunRequest) {
 
   /** The installer, again after every heal; false where it failed for good. */
   async function install(steps: HostSteps): Promise<boolean> {
-    const healing = createHealLoop(request, healSteps(steps, request, note), {
-      tell,
-      record: (heal) => (draft.heals = [...draft.heals, heal]),
-      pending: (heal) => {
-        if (heal) draft.pending = heal;
-        else delete draft.pending;
+    const ofRace = {
+      follow: (ref: AttemptRef, machine: string | undefined) => follow(steps, onMachine(request, machine), ref),
+      settleOn: (machine: string | undefined) => settleOn(steps, machine),
+    };
+    const asTold = healSteps(steps, () => request, note, ofRace);
+    const fork: typeof asTold.fork = async (forks) => {
+      for (const { machine } of forks) spare.add(machine);
+      return asTold.fork(forks);
+    };
+    const healing = createHealLoop(
+      request,
+      { ...asTold, fork },
+      {
+        note,
+        tell,
+        record: (heal) => (draft.heals = [...draft.heals, heal]),
+        pending: (heal) => {
+          if (heal) draft.pending = heal;
+          else delete draft.pending;
+        },
       },
-    });
+    );
     setHandler(decideSignal, healing.decide);
-    let next: AttemptRef | undefined = { number: 1, guest: 1, replayedPhases: 0, heals: [] };
+    setHandler(progressedSignal, (progress) => {
+      progressed(progress);
+      healing.progressed(progress);
+    });
+    let next: NextAttempt | undefined = { attempt: { number: 1, guest: 1, replayedPhases: 0, heals: [] } };
     while (next) {
-      const current: AttemptRef = next;
-      const outcome = await attempt(steps, current);
+      const current: AttemptRef = next.attempt;
+      const outcome = next.outcome ?? (await attempt(steps, current));
+      recordAttempt(current, outcome);
       const failure = failureOf(outcome);
       if (!failure) {
         await healing.settle(outcome);
@@ -162,26 +186,57 @@ function createRun(request: RunRequest) {
   }
 
   async function attempt(steps: HostSteps, ref: AttemptRef): Promise<AttemptOutcome> {
+    draft.attempts = ref.number;
+    if (ref.guest === ref.number) await begin('starting the installer');
+    return follow(steps, request, ref, () => tell('installing'));
+  }
+
+  /** Starts the installer where the attempt is one of its own, and follows it to its end. */
+  async function follow(
+    steps: HostSteps,
+    of: RunRequest,
+    ref: AttemptRef,
+    onStarted: () => void = () => undefined,
+  ): Promise<AttemptOutcome> {
     const { number, guest } = ref;
-    draft.attempts = number;
-    if (guest === number) {
-      await begin('starting the installer');
-      await steps.startInstaller.executeWithOptions({ summary: `attempt ${number}` }, [request, ref]);
-    }
-    tell('installing');
-    const outcome = await steps.followInstaller.executeWithOptions(
+    const summary = `attempt ${number}`;
+    if (guest === number) await steps.startInstaller.executeWithOptions({ summary }, [of, ref]);
+    onStarted();
+    return steps.followInstaller.executeWithOptions(
       {
-        summary: `attempt ${number}`,
-        startToCloseTimeout: request.profile.install.timeoutMs + 30 * MINUTE_MS,
+        summary,
+        startToCloseTimeout: of.profile.install.timeoutMs + 30 * MINUTE_MS,
         retry: FOLLOW_RETRY,
       },
-      [request, ref, phaseUpdates],
+      [of, ref, phaseUpdates],
     );
+  }
+
+  /** After a race: the machine that has the run from here on; the others go. */
+  async function settleOn(steps: HostSteps, machine: string | undefined): Promise<void> {
+    if (machine !== undefined) {
+      spare.add(machineOf(request));
+      spare.delete(machine);
+      request = onMachine(request, machine);
+      draft.machine = machine;
+    }
+    await releaseSpare(steps);
+  }
+
+  async function releaseSpare(steps: HostSteps): Promise<void> {
+    for (const machine of spare) {
+      const summary = `destroy ${machine}`;
+      await steps.releaseMachine.executeWithOptions({ summary }, [onMachine(request, machine), 'destroy']);
+      spare.delete(machine);
+    }
+  }
+
+  function recordAttempt(ref: AttemptRef, outcome: AttemptOutcome): void {
+    draft.attempts = ref.number;
     draft.phases = [...draft.phases, ...phasesOf(outcome, ref)];
     draft.checkpoints = [...draft.checkpoints, ...checkpointCosts(outcome, ref)];
     draft.log = outcome.log;
     if (outcome.faults) tellFaults(outcome.faults);
-    return outcome;
   }
 
   function tellFaults(results: readonly FaultResult[]): void {
@@ -240,9 +295,12 @@ function createRun(request: RunRequest) {
     const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
     const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
     const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
-    if (keep && cloned) note(`machine ${request.run} is kept`);
+    if (keep && cloned) note(`machine ${machineOf(request)} is kept`);
     if (steps && cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
+      if (spare.size > 0) {
+        await unlessForced('releasing the machines of a race', FORCED_RELEASE_MS, () => releaseSpare(steps));
+      }
       await unlessForced('releasing the machine', FORCED_RELEASE_MS, () =>
         steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
       );

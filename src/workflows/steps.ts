@@ -44,8 +44,19 @@ export function hostSteps(taskQueue: string) {
   });
 }
 
-/** Asked for a heal, the bench's own faults are no reason to call a failed installation anything else. */
-export function healSteps(steps: HostSteps, request: RunRequest, note: (text: string) => void): HealSteps {
+/** What healing asks the run itself for: its own machine may change in a race, and it knows how attempts are followed. */
+type RaceSteps = Pick<HealSteps, 'follow' | 'settleOn'>;
+
+/**
+ * Asked for a heal, the bench's own faults are no reason to call a failed installation anything else.
+ * @param request as it stands: which machine has the run may change
+ */
+export function healSteps(
+  steps: HostSteps,
+  request: () => RunRequest,
+  note: (text: string) => void,
+  ofRace: RaceSteps,
+): HealSteps {
   const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
     try {
       return await step();
@@ -62,23 +73,34 @@ export function healSteps(steps: HostSteps, request: RunRequest, note: (text: st
         () => [],
         () =>
           steps.planHeals.executeWithOptions({ summary: `what could heal ${record.class}` }, [
-            request,
+            request(),
             attempt,
             diagnoses,
             { phase: record.phase, tried },
           ]),
       ),
-    apply: (application, name) =>
+    apply: (application, name, machine) =>
       otherwise(
         ({ message }) => ({ ok: false, said: message, files: 0 }),
-        () => steps.applyHeal.executeWithOptions({ summary: name }, [request, application]),
+        () => steps.applyHeal.executeWithOptions({ summary: name }, [onMachine(request(), machine), application]),
       ),
     undo: (application, name) =>
       otherwise(
         () => undefined,
-        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request, application]),
+        () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request(), application]),
       ),
+    fork: (forks) =>
+      otherwise<readonly string[]>(
+        () => [],
+        () => steps.forkMachine.executeWithOptions({ summary: `${forks.length} more machines` }, [request(), forks]),
+      ),
+    ...ofRace,
   };
+}
+
+/** The same run, done on another machine. */
+export function onMachine(request: RunRequest, machine: string | undefined): RunRequest {
+  return machine === undefined ? request : { ...request, machine };
 }
 
 /** The bench's own fault in an error, as a report has it. */

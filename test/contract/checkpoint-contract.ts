@@ -100,6 +100,31 @@ export function checkpointContract(context: () => Context & { readonly makeDrive
       expect(await machine.isRunning()).toBe(true);
     });
 
+    test('a fork goes on from a checkpoint in a machine of its own, and leaves this one as it is', async (task) => {
+      const { driver, request, work } = context();
+      const { fork } = checkpoints();
+      if (!fork) return task.skip('this driver cannot fork machines');
+      await restore('a1-p2');
+      await write('later!');
+      const id = `${request.id}-r1`;
+      try {
+        expect(await fork('a1-p1', id, work)).toBe(true);
+        expect(await fork('a1-p1', id, work)).toBe(true);
+        await using copy = await driver.attach(id, work);
+        const other = await copy.connect(work);
+        const there = await other.exec(['cat', '/run/in-memory', '/root/on-disk']);
+        expect(there.stdout).toBe('first!\nfirst!\n');
+        await other.exec(['sh', '-c', 'echo forked >/root/on-disk; sync']);
+        expect(await state()).toMatch(/^later!\nlater!\nlater!/);
+        await copy.checkpoints?.restore('a1-p2', work);
+        expect((await (await copy.connect(work)).exec(['cat', '/root/on-disk'])).stdout).toBe('second\n');
+      } finally {
+        await driver.destroy(id, work);
+      }
+      expect(await machine.isRunning()).toBe(true);
+      await restore('a1-p2');
+    });
+
     test('one that was never taken is named', async () => {
       await expect(checkpoints().restore('a9-p9', context().work)).rejects.toMatchObject({
         code: 'MACHINE_CHECKPOINT_MISSING',

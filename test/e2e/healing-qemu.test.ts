@@ -32,6 +32,46 @@ const FILES = {
   'nixproof.yaml': JSON.stringify({
     profiles: { busy: profile('busy', ONCE), lost: profile('lost', ONCE), kept: profile('kept') },
   }),
+  'race.json': JSON.stringify({
+    profiles: {
+      raced: profile('raced', {
+        checks: [
+          ...ONCE.checks,
+          { name: 'this machine saw the right heal and no other', run: 'ls /root/heals', expect: 'right' },
+        ],
+      }),
+    },
+    healing: {
+      max: 4,
+      heals: [
+        // In this order by confidence: the run's own machine, and two copies of it.
+        {
+          name: 'useless',
+          for: 'network.http',
+          confidence: 0.99,
+          run: ['mkdir -p /root/heals; touch /root/heals/useless'],
+        },
+        {
+          name: 'endless',
+          for: 'network.http',
+          confidence: 0.98,
+          run: ['mkdir -p /root/heals; touch /root/heals/endless', 'sleep 3000'],
+        },
+        {
+          name: 'right',
+          for: 'network.http',
+          confidence: 0.97,
+          run: ['mkdir -p /root/heals; touch /root/heals/right'],
+        },
+      ],
+    },
+  }),
+  // What is long behind the point where it failed does not end the race.
+  'raced.sh': `${FIRST}nixproof-phase SECOND
+[ -e /root/heals/right ] || { echo "curl: (22) The requested URL returned error: 404"; exit 1; }
+nixproof-phase THIRD
+echo installed
+`,
   // What the first phase mounts is in the second one's way.
   'busy.sh': `${FIRST}mkfs.ext4 -qF "$NIXPROOF_DISK"
 mkdir -p /mnt/old && mount "$NIXPROOF_DISK" /mnt/old
@@ -130,5 +170,27 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       await bench.expectNothingLeft();
     },
     5 * MINUTE_MS,
+  );
+
+  test(
+    'heals tried side by side: the first that gets past the failure wins, with its machine; nothing is left of the others',
+    async () => {
+      const result = await bench.np(folder, 'test', '--config', 'race.json', '--heal', 'race', '--json');
+      const raced = parsed<SuiteReport>(result).runs[0] as RunReport;
+      expect(raced).toMatchObject({
+        verdict: 'healed',
+        machine: `${raced.run}-h3`,
+        failures: [{ class: 'network.http', phase: 'SECOND' }],
+        checks: [{ status: 'pass' }, { status: 'pass' }],
+        log: { verified: true },
+      });
+      const outcomes = raced.heals.map(({ name, outcome }) => `${name} ${outcome}`);
+      expect(outcomes.filter((told) => !told.startsWith('useless'))).toEqual(['right worked']);
+      expect(raced.notes.join('\n')).toMatch(
+        /heals tried side by side: useless, endless, right; first: right; broken off: (useless, )?endless/,
+      );
+      await bench.expectNothingLeft();
+    },
+    10 * MINUTE_MS,
   );
 });

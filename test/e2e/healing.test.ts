@@ -1,9 +1,9 @@
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HealRecord, PendingHeal, RunReport, SuiteReport } from '../../src/domain/run.js';
 import { runCommand } from '../../src/host/process.js';
-import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench } from './bench.js';
+import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 /** Fails for a class that has no built-in heal, until somebody has made `fixed`. */
 const BROKEN =
@@ -269,6 +269,35 @@ describe.concurrent('healing', () => {
     expect(undone).toMatchObject({ verdict: 'healed', attempts: 2, checks: [{ name: 'undone', status: 'pass' }] });
     await bench.expectNothingLeft();
   });
+
+  test(
+    'an unknown failure shows what earlier successes of the profile did not have; a killed heal is no wait',
+    LONG,
+    async () => {
+      const bench = await openBench('own');
+      await bench.worker();
+      const install = `#!/bin/sh
+nixproof-phase ONE
+echo "ERROR: the mirror list has $(date +%s) bad entries"
+[ ! -e broken ] || { echo "ERROR: the frobnicator exploded"; exit 1; }
+`;
+      const folder = await folderOf(bench, configOf('usual', []), install);
+      const firstLine = (ended: Ended) => onlyRun(ended).failures[0]?.line;
+      await writeFile(path.join(folder, 'broken'), '');
+      expect(firstLine(await bench.np(folder, 'test', '--no-heal', '--json'))).toMatch(
+        /the mirror list has \d+ bad entries/,
+      );
+      await rm(path.join(folder, 'broken'));
+      expect(onlyRun(await bench.np(folder, 'test', '--json')).verdict).toBe('passed');
+      await writeFile(path.join(folder, 'broken'), '');
+      expect(firstLine(await bench.np(folder, 'test', '--no-heal', '--json'))).toBe('ERROR: the frobnicator exploded');
+
+      const suicide = { name: 'kills-itself', confidence: 0.9, run: ['kill -KILL -$(ps -o pgid= -p $$ | tr -d " ")'] };
+      const killed = onlyRun(await bench.np(await folderOf(bench, configOf('killed', [suicide])), 'test', '--json'));
+      expect(killed).toMatchObject({ verdict: 'failed', heals: [{ name: 'kills-itself', outcome: 'failed' }] });
+      await bench.expectNothingLeft();
+    },
+  );
 
   test('ends where the heals that it may try are used up, all undone, in a short history', LONG, async () => {
     const bench = await openBench('own');

@@ -7,6 +7,7 @@ import type { Machine, Work } from '../../machines/machine.js';
 import { quote } from '../../machines/quote.js';
 import type { HealFiles } from '../../records/artifacts.js';
 import type { FileChange } from '../../records/patch.js';
+import { lookAt } from '../guest-state.js';
 import { openShell, putText, type GuestShell } from './guest-shell.js';
 import { makeChanges, planChanges, revertChanges } from './tree-edits.js';
 
@@ -20,6 +21,9 @@ interface Journal {
 /** All commands of one heal together. */
 const COMMANDS_MS = 15 * 60_000;
 const SAID_CHARS = 300;
+/** Exit statuses of commands that have none, as timeout(1) and a shell tell them. */
+const TOOK_TOO_LONG = 124;
+const KILLED = 137;
 
 /**
  * Applies one heal: goes back to a checkpoint where one is named, changes the deployed tree, runs the commands detached in the
@@ -109,16 +113,18 @@ async function runCommands(
   await putText(shell, `${folder}/install.sh`, scriptOf(environment, steps.join('\n')));
   const run = [`${guestFolder(machine)}/bin/nixproof-run`, folder, tree];
   await shell.exec(['sh', '-c', `setsid ${quote(run)} </dev/null >/dev/null 2>&1 &`]);
-  let status = '';
-  const ended = await waitUntil(
+  let exitCode = TOOK_TOO_LONG;
+  await waitUntil(
     async () => {
       work.progress('the heal’s commands run');
-      status = (await shell.exec(['sh', '-c', 'cat "$1/status" 2>/dev/null', 'sh', folder])).stdout.trim();
-      return status !== '';
+      const state = await lookAt(shell, { folder });
+      if (state.exitCode === undefined && (state.alive || !state.started)) return false;
+      exitCode = state.exitCode ?? KILLED;
+      return true;
     },
     COMMANDS_MS,
     { everyMs: 500, signal: work.signal },
   );
   const log = (await shell.exec(['sh', '-c', 'head -c 200000 "$1/install.log"', 'sh', folder])).stdout;
-  return { exitCode: ended ? Number(status) : 124, log };
+  return { exitCode, log };
 }

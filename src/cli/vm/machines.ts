@@ -23,12 +23,15 @@ export async function registryOfKnown(session: Session, ids: readonly string[]):
 /** @throws NixproofError `CONFIG_MACHINE_BUSY` where a run that has not ended has this machine */
 export async function requireIdle({ layout }: Session, id: string, otherwise = ''): Promise<void> {
   const { readRunReport } = await import('../../records/artifacts.js');
-  const run = runOfMachine(id);
-  if ((await readRunReport(layout.runs, run))?.verdict !== null) return;
-  throw new NixproofError('CONFIG_MACHINE_BUSY', `the run ${run} has not ended, and needs its machine as it is`, {
-    hint: `end it first: \`nixproof cancel ${run}\`${otherwise}`,
-    details: { machine: id },
-  });
+  if ((await readRunReport(layout.runs, runOfMachine(id)))?.verdict !== null) return;
+  throw new NixproofError(
+    'CONFIG_MACHINE_BUSY',
+    `the run ${runOfMachine(id)} has not ended, and needs its machine as it is`,
+    {
+      hint: `end it first: \`nixproof cancel ${runOfMachine(id)}\`${otherwise}`,
+      details: { machine: id },
+    },
+  );
 }
 
 /** @throws NixproofError `CONFIG_UNKNOWN_MACHINE`, `MACHINE_GONE` */

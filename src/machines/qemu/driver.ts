@@ -19,7 +19,7 @@ import { identifyClone } from './clone-identity.js';
 import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
-import { machineFiles, type QemuRecord } from './record.js';
+import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
 import { templateFor, type Template } from './template.js';
 
 const DEFAULT_BASE = 'debian';
@@ -77,10 +77,6 @@ export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions):
   };
 }
 
-async function runs({ process }: QemuRecord): Promise<boolean> {
-  return process !== undefined && (await isAlive(process.identity));
-}
-
 async function statusOf(layout: Layout, record: QemuRecord): Promise<MachineStatus> {
   const { id, driver, base, createdAt } = record;
   const state = (await runs(record)) ? 'running' : 'stopped';
@@ -97,11 +93,7 @@ async function createMachine(layout: Layout, request: MachineRequest, work: Work
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
   const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);
-  const runsById = async (other: string) => {
-    const record = await readRecord<QemuRecord>(layout, other);
-    return record?.driver === 'qemu' && (await runs(record));
-  };
-  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runsById, work);
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runsById(layout), work);
   try {
     await requireMemory(shape.memoryMiB);
     work.progress('cloning the template');

@@ -17,7 +17,8 @@ import { findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder } from './launch.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
-import { machineFiles, type QemuRecord } from './record.js';
+import { copyMachine } from './fork.js';
+import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
 import { guestScreen } from './screen.js';
 
 /** systemd gives a unit a minute and a half to stop, and kills what is left (systemd-system.conf(5)). */
@@ -47,7 +48,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     if (!current) throw gone(record.id);
     record = current;
   };
-  const isRunning = async () => record.process !== undefined && (await isAlive(record.process.identity));
+  const isRunning = () => runs(record);
   const endpoint = async (): Promise<Endpoint> => {
     if (!record.process) throw gone(record.id);
     const { keyFile } = await benchKey(layout);
@@ -101,6 +102,17 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       await wake(answering, work.signal);
     },
     list: () => listCheckpoints(folder),
+    async fork(name, id, work) {
+      await refresh();
+      if (await runsById(layout)(id)) return true;
+      const copy = await copyMachine(layout, record, id, work);
+      if (!copy) return false;
+      await writeRecord(layout, copy);
+      const { bootDeadlineMs } = options;
+      await using machine = qemuMachine(layout, copy, bootDeadlineMs === undefined ? {} : { bootDeadlineMs });
+      await machine.checkpoints?.restore(name, work);
+      return true;
+    },
   };
 
   return {

@@ -1,6 +1,9 @@
 import path from 'node:path';
 import type { MachineShape } from '../../domain/profile.js';
+import type { Layout } from '../../host/paths.js';
+import { isAlive } from '../../host/process.js';
 import type { MachineInfo } from '../machine.js';
+import { readRecord } from '../record.js';
 import type { QemuDefinition } from './checkpoints.js';
 import type { QemuProcess } from './launch.js';
 
@@ -43,5 +46,18 @@ export function machineFiles(folder: string): MachineFiles {
     system: path.join(folder, 'system.qcow2'),
     variables: path.join(folder, 'variables.qcow2'),
     target: (index) => path.join(folder, `disk-${index + 1}.qcow2`),
+  };
+}
+
+/** Whether its QEMU is alive. */
+export async function runs({ process }: QemuRecord): Promise<boolean> {
+  return process !== undefined && (await isAlive(process.identity));
+}
+
+/** Whether the machine of this name is one of ours, and its QEMU alive. */
+export function runsById(layout: Layout): (id: string) => Promise<boolean> {
+  return async (id) => {
+    const record = await readRecord<QemuRecord>(layout, id);
+    return record?.driver === 'qemu' && (await runs(record));
   };
 }

@@ -199,7 +199,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
       ].join('\n'),
     ),
     [
-      'nixproof.yaml:5:11: healing.policy: expected "auto", "ask" or "never", got "aut", did you mean "auto"?',
+      'nixproof.yaml:5:11: healing.policy: expected "auto", "race", "ask" or "never", got "aut", did you mean "auto"?',
       'nixproof.yaml:6:14: healing.threshold: expected a number from 0 to 1, got 2',
       'nixproof.yaml:7:8: healing.max: expected a whole number from 0 to 100, got -1',
       'nixproof.yaml:9:23: healing.heals[0].for: expected a failure class such as network.http, got "netwrk.http", did you mean "network.http"?',
@@ -343,4 +343,49 @@ test('the nearest configuration upwards is found, yaml before the others', async
   });
   expect(await findConfig(path.join(cwd, 'a/b/c'))).toBe(path.join(cwd, 'a/nixproof.yaml'));
   expect(await findConfig(path.join(cwd, 'd'))).toBe(path.join(cwd, 'nixproof.json'));
+});
+
+test('heals stand in files of a folder, too, each with a name of its own', async () => {
+  const heal = (name: string) => `name: ${name}\nfor: network.http\nrun: [use-the-mirror]\n`;
+  const cwd = await folderWith({
+    'nixproof.yaml': yaml('healing: { from: heals, heals: [{ name: inline, for: disk.full, run: [x] }] }'),
+    'heals/b.yaml': heal('second'),
+    'heals/a.json': '{ "name": "first", "for": "network.dns", "config": { "a": "b" } }',
+    'heals/notes.md': 'no heal',
+  });
+  const { config } = await loadConfig('nixproof.yaml', cwd);
+  expect(config.healing.heals.map(({ name, confidence }) => `${name} ${confidence}`)).toEqual([
+    'inline 0.8',
+    'first 0.8',
+    'second 0.8',
+  ]);
+});
+
+test.each([
+  [
+    'heals/a.yaml',
+    'name: x\nfor: network.htp\nrun: [y]\n',
+    'heals/a.yaml:2:6: for: expected a failure class such as network.http, got "network.htp", did you mean "network.http"?',
+  ],
+  [
+    'heals/a.yaml',
+    'name: taken\nfor: network.http\nrun: [y]\n',
+    'heals/a.yaml: name: expected a name of its own, got "taken" again',
+  ],
+  ['heals/a.yaml', '', 'heals/a.yaml:1:1: the file is empty, expected a heal'],
+])('a wrong heal of a folder is named with its file: %s', async (file, text, problem) => {
+  const cwd = await folderWith({
+    'nixproof.yaml': yaml('healing: { from: heals, heals: [{ name: taken, for: disk.full, run: [x] }] }'),
+    [file]: text,
+  });
+  const fault = await faultOf(loadConfig('nixproof.yaml', cwd));
+  expect(fault.details['problems']).toEqual([problem]);
+});
+
+test('a folder of heals that is not there is named', async () => {
+  const cwd = await folderWith({ 'nixproof.yaml': yaml('healing: { from: heals }') });
+  await expect(loadConfig('nixproof.yaml', cwd)).rejects.toMatchObject({
+    code: 'CONFIG_NOT_FOUND',
+    message: 'healing.from: there is no folder heals',
+  });
 });

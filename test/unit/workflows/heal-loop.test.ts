@@ -39,15 +39,18 @@ function loopOf(candidates: readonly Candidate[], policy: object = {}, failing: 
         asked.push(`undo ${name}`);
         return Promise.resolve();
       },
+      fork: () => Promise.resolve([]),
+      follow: () => Promise.reject(new Error('there is no race')),
+      settleOn: () => Promise.reject(new Error('there is no race')),
     },
-    { tell: () => undefined, pending: () => undefined, record: (heal) => records.push(heal) },
+    { tell: () => undefined, pending: () => undefined, note: () => undefined, record: (heal) => records.push(heal) },
   );
   /** Fails an attempt in its last phase; its checkpoints are those of the machine. */
-  const fail = (attempt: AttemptRef, failed: Failed): Promise<AttemptRef | undefined> => {
+  const fail = async (attempt: AttemptRef, failed: Failed): Promise<AttemptRef | undefined> => {
     const outcome = outcomeOf(attempt, failed);
     const failure = failureOf(outcome);
     if (!failure) throw new Error('unreachable');
-    return loop.next(attempt, outcome, failure);
+    return (await loop.next(attempt, outcome, failure))?.attempt;
   };
   return { loop, fail, asked, applications, records };
 }
@@ -116,6 +119,15 @@ describe('without checkpoints', () => {
     expect(await fail(FIRST, { phases: 1 })).toBeUndefined();
     expect(asked).toEqual([]);
   });
+});
+
+test('a race without room for a second machine is no race', async () => {
+  const { fail, asked, records } = loopOf([candidate('a'), candidate('b')], { policy: 'race' });
+  const second = await fail(FIRST, { phases: 2, checkpoints: [P1, P2] });
+  expect(second).toEqual({ number: 2, guest: 1, replayedPhases: 1, heals: [1] });
+  await fail(second as AttemptRef, { phases: 2, checkpoints: [P1, P2] });
+  expect(asked).toEqual(['apply a', 'apply b']);
+  expect(outcomes(records)).toEqual(['a no-effect phase']);
 });
 
 describe('with checkpoints', () => {
