@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execa } from 'execa';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { nixosAnywhere } from '../../../src/installers/nixos-anywhere.js';
 
@@ -35,15 +34,8 @@ async function run(script: string, says: string, sshStatus = 0) {
     await chmod(path.join(folder, name), 0o755);
   }
   const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, TMPDIR: folder };
-  const ended = promisify(execFile)('sh', ['-c', script], { cwd: folder, env, encoding: 'latin1' });
-  return await ended.then(
-    ({ stdout }) => ({ lines: stdout.trimEnd().split('\n'), code: 0, folder }),
-    (error: { stdout: string; code: number }) => ({
-      lines: error.stdout.trimEnd().split('\n'),
-      code: error.code,
-      folder,
-    }),
-  );
+  const ended = await execa('sh', ['-c', script], { cwd: folder, env, encoding: 'latin1', reject: false });
+  return { lines: ended.stdout.split('\n'), code: ended.exitCode, folder };
 }
 
 test('it asks the machine under its pinned key, then hands nixos-anywhere its address, port, key and phases', async () => {
@@ -55,7 +47,7 @@ test('it asks the machine under its pinned key, then hands nixos-anywhere its ad
     '::PHASE::CONNECT',
     'ssh: -p 2222 -i /home/me/my keys/id -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/scratch/known_hosts -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=30 root@192.0.2.7 exit 0',
     '::PHASE::BUILD',
-    `<--flake> <path:${folder}#vm> <--target-host> <root@192.0.2.7> <-p> <2222> <--post-kexec-ssh-port> <2222> <-i> </home/me/my keys/id> <--phases> <kexec,disko,install> <--option> <cores> <1 2>`,
+    `<--flake> <path:${folder}#vm> <--target-host> <root@192.0.2.7> <-p> <2222> <--post-kexec-ssh-port> <2222> <-i> </home/me/my keys/id> <--phases> <kexec,disko,install> <--option> <cores> <1 2> `,
   ]);
   expect(code).toBe(0);
 });
