@@ -126,6 +126,24 @@ healing:
     await second.ended;
   });
 
+  test('faults strike the machine, or the installer on this host', LONG, async () => {
+    const worker = await bench.worker();
+    const faults = ['--inject', 'tmp-full', '--inject', 'installer-killed@DISKO'];
+    const run = onlyRun(await bench.np(folder, 'test', 'away', '--driver', 'ssh', ...faults, '--json'));
+    expect(run).toMatchObject({
+      verdict: 'healed',
+      failures: [{ phase: 'DISKO' }],
+      heals: [{ name: 'run-again-after-a-kill', outcome: 'worked' }],
+      faults: [
+        { name: 'tmp-full', seen: expect.stringMatching(/./) as string },
+        { name: 'installer-killed', phase: 'DISKO', seen: expect.stringContaining('is gone') as string },
+      ],
+    });
+    await bench.expectNothingLeft();
+    worker.kill('SIGTERM');
+    await worker.ended;
+  });
+
   test('a sandbox is no target, and a host without nixos-anywhere says so', LONG, async () => {
     const sandbox = await bench.np(folder, 'test', 'vm', '--driver', 'sandbox');
     expect([sandbox.exit, sandbox.stderr]).toEqual([2, expect.stringContaining('a sandbox is no machine to install')]);
