@@ -6,6 +6,7 @@ const MACHINES = [
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
+  'test/e2e/drills-together.test.ts',
   'test/e2e/healing-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
 ];

@@ -4,7 +4,8 @@ import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
 import { QUERIES, SEARCH_ATTRIBUTES, SIGNALS, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
 import type { DriverName } from './domain/profile.js';
-import type { RunReport, SuiteOutcome, SuiteRequest } from './domain/run.js';
+import type { RunReport, RunResult } from './domain/run.js';
+import type { SuiteOutcome, SuiteProgress, SuiteRequest } from './domain/suite.js';
 import { unreachable, type ServerAddress } from './server-address.js';
 
 /** A connection to a Temporal server on which runs are started and watched. */
@@ -84,8 +85,8 @@ export async function startSuite(
       workflowId: request.suite,
       taskQueue: SHARED_TASK_QUEUE,
       args: [request],
-      staticSummary: `suite of ${request.runs.map(({ profile }) => profile.name).join(', ')}`.slice(0, 200),
-      memo: { runs: request.runs.map(({ run, profile, driver }) => ({ run, profile: profile.name, driver })) },
+      staticSummary: `suite of ${request.profiles.map(({ name }) => name).join(', ')}`.slice(0, 200),
+      memo: memoOf(request),
       ...(known
         ? {
             typedSearchAttributes: [
@@ -111,12 +112,31 @@ export interface RequestedRun {
   readonly open: boolean;
 }
 
+/** What a suite's memo says of its runs, small however many there are: their names without the stamp that all have. */
+interface SuiteMemo {
+  readonly profiles: readonly (readonly [name: string, driver: DriverName])[];
+  readonly runs: readonly (readonly [name: string, profile: number])[];
+}
+
+function memoOf({ suite, profiles, runs }: SuiteRequest): Record<string, unknown> {
+  const stamp = suite.slice('suite'.length);
+  const memo: SuiteMemo = {
+    profiles: profiles.map(({ name, driver }) => [name, driver]),
+    runs: runs.map(({ run, profile }) => [run.slice(0, -stamp.length), profile]),
+  };
+  return { ...memo };
+}
+
 /** What a suite was asked to run, without a worker's help; undefined where the server has no such suite. */
 async function requestedRuns({ client }: ServerLink, suite: string): Promise<readonly RequestedRun[] | undefined> {
   try {
     const { memo, status } = await client.workflow.getHandle(suite).describe();
-    const runs = (memo?.['runs'] ?? []) as readonly Omit<RequestedRun, 'suite' | 'open'>[];
-    return runs.map((run) => ({ ...run, suite, open: status.name === 'RUNNING' }));
+    const { profiles = [], runs = [] } = (memo ?? {}) as Partial<SuiteMemo>;
+    const open = status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW';
+    return runs.map(([name, index]) => {
+      const [profile = '', driver = 'sandbox'] = profiles[index] ?? [];
+      return { run: `${name}${suite.slice('suite'.length)}`, profile, driver, suite, open };
+    });
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
@@ -131,6 +151,17 @@ export async function requestedRun(link: ServerLink, run: string): Promise<Reque
 /** Waits for a suite's end. A suite that was terminated from outside is `cancelled`. */
 export async function suiteOutcome({ client }: ServerLink, suite: string): Promise<SuiteOutcome> {
   return (await client.workflow.getHandle(suite).result()) as SuiteOutcome;
+}
+
+/** How far a suite has come; undefined where no worker answers, or the server has no such suite. */
+export async function suiteProgress({ client }: ServerLink, suite: string): Promise<SuiteProgress | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_MS, () =>
+      client.workflow.getHandle(suite).query<SuiteProgress>(QUERIES.suiteProgress),
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 /** A run as its workflow knows it, or undefined where the server has no such run (it has not begun, or is forgotten). */
@@ -232,7 +263,7 @@ export async function describeWorkflow(link: ServerLink, id: string): Promise<Fo
 /** Waits for the end of what was found. */
 export async function waitFor(link: ServerLink, found: FoundWorkflow): Promise<SuiteOutcome> {
   if (found.kind === 'suite') return suiteOutcome(link, found.id);
-  const { suite, profile, driver, verdict } = (await link.client.workflow.getHandle(found.id).result()) as RunReport;
+  const { suite, profile, driver, verdict } = (await link.client.workflow.getHandle(found.id).result()) as RunResult;
   const known = verdict ?? 'error';
   return { suite, verdict: known, runs: [{ run: found.id, profile, driver, verdict: known }] };
 }

@@ -10,8 +10,8 @@ export type {
   MetricSeries,
   PhaseRecord,
   RunReport,
-  SuiteReport,
 } from './domain/run.js';
+export type { SuiteReport } from './domain/suite.js';
 export type { DriverName } from './domain/profile.js';
 export type { Verdict } from './domain/verdict.js';
 

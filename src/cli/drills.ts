@@ -1,5 +1,6 @@
 import type { DriverName, Profile } from '../domain/profile.js';
-import type { DrillResult, SuiteReport, SuiteRequest } from '../domain/run.js';
+import type { DrillResult } from '../domain/run.js';
+import type { SuiteReport, SuiteRequest } from '../domain/suite.js';
 import { drillResult } from '../faults/drill.js';
 import { oneLine } from '../reports/escape.js';
 import { drillsOf, faultsOf, requireFaults } from './faults.js';

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
+import { expectedOneOf } from '../config/messages.js';
 import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from '../config/units.js';
+import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
 
 /** Parsers of option values; what they refuse is a usage error that names the option. */
 export function duration(text: string): number {
@@ -40,4 +42,13 @@ export function list(text: string): readonly string[] {
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
+}
+
+/** Drivers, separated by commas. */
+export function drivers(text: string): readonly DriverName[] {
+  return list(text).map((name) => {
+    const known = DRIVER_NAMES.find((driver) => driver === name);
+    if (known === undefined) throw new InvalidArgumentError(expectedOneOf(DRIVER_NAMES, name));
+    return known;
+  });
 }

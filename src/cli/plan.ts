@@ -3,7 +3,8 @@ import { availableParallelism, freemem } from 'node:os';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
 import { installsFromOutside, type DriverName, type Profile } from '../domain/profile.js';
-import type { Keep, RunRequest, SuiteRequest } from '../domain/run.js';
+import type { Keep } from '../domain/run.js';
+import type { SuiteRequest, SuiteRun } from '../domain/suite.js';
 import type { Work } from '../domain/work.js';
 import { baseFor } from '../bases/registry.js';
 import type { Layout } from '../host/paths.js';
@@ -14,6 +15,10 @@ export interface PlanOptions {
   readonly timeoutMs: number | undefined;
   readonly parallel: 'auto' | number;
   readonly searchAttributes: boolean;
+  /** How often each of them is run; default: once. */
+  readonly repeat?: number | undefined;
+  readonly failFast?: boolean | undefined;
+  readonly retryErrors?: number | undefined;
 }
 
 /** One run that is wanted: a profile, and what is to go wrong in it. */
@@ -30,34 +35,57 @@ export function newStamp(now = new Date()): string {
   return `${digits}-${randomBytes(2).toString('hex')}`;
 }
 
-/** The suite of these runs. */
+/** The suite of these runs, each `repeat` times. */
 export function planSuite(wanted: readonly Wanted[], options: PlanOptions): SuiteRequest {
   const stamp = newStamp();
-  const suite = `suite-${stamp}`;
-  const names = namesOf(wanted);
-  const runs = wanted.map(({ profile, faults }, index): RunRequest => ({
+  const profiles = [...new Set(wanted.map(({ profile }) => profile))];
+  const repeated = wanted.flatMap((one) => Array.from({ length: options.repeat ?? 1 }, () => one));
+  const names = namesOf(repeated);
+  const runs = repeated.map(({ profile, faults }, index): SuiteRun => ({
     run: `${names[index] ?? profile.name}-${stamp}`,
-    suite,
-    profile,
-    driver: profile.driver,
+    profile: profiles.indexOf(profile),
+    ...(faults.length === 0 ? {} : { faults }),
+  }));
+  return {
+    suite: `suite-${stamp}`,
+    profiles,
+    runs,
+    parallel: options.parallel === 'auto' ? parallelFor(profiles) : options.parallel,
     keep: options.keep,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     searchAttributes: options.searchAttributes,
-    ...(faults.length === 0 ? {} : { faults }),
-  }));
-  const profiles = wanted.map(({ profile }) => profile);
-  return { suite, runs, parallel: options.parallel === 'auto' ? parallelFor(profiles) : options.parallel };
+    ...(options.failFast === true ? { failFast: true } : {}),
+    ...(options.retryErrors === undefined ? {} : { retryErrors: options.retryErrors }),
+  };
 }
 
-/** A run's name without its stamp: the profile's, in drills with the fault's, counted where a suite has several of the same. */
+/**
+ * A run's name without its stamp: the profile's, with its driver and base where the suite has several of them, in drills with the
+ * fault's, counted where a suite has several of the same.
+ */
 function namesOf(wanted: readonly Wanted[]): readonly string[] {
+  const places = new Map<string, Set<string>>();
+  for (const { profile } of wanted) {
+    places.set(profile.name, (places.get(profile.name) ?? new Set()).add(placeOf(profile)));
+  }
   const counts = new Map<string, number>();
   return wanted.map(({ profile, faults, drill }) => {
-    const name = drill ? [profile.name, ...faults.map((fault) => fault.name)].join('-') : profile.name;
+    const place = (places.get(profile.name)?.size ?? 0) > 1 ? [placeOf(profile)] : [];
+    const name = [profile.name, ...place, ...(drill ? faults.map((fault) => fault.name) : [])].join('-');
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
     return count === 1 ? name : `${name}-${count}`;
   });
+}
+
+/** Where a profile is tested, as a part of a name: `qemu-debian`. */
+function placeOf({ driver, base }: Wanted['profile']): string {
+  const what = base
+    ?.replace(/^[a-z]+:.*?([^/]+)$/, '$1')
+    .replace(/#.*$/, '')
+    .replace(/[^A-Za-z0-9]+/g, '-')
+    .slice(0, 20);
+  return what === undefined ? driver : `${driver}-${what}`;
 }
 
 /** As many at once as this host has cores and free memory for. */

@@ -1,27 +1,31 @@
 import { historyEvents, queryRun, type RequestedRun, type ServerLink } from '../client.js';
 import type { Layout } from '../host/paths.js';
 import { newReport, type RunIdentity } from '../domain/new-report.js';
-import type { RunReport, RunRequest, SuiteOutcome, SuiteReport } from '../domain/run.js';
+import type { RunReport } from '../domain/run.js';
+import { runRequest, type SuiteOutcome, type SuiteReport, type SuiteRequest } from '../domain/suite.js';
 import { readRunReport } from '../records/artifacts.js';
 
 /** A suite's report once it has ended: from this host's artifacts, else from the workflows themselves. */
 export async function suiteReport(link: ServerLink, layout: Layout, outcome: SuiteOutcome): Promise<SuiteReport> {
   const runs = await Promise.all(
-    outcome.runs.map(async ({ run, profile, driver, verdict }) => {
+    outcome.runs.map(async ({ run, profile, driver, verdict, retriedAs }) => {
       const report = (await readRunReport(layout.runs, run)) ?? (await queryRun(link, run).catch(() => undefined));
       if (!report) return neverStarted({ run, profile, driver, suite: outcome.suite }, verdict);
       const events = await historyEvents(link, run).catch(() => report.historyEvents);
-      return { ...report, verdict, state: 'done', historyEvents: events };
+      const notes = retriedAs === undefined ? report.notes : [...report.notes, `run again as ${retriedAs}`];
+      return { ...report, verdict, state: 'done', historyEvents: events, notes };
     }),
   );
   return { suite: outcome.suite, verdict: outcome.verdict, runs };
 }
 
 /** What `--detach` prints: runs that have just been asked for. */
-export function startedReport(requests: readonly RunRequest[], suite: string): SuiteReport {
-  const runs = requests.map(({ run, profile, driver }) =>
-    waitingReport({ run, profile: profile.name, driver, suite, open: true }),
-  );
+export function startedReport(request: SuiteRequest): SuiteReport {
+  const { suite } = request;
+  const runs = request.runs.map((one) => {
+    const { run, profile, driver } = runRequest(request, one);
+    return waitingReport({ run, profile: profile.name, driver, suite, open: true });
+  });
   return { suite, verdict: null, runs };
 }
 

@@ -1,23 +1,28 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
 import { faultText } from '../domain/fault.js';
-import type { DriverName, HealingPolicy } from '../domain/profile.js';
-import type { Keep, RunReport, SuiteReport, SuiteRequest } from '../domain/run.js';
+import { DRIVER_NAMES, type DriverName, type HealingPolicy } from '../domain/profile.js';
+import type { Keep, RunReport } from '../domain/run.js';
+import type { SuiteReport, SuiteRequest } from '../domain/suite.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
 import { writeWhole } from '../host/files.js';
 import type { ServerUse } from './server.js';
 import { again } from './faults.js';
-import { duration, list, parallelism, wholeNumber } from './options.js';
+import { drivers, duration, list, numberFrom, parallelism, wholeNumber } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 interface TestOptions extends CommonOptions {
   readonly config?: string;
   readonly profiles?: readonly string[];
   readonly parallel?: 'auto' | number;
-  readonly driver?: DriverName;
-  readonly base?: string;
+  readonly driver?: readonly DriverName[];
+  readonly base?: readonly string[];
+  readonly repeat?: number;
+  readonly failFast?: boolean;
+  readonly retryErrors?: number;
   readonly heal?: boolean | HealingPolicy['policy'];
   readonly maxHeals?: number;
   readonly keep: Keep;
@@ -41,8 +46,8 @@ export function registerTest(program: Command): void {
     )
     .option('--profiles <names>', 'the same as naming them, separated by commas', list)
     .option('--parallel <n>', 'how many at once: a number, or auto for what this host can take', parallelism)
-    .addOption(new Option('--driver <name>', 'how machines are driven').choices(['qemu', 'libvirt', 'ssh', 'sandbox']))
-    .option('--base <base>', 'what machines boot, instead of what the profiles say')
+    .option('--driver <names>', `how machines are driven: ${DRIVER_NAMES.join(', ')}; several: a run on each`, drivers)
+    .option('--base <bases>', 'what machines boot, instead of what the profiles say; several: a run on each', list)
     .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'race', 'ask', 'never']))
     .option('--no-heal', 'the same as --heal never')
     .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
@@ -55,6 +60,9 @@ export function registerTest(program: Command): void {
         .choices(['never', 'failed', 'always'])
         .default('never'),
     )
+    .option('--repeat <n>', 'run each so often, and say how steady it is', numberFrom(1))
+    .option('--fail-fast', 'the first run that fails stops the others')
+    .option('--retry-errors <n>', "run again what ended in the bench's own fault, so often at most", wholeNumber)
     .option('--detach', 'start and leave: the test goes on')
     .option('--timeout <duration>', 'a limit for each run as a whole, such as 2h', duration)
     .option('--report-dir <folder>', 'copy the reports there')
@@ -70,6 +78,8 @@ Examples:
   nixproof test vm server --parallel 2
   nixproof test --driver sandbox --json > result.json
   nixproof test vm --keep failed      then: nixproof vm ssh RUN
+  nixproof test --driver qemu,libvirt --base debian,disk:old.qcow2
+  nixproof test vm --repeat 10        how steady is it?
   nixproof test vm --inject dns-broken --inject tmp-full@NIX_BUILD
 
 Exit status: 0 passed or healed · 1 failed · 2 usage or configuration · 3 the bench's own fault · 130 interrupted`,
@@ -90,6 +100,9 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     keep: options.keep,
     timeoutMs: options.timeout,
     parallel,
+    repeat: options.repeat,
+    failFast: options.failFast,
+    retryErrors: options.retryErrors,
     searchAttributes: server.link.searchAttributes,
   });
   session.signal.throwIfAborted();
@@ -107,23 +120,29 @@ async function profilesOf(session: Session, names: readonly string[], options: T
   const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
   for (const note of config.notes) session.progress(note);
   const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
-  const profiles = await resolveProfiles(config, [...names, ...(options.profiles ?? [])], {
-    flags: {
-      ...(options.driver === undefined ? {} : { driver: options.driver }),
-      ...(options.base === undefined ? {} : { base: options.base }),
-      ...(heal === undefined ? {} : { heal }),
-      ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
-    },
-  });
   const machines = createRegistry(session.layout);
-  const chosen = [];
-  for (const profile of profiles) chosen.push(await chooseDriver(profile, machines, session));
-  return chosen;
+  // Every driver with every base; what says nothing of one leaves it to the profiles.
+  const chosen: Awaited<ReturnType<typeof chooseDriver>>[] = [];
+  for (const driver of options.driver ?? [undefined]) {
+    for (const base of options.base ?? [undefined]) {
+      const profiles = await resolveProfiles(config, [...names, ...(options.profiles ?? [])], {
+        flags: {
+          ...(driver === undefined ? {} : { driver }),
+          ...(base === undefined ? {} : { base }),
+          ...(heal === undefined ? {} : { heal }),
+          ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
+        },
+      });
+      for (const profile of profiles) chosen.push(await chooseDriver(profile, machines, session));
+    }
+  }
+  // A check of a flake is built on this host, whatever was asked for: once.
+  return chosen.filter((one, index) => chosen.findIndex((other) => isDeepStrictEqual(one, other)) === index);
 }
 
 async function detach(session: Session, server: ServerUse, suite: SuiteRequest): Promise<number> {
   const { startedReport } = await import('./results.js');
-  if (session.json) session.print(`${JSON.stringify(startedReport(suite.runs, suite.suite), null, 2)}\n`);
+  if (session.json) session.print(`${JSON.stringify(startedReport(suite), null, 2)}\n`);
   for (const { run } of suite.runs) session.say(`started ${run}`);
   const ui = server.uiOf(suite.suite);
   if (ui) session.say(`temporal  ${ui}`);
@@ -142,8 +161,9 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
     server.link,
     suite.runs.map(({ run, profile, faults = [] }) => ({
       run,
-      profile: [profile.name, ...faults.map(faultText)].join(' '),
+      profile: [suite.profiles[profile]?.name ?? '', ...faults.map(faultText)].join(' '),
     })),
+    suite.suite,
   );
   const onInterrupt = () => {
     session.progress('cancelling; once more leaves it to the worker');
@@ -154,7 +174,10 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
-  const report = options.drill === true ? withDrills(plain, suite) : plain;
+  const { repeatsOf } = await import('../reports/repeats.js');
+  const repeats = repeatsOf(plain.runs);
+  const drilled = options.drill === true ? withDrills(plain, suite) : plain;
+  const report = repeats.length === 0 ? drilled : { ...drilled, repeats };
   await publish(report, options);
   await summarize(session, server, report);
   if (session.signal.aborted) return EXIT.interrupted;
@@ -191,4 +214,6 @@ async function summarize(session: Session, server: ServerUse, report: SuiteRepor
   );
   const { drillMatrix } = await import('./drills.js');
   if (report.drills) session.print(`\n${drillMatrix(report.drills)}`);
+  const { repeatText } = await import('../reports/repeats.js');
+  if (report.repeats) session.print(`\n${report.repeats.map((repeat) => `${repeatText(repeat)}\n`).join('')}`);
 }

@@ -23,7 +23,7 @@ async function watch(session: Session, id: string): Promise<number> {
   const found = await describeWorkflow(server.link, id);
   if (!found)
     throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run or suite ${id}`, { hint: 'see `nixproof status`' });
-  const watching = watchRuns(session, server.link, found.runs);
+  const watching = watchRuns(session, server.link, found.runs, found.kind === 'suite' ? found.id : undefined);
   const detached = new Promise<undefined>((resolve) =>
     session.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
   );

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DriverName } from '../domain/profile.js';
+import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
 import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
 import { check } from './check-schema.js';
@@ -8,7 +8,6 @@ import { duration, machinePath, patterned, section, size, text, variableName, wh
 import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
 
-export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
 const INSTALL_KINDS = ['script', 'nixos', 'nix-check', 'nixos-anywhere'] as const;
 
 /**

@@ -11,6 +11,11 @@ export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
 }
 
+/** The name of a run that is made again: the suite's stamp stays at its end. */
+export function retryOfRun(run: string, retry: number): string {
+  return run.replace(/(?=(?:-[^-]+){3}$)/, `-retry${retry}`);
+}
+
 /** The machine of a run. */
 export function machineOf({ run, machine }: { readonly run: string; readonly machine?: string }): string {
   return machine ?? run;
@@ -28,7 +33,7 @@ export function runOfMachine(machine: string): string {
 
 /** Names that clients and workflows share. */
 export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
-export const QUERIES = { report: 'report', suite: 'suite' } as const;
+export const QUERIES = { report: 'report', suite: 'suite', suiteProgress: 'suiteProgress' } as const;
 export const SIGNALS = {
   progressed: 'progressed',
   decide: 'decide',

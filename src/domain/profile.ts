@@ -2,7 +2,8 @@ import type { FailureClass } from './diagnosis.js';
 import type { FaultRequest } from './fault.js';
 
 /** How a machine is driven. */
-export type DriverName = 'qemu' | 'libvirt' | 'ssh' | 'sandbox';
+export const DRIVER_NAMES = ['qemu', 'libvirt', 'ssh', 'sandbox'] as const;
+export type DriverName = (typeof DRIVER_NAMES)[number];
 
 export type Firmware = 'uefi' | 'bios';
 

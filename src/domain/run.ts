@@ -24,14 +24,6 @@ export interface RunRequest {
   readonly faults?: readonly FaultRequest[];
 }
 
-/** What a suite is asked to do: the input of the testSuite workflow. */
-export interface SuiteRequest {
-  readonly suite: string;
-  readonly runs: readonly RunRequest[];
-  /** How many runs go on at the same time. */
-  readonly parallel: number;
-}
-
 /** One phase of one attempt. `durationMs` runs to the next phase's start or the attempt's end. */
 export interface PhaseRecord {
   readonly name: string;
@@ -146,6 +138,8 @@ export interface RunReport {
   readonly startedAt: string;
   readonly durationMs: number;
   readonly attempts: number;
+  /** How many phases of the attempt that goes on came back with a checkpoint; absent: none. */
+  readonly replayedPhases?: number;
   readonly phases: readonly PhaseRecord[];
   readonly failures: readonly FailureRecord[];
   readonly heals: readonly HealRecord[];
@@ -167,13 +161,8 @@ export interface RunReport {
   readonly artifacts: string;
 }
 
-export interface SuiteReport {
-  readonly suite: string;
-  readonly verdict: Verdict | null;
-  readonly runs: readonly RunReport[];
-  /** What came of each drill, where the suite was one of drills. */
-  readonly drills?: readonly DrillResult[];
-}
+/** What a run's workflow ends with: all else is in its report. */
+export type RunResult = Pick<RunReport, 'run' | 'suite' | 'profile' | 'driver' | 'verdict'>;
 
 /** One fault's drill: what was to become of it, and what did. */
 export interface DrillResult {
@@ -191,16 +180,4 @@ export interface DrillResult {
   readonly expected: 'healed' | 'failed' | 'passed';
   /** Whether it came as the table of faults expects. */
   readonly ok: boolean;
-}
-
-/** What the suite's workflow knows at its end: its runs' reports are theirs. */
-export interface SuiteOutcome {
-  readonly suite: string;
-  readonly verdict: Verdict;
-  readonly runs: readonly {
-    readonly run: string;
-    readonly profile: string;
-    readonly driver: DriverName;
-    readonly verdict: Verdict;
-  }[];
 }

@@ -11,7 +11,7 @@ import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/atte
 import { failureOf, plainFailure } from '../domain/failure.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
 import { QUERIES, SIGNALS, machineOf } from '../domain/names.js';
-import type { RunReport, RunRequest } from '../domain/run.js';
+import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
 import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
 import { createForce } from './force.js';
 import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
@@ -45,9 +45,9 @@ const FORCED_RELEASE_MS = 15_000;
 /**
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
  * durably. A failed installer is healed where that can be, and tried again. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
- * It always completes, with its report: cancellation too is a verdict.
+ * It always completes with a verdict, which cancellation is too; its report is in its artifacts, and answers the query `report`.
  */
-export async function profileTest(request: RunRequest): Promise<RunReport> {
+export async function profileTest(request: RunRequest): Promise<RunResult> {
   const run = createRun(request);
   try {
     await CancellationScope.withTimeout(request.timeoutMs ?? LONGEST_RUN_MS, () => run.test());
@@ -57,7 +57,8 @@ export async function profileTest(request: RunRequest): Promise<RunReport> {
     else run.stopped(error);
   }
   await CancellationScope.nonCancellable(() => run.finish());
-  return run.report();
+  const { suite, profile, driver, verdict } = run.report();
+  return { run: request.run, suite, profile, driver, verdict };
 }
 
 function createRun(asked: RunRequest) {
@@ -187,6 +188,7 @@ function createRun(asked: RunRequest) {
 
   async function attempt(steps: HostSteps, ref: AttemptRef): Promise<AttemptOutcome> {
     draft.attempts = ref.number;
+    draft.replayedPhases = ref.replayedPhases;
     if (ref.guest === ref.number) await begin('starting the installer');
     return follow(steps, request, ref, () => tell('installing'));
   }
@@ -283,6 +285,7 @@ function createRun(asked: RunRequest) {
     draft.verdict = null;
     draft.notes = [...draft.notes, ...missedFaults(request, faults)];
     delete draft.pending;
+    delete draft.replayedPhases;
     const steps = host;
     if (steps && cloned) {
       tell('collecting logs');

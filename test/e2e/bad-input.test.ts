@@ -101,7 +101,7 @@ const REFUSED: readonly Mistake[] = [
     args: ['test', '--driver', 'bochs'],
     code: 'CONFIG_USAGE',
     says: [
-      "error: option '--driver <name>' argument 'bochs' is invalid. Allowed choices are qemu, libvirt, ssh, sandbox.",
+      `error: option '--driver <names>' argument 'bochs' is invalid. expected "qemu", "libvirt", "ssh" or "sandbox", got "bochs"`,
       HELP,
     ],
   },

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { SuiteReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { LONG, onlyRun, openBench, parsed, type Bench } from './bench.js';
 
 const CONFIG = `profiles:

@@ -1,7 +1,8 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { HealRecord, PendingHeal, RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { HealRecord, PendingHeal, RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { runCommand } from '../../src/host/process.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 

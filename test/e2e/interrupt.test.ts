@@ -1,7 +1,8 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { signalIfThere } from '../../src/host/process.js';
 import { findStack } from '../../src/stack/join.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench } from './bench.js';

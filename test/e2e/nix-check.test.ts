@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { toolIsHere } from '../unit/reports/tool.js';
 import { DEADLINE_MS, LONG, openBench, parsed, type Bench } from './bench.js';
 

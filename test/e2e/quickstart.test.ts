@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/', import.meta.url));

@@ -1,7 +1,8 @@
 import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunReport, SuiteReport } from '../../src/domain/run.js';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { makeLabBox, probeLabBox, type LabBox } from '../fixtures/lab-box/lab-box.js';
 import { isThere, LONG, onlyRun, openBench, parsed, type Bench } from './bench.js';

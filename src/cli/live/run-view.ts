@@ -16,6 +16,8 @@ export interface RunView {
   line: string;
   /** The attempt that goes on; its events are the ones to read. */
   attempts: number;
+  /** How many of its phases came back with a checkpoint. */
+  replayedPhases: number;
   heals: readonly HealRecord[];
   pending: PendingHeal | undefined;
 }
@@ -32,6 +34,7 @@ export function newRunView(run: string, profile: string): RunView {
     progress: undefined,
     line: '',
     attempts: 1,
+    replayedPhases: 0,
     heals: [],
     pending: undefined,
   };
@@ -46,6 +49,7 @@ export function applyReport(view: RunView, report: RunReport): void {
   view.pending = report.pending;
   if (report.attempts > view.attempts) {
     view.attempts = report.attempts;
+    view.replayedPhases = report.replayedPhases ?? 0;
     view.phases = [];
     view.progress = undefined;
     view.line = '';

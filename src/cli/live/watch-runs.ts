@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import logUpdate from 'log-update';
-import { queryRun, type ServerLink } from '../../client.js';
+import { queryRun, suiteProgress, type ServerLink } from '../../client.js';
 import type { RecordedEvent } from '../../domain/event.js';
 import type { HealRecord } from '../../domain/run.js';
 import { runFiles } from '../../records/artifacts.js';
@@ -29,17 +29,34 @@ export interface Watching {
   stop(): Promise<void>;
 }
 
-/** Shows runs as they go on: redrawn in place on a terminal, else a plain line for everything that changes. */
-export function watchRuns(session: Session, link: ServerLink, runs: readonly Watched[]): Watching {
+/**
+ * Shows runs as they go on: redrawn in place on a terminal, else a plain line for everything that changes.
+ * @param suite whose runs they are: it says which go on, so that the others need not be asked; absent for a single run
+ */
+export function watchRuns(session: Session, link: ServerLink, runs: readonly Watched[], suite?: string): Watching {
   const views = runs.map(({ run, profile }) => newRunView(run, profile));
   const narrator = session.animated ? undefined : createNarrator(session, views.length > 1);
   const end = new AbortController();
   // Every view waits for it.
   setMaxListeners(0, end.signal);
-  const watching = [
-    ...views.map((view) => every(EVENTS_MS, end.signal, tailOf(session, view, narrator?.event))),
-    every(QUERY_MS, end.signal, queryAll(session, link, views, narrator?.report)),
-  ];
+  const tails = new Map(views.map((view) => [view, tailOf(session, view, narrator?.event)]));
+  // A suite may have thousands of runs of which a few go on.
+  const live = new Set(suite === undefined || views.length === 1 ? views : []);
+  const tailLive = async () => {
+    const tailOne = async (view: RunView) => {
+      const last = suite !== undefined && view.verdict !== null;
+      await tails.get(view)?.();
+      if (last) live.delete(view);
+    };
+    await Promise.all([...live].map(tailOne));
+  };
+  const look = queryAll(
+    session,
+    link,
+    { views, live, suite: views.length === 1 ? undefined : suite },
+    narrator?.report,
+  );
+  const watching = [every(EVENTS_MS, end.signal, tailLive), every(QUERY_MS, end.signal, look)];
   if (session.animated) watching.push(every(100, end.signal, async () => draw(session, views)));
   return {
     async stop() {
@@ -71,8 +88,12 @@ async function every(ms: number, signal: AbortSignal, step: () => Promise<void>)
 function tailOf({ layout }: Session, view: RunView, told?: (view: RunView, event: RecordedEvent) => void) {
   const files = runFiles(layout.runs, view.run);
   let attempt = 1;
+  let phases = 0;
   let tail = createEventTail(files.attempt(attempt).events);
   const take = (event: RecordedEvent) => {
+    if (event.type === 'phase') phases += 1;
+    // What came back with a checkpoint was told when it happened.
+    if (view.replayedPhases > 0 && phases <= view.replayedPhases) return;
     applyEvent(view, event);
     told?.(view, event);
   };
@@ -80,29 +101,50 @@ function tailOf({ layout }: Session, view: RunView, told?: (view: RunView, event
     await tail(take);
     while (view.attempts > attempt) {
       attempt += 1;
+      phases = 0;
       tail = createEventTail(files.attempt(attempt).events);
       await tail(take);
     }
   };
 }
 
-function queryAll(session: Session, link: ServerLink, views: readonly RunView[], told?: (view: RunView) => void) {
+interface Looked {
+  readonly views: readonly RunView[];
+  /** Those whose events are read: looking adds to it, who has read the last of one takes it out. */
+  readonly live: Set<RunView>;
+  readonly suite: string | undefined;
+}
+
+function queryAll(session: Session, link: ServerLink, { views, live, suite }: Looked, told?: (view: RunView) => void) {
   let answered = Date.now();
   let warned = false;
-  return async () => {
-    for (const view of views) {
-      if (view.verdict !== null) continue;
-      try {
-        const report = await queryRun(link, view.run);
-        // A suite that no worker takes up has no runs: that is no answer either.
-        if (!report) continue;
-        answered = Date.now();
-        applyReport(view, report);
-        told?.(view);
-      } catch {
-        // No worker answers queries, or the server is being started again: the next look tells.
-      }
+  const byName = new Map(views.map((view) => [view.run, view]));
+  const findLive = async (): Promise<void> => {
+    if (suite === undefined) return;
+    const progress = await suiteProgress(link, suite);
+    if (!progress) return;
+    answered = Date.now();
+    for (const run of [...progress.lately, ...progress.going]) {
+      const view = byName.get(run);
+      if (view && view.verdict === null) live.add(view);
     }
+    if (progress.ended === progress.of) for (const view of views) if (view.verdict === null) live.add(view);
+  };
+  const ask = async (view: RunView): Promise<void> => {
+    try {
+      const report = await queryRun(link, view.run);
+      // A suite that no worker takes up has no runs: that is no answer either.
+      if (!report) return;
+      answered = Date.now();
+      applyReport(view, report);
+      told?.(view);
+    } catch {
+      // No worker answers queries, or the server is being started again: the next look tells.
+    }
+  };
+  return async () => {
+    await findLive();
+    for (const view of live) if (view.verdict === null) await ask(view);
     if (warned || Date.now() - answered < NO_WORKER_MS) return;
     warned = true;
     session.progress('no worker answers: is one running for this server? (`nixproof worker`)');

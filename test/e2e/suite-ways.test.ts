@@ -1,0 +1,98 @@
+import { tmpdir } from 'node:os';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { SuiteReport } from '../../src/domain/suite.js';
+import { layoutOf } from '../../src/host/paths.js';
+import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { hasOrSkip } from '../contract/requirements.js';
+import { LONG, openBench, parsed, type Bench } from './bench.js';
+
+const profile = (run: string, more: object = {}) => ({ driver: 'sandbox', install: { kind: 'script', run }, ...more });
+const CONFIG = {
+  profiles: {
+    // Every third one fails; `turn` of the home above all machines counts.
+    unsteady: profile(
+      'turn=$(mktemp "$NIXPROOF_ROOT/../../../turn.XXXXXX"); n=$(ls "$NIXPROOF_ROOT/../../.." | grep -c ^turn.); [ $((n % 3)) != 0 ]',
+    ),
+    broken: profile('exit 3'),
+    slow: profile('sleep 600'),
+    fine: profile('true'),
+  },
+  healing: { policy: 'never' },
+};
+
+let bench: Bench;
+let folder: string;
+beforeAll(async () => {
+  bench = await openBench('own');
+  await bench.worker();
+  folder = await bench.folder({
+    'nixproof.yaml': JSON.stringify(CONFIG),
+    'qemu.json': JSON.stringify({
+      profiles: { lost: profile('true', { driver: 'qemu', base: 'debian' }), fine: profile('true') },
+    }),
+  });
+});
+
+describe.concurrent('a suite', () => {
+  test('that repeats a profile tells how steady it is, and is as good as its worst run', LONG, async () => {
+    const result = await bench.np(folder, 'test', 'unsteady', '--repeat', '3', '--parallel', '1', '--json');
+    const suite = parsed<SuiteReport>(result);
+    expect({ exit: result.exit, verdicts: suite.runs.map(({ verdict }) => verdict) }).toEqual({
+      exit: 1,
+      verdicts: ['passed', 'passed', 'failed'],
+    });
+    const [low = 0, high = 1] = suite.repeats?.[0]?.passRate ?? [];
+    expect(suite.repeats).toMatchObject([
+      { profile: 'unsteady', runs: 3, passed: 2, failed: 1, healed: 0, flaky: true },
+    ]);
+    // Wilson's interval of 2 of 3.
+    expect([Math.round(low * 100), Math.round(high * 100)]).toEqual([21, 94]);
+    const steady = await bench.np(folder, 'test', 'fine', '--repeat', '2');
+    expect(steady.stdout).toMatch(
+      /\nfine on sandbox: 2 of 2 passed; passes 34–100 % of the time \(95 % confidence\)\n$/,
+    );
+  });
+
+  test('that fails fast stops what runs and begins nothing more, and is failed', LONG, async () => {
+    const order = ['slow', 'broken', 'fine', 'unsteady'];
+    const result = await bench.np(folder, 'test', ...order, '--fail-fast', '--parallel', '2', '--json');
+    const suite = parsed<SuiteReport>(result);
+    expect({ exit: result.exit, verdict: suite.verdict }).toEqual({ exit: 1, verdict: 'failed' });
+    expect(suite.runs.map(({ profile: name, verdict }) => [name, verdict])).toEqual([
+      ['slow', 'cancelled'],
+      ['broken', 'failed'],
+      ['fine', 'cancelled'],
+      ['unsteady', 'cancelled'],
+    ]);
+    expect(suite.runs[3]?.state).toBe('never started');
+  });
+});
+
+test.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))(
+  'what ends in a fault of the bench is run again as another run, so often at most; a matrix of drivers names its cells',
+  LONG,
+  async () => {
+    // The base was not prepared in this home.
+    const result = await bench.np(folder, 'test', '--config', 'qemu.json', '--retry-errors', '2', '--json');
+    const suite = parsed<SuiteReport>(result);
+    expect(result.exit).toBe(3);
+    const stamp = suite.suite.slice('suite'.length);
+    expect(suite.runs.map(({ run, verdict, fault }) => [run, verdict, fault?.code])).toEqual([
+      [`lost${stamp}`, 'error', 'HOST_BASE_MISSING'],
+      [`lost-retry1${stamp}`, 'error', 'HOST_BASE_MISSING'],
+      [`lost-retry2${stamp}`, 'error', 'HOST_BASE_MISSING'],
+      [`fine${stamp}`, 'passed', undefined],
+    ]);
+    expect(suite.runs[0]?.notes.at(-1)).toBe(`run again as lost-retry1${stamp}`);
+
+    const matrix = await bench.np(folder, 'test', 'fine', '--driver', 'sandbox,qemu', '--base', 'debian', '--json');
+    const cells = parsed<SuiteReport>(matrix);
+    expect(
+      cells.runs.map(({ run, driver, base }) => [run.slice(0, -cells.suite.length + 'suite'.length), driver, base]),
+    ).toEqual([
+      ['fine-sandbox-debian', 'sandbox', 'debian'],
+      ['fine-qemu-debian', 'qemu', 'debian'],
+    ]);
+    await bench.expectNothingLeft();
+  },
+);
