@@ -73,7 +73,7 @@ healing:
 
   test('installs a machine from this host, which the bench restarts and checks', LONG, async () => {
     const worker = await bench.worker();
-    const ended = await bench.np(folder, 'test', 'vm', '--driver', 'ssh', '--json');
+    const ended = await bench.np(folder, 'test', 'vm', '--driver', 'ssh', '--keep', 'always', '--json');
     const run = onlyRun(ended);
     expect(run).toMatchObject({ verdict: 'passed', driver: 'ssh', attempts: 1, bootedInstalled: true });
     expect(run.phases.map(({ name }) => name)).toEqual([
@@ -91,6 +91,10 @@ healing:
     expect(log).toMatch(/^disko --mode disko --yes-wipe-all-disks --flake \/root\/anywhere#vm$/m);
     expect(log).toMatch(/^nixos-install .*--flake \/root\/anywhere#vm --option cores 1$/m);
     expect(log).not.toMatch(/^###/m);
+    // Kept is the machine; the sandbox of its installer is not.
+    expect(parsed(await bench.np('/', 'vm', 'list', '--json'))).toMatchObject([{ id: run.run, driver: 'ssh' }]);
+    expect((await bench.np('/', 'debug', run.run, '--', 'cat', '/var/lib/box/disk-1')).stdout).toMatch(/^installed/);
+    expect((await bench.np('/', 'vm', 'stop', run.run)).exit).toBe(0);
     await bench.expectNothingLeft();
     worker.kill('SIGTERM');
     await worker.ended;
@@ -144,6 +148,21 @@ healing:
         { name: 'installer-killed', phase: 'DISKO', seen: expect.stringContaining('is gone') as string },
       ],
     });
+    await bench.expectNothingLeft();
+    worker.kill('SIGTERM');
+    await worker.ended;
+  });
+
+  test('cancelled, it ends with all that it started', LONG, async () => {
+    const worker = await bench.worker();
+    const { runs } = parsed<SuiteReport>(
+      await bench.np(folder, 'test', 'stuck', '--driver', 'ssh', '--detach', '--json'),
+    );
+    const { run } = runs[0] as RunReport;
+    const log = path.join(bench.layout.runs, run, 'attempt-1/install.log');
+    await reached('disko', async () => /^disko /m.test(await readFile(log, 'utf8').catch(() => '')));
+    await bench.np('/', 'cancel', run);
+    expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'cancelled' });
     await bench.expectNothingLeft();
     worker.kill('SIGTERM');
     await worker.ended;

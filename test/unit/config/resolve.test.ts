@@ -327,6 +327,6 @@ test('nixos-anywhere installs what kind nixos would boot, in all its phases but 
     machine: { memoryMiB: 4096 },
     install: { phases: ['kexec', 'disko', 'install'], args: [], reboot: true },
   });
-  const overSsh = await resolveYaml(text, [], { flags: { driver: 'sandbox' } });
-  expect(overSsh.profiles[0]?.base).toBeUndefined();
+  const inSandbox = await resolveYaml(text, [], { flags: { driver: 'sandbox' } });
+  expect(inSandbox.profiles[0]?.base).toBeUndefined();
 });
