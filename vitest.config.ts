@@ -16,6 +16,7 @@ const LONG = [
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
   'test/e2e/heals.test.ts',
+  'test/e2e/nixos-anywhere-qemu.test.ts',
   'test/torture/torture.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;

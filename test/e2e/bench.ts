@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
+import { benchOfRun } from '../../src/domain/names.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -189,7 +190,7 @@ async function processesOf(layout: Layout) {
   const marks = [
     ['NIXPROOF_HOME', layout.home],
     ['NIXPROOF_STACK_SERVER', layout.stack],
-    ...[...new Set([...runs, ...machines])].map((id) => ['NIXPROOF_MACHINE', id]),
+    ...[...new Set([...runs, ...runs.map(benchOfRun), ...machines])].map((id) => ['NIXPROOF_MACHINE', id]),
   ];
   const found = marks.map(async ([name = '', value = '']) => processesWithEnvironment(name, value));
   return (await Promise.all(found)).flat();
