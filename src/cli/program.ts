@@ -10,6 +10,7 @@ import { registerInit } from './init.js';
 import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
 import { registerPauses } from './pause.js';
+import { registerRecords } from './records.js';
 import { registerReport } from './report.js';
 import { registerSetup } from './setup.js';
 import { registerStats } from './stats.js';
@@ -35,6 +36,7 @@ const COMMANDS = [
   registerPauses,
   registerCancel,
   registerStats,
+  registerRecords,
   registerSetup,
   registerVm,
   registerUp,
