@@ -5,12 +5,14 @@ import { NixproofError } from '../domain/error.js';
 import { withEnd } from '../healing/end-diagnosis.js';
 import type { TemplatesState } from '../healing/templates.js';
 import type { Installation } from '../domain/profile.js';
+import { writeWhole } from '../host/files.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
 import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseAttempt } from './diagnose-attempt.js';
 import { endOf, lookAt, type Shell } from './guest-state.js';
 import { openRecording, type Recording } from './recording.js';
+import { stalledProcesses } from './stalled-processes.js';
 
 export interface Following {
   readonly machine: Machine;
@@ -58,12 +60,11 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         lostSince = undefined;
         const end = endOf(state, recording, watch.overdue());
         if (end) {
-          if (end.kind === 'stalled' || end.kind === 'timed-out')
-            await killInstaller(machine, connection, attempt.guest);
+          const told = await stopOverdue(following, guest, connection, end);
           await drain(connection, guest, recording, work);
           return await outcomeOf(
             following,
-            end,
+            told,
             recording,
             state.barrier,
             await guestSum(connection, guest, recording),
@@ -107,14 +108,28 @@ async function throughConsole(
     const state = await lookAt(console, guest);
     const end = endOf(state, recording, watch.overdue());
     if (!end) return {};
-    if (end.kind === 'stalled' || end.kind === 'timed-out') await killInstaller(machine, console, attempt.guest);
+    const told = await stopOverdue(following, guest, console, end);
     await drainThroughConsole(console, guest, recording);
     const sum = await guestSum(console, guest, recording);
-    return { outcome: await outcomeOf(following, end, recording, state.barrier, sum) };
+    return { outcome: await outcomeOf(following, told, recording, state.barrier, sum) };
   } catch (error) {
     if (!isLoss(error)) throw error;
     return undefined;
   }
+}
+
+/** Ends an installer that was silent, or went on, for too long; of a silent one it is told what it was at. */
+async function stopOverdue(
+  { machine, attempt, files }: Following,
+  guest: GuestAttempt,
+  shell: Shell,
+  end: AttemptEnd,
+): Promise<AttemptEnd> {
+  if (end.kind !== 'stalled' && end.kind !== 'timed-out') return end;
+  const processes = await stalledProcesses(shell, guest);
+  if (processes) await writeWhole(files.stalled, processes.text);
+  await killInstaller(machine, shell, attempt.guest);
+  return end.kind === 'stalled' && processes ? { ...end, doing: processes.doing } : end;
 }
 
 /** The console carries text: what is left of the log comes as base64, so much at a time. */

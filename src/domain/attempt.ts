@@ -14,8 +14,8 @@ export function barrierOf(checkpoint: string): number | undefined {
 /** How the bench saw one attempt of the installer end. */
 export type AttemptEnd =
   | { readonly kind: 'exited'; readonly exitCode: number }
-  /** No output for `silentMs`; it was killed. */
-  | { readonly kind: 'stalled'; readonly silentMs: number }
+  /** No output for `silentMs`; it was killed. `doing`: the command it was at, where the guest told. Guest text: hostile. */
+  | { readonly kind: 'stalled'; readonly silentMs: number; readonly doing?: string }
   /** It took longer than it may; it was killed. */
   | { readonly kind: 'timed-out'; readonly limitMs: number }
   /** It vanished without an exit status: killed from outside, or the guest ran out of memory. */

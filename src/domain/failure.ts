@@ -29,7 +29,9 @@ export function describeEnd({ end }: AttemptOutcome): string {
     case 'exited':
       return `the installer ended with exit status ${end.exitCode}`;
     case 'stalled':
-      return `the installer printed nothing for ${Math.round(end.silentMs / 1000)} s and was stopped`;
+      return `the installer printed nothing for ${Math.round(end.silentMs / 1000)} s and was stopped${
+        end.doing === undefined ? '' : `; it was at: ${end.doing}`
+      }`;
     case 'timed-out':
       return `the installer took longer than ${Math.round(end.limitMs / 1000)} s and was stopped`;
     case 'killed':

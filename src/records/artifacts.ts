@@ -12,6 +12,8 @@ export interface AttemptFiles {
   readonly events: string;
   /** How far the follower has come: see activities/follow.ts. */
   readonly follow: string;
+  /** What the processes of an installer were at that was stopped for silence or for its limit. */
+  readonly stalled: string;
 }
 
 /** The files of one heal. */
@@ -85,6 +87,7 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
         log: path.join(attempt, 'install.log'),
         events: path.join(attempt, 'events.ndjson'),
         follow: path.join(attempt, 'follow.json'),
+        stalled: path.join(attempt, 'stalled.txt'),
       };
     },
   };
