@@ -43,7 +43,7 @@ module.exports = {
     only('stack', ['host/', 'client', 'worker'], 'the local stack'),
     only(
       'activities',
-      ['host/', 'machines/', 'stream/', 'healing/', 'faults/', 'installers/', 'checks/', 'records/', 'reports/'],
+      ['host/', 'host-directory', 'machines/', 'stream/', 'healing/', 'faults/', 'installers/', 'checks/', 'records/', 'reports/'],
       'the only place that knows Temporal and the machines',
     ),
     {

@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import {
@@ -9,15 +11,24 @@ import {
   makeTelemetryFilterString,
   type LogEntry,
 } from '@temporalio/worker';
-import { createHostActivities, createSharedActivities } from './activities/index.js';
+import { createHostActivities, createSharedActivities, type ActivityDependencies } from './activities/index.js';
 import { WORKER_SHUTDOWN } from './activities/temporal.js';
-import { NixproofError } from './domain/error.js';
+import { connectClient } from './client.js';
+import { NixproofError, messageOf } from './domain/error.js';
 import { SHARED_TASK_QUEUE, hostTaskQueue } from './domain/names.js';
+import { DRIVER_NAMES } from './domain/profile.js';
+import { announceHost } from './host-directory.js';
 import { hostIdentity } from './host/identity.js';
-import type { Layout } from './host/paths.js';
+import { architecture } from './host/labels.js';
+import { cacheDirectory, type Layout } from './host/paths.js';
+import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
+import { hostCapacity } from './machines/slots.js';
 import { unreachable, type ServerAddress } from './server-address.js';
 
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
 const GRACE_MS = 500;
@@ -29,6 +40,8 @@ export interface WorkerOptions {
   readonly server: ServerAddress;
   /** Ends the worker in order: what it does is handed to the next one at once. */
   readonly signal: AbortSignal;
+  /** What profiles may ask of this host, beside what is found. */
+  readonly labels: readonly string[];
   /** Called once, when both queues are about to be polled. */
   readonly onReady?: (hostId: string) => void;
 }
@@ -38,7 +51,7 @@ export interface WorkerOptions {
  * artifacts).
  * @throws NixproofError `SERVER_UNREACHABLE`, `INTERNAL_BUNDLE_MISSING`
  */
-export async function runWorker({ layout, server, signal, onReady }: WorkerOptions): Promise<void> {
+export async function runWorker({ layout, server, signal, labels: given, onReady }: WorkerOptions): Promise<void> {
   if (!existsSync(BUNDLE)) {
     throw new NixproofError('INTERNAL_BUNDLE_MISSING', `${BUNDLE} is missing`, { hint: 'run `npm run build`' });
   }
@@ -58,7 +71,9 @@ export async function runWorker({ layout, server, signal, onReady }: WorkerOptio
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     };
-    const dependencies = { hostId, layout, machines: createRegistry(layout) };
+    const machines = createRegistry(layout);
+    const labels = [...new Set([...given, architecture(), ...(await accelerators(signal))])];
+    const dependencies = { hostId, layout, machines, labels };
     const workers = [
       await Worker.create({
         ...common,
@@ -74,12 +89,55 @@ export async function runWorker({ layout, server, signal, onReady }: WorkerOptio
     ];
     const stop = () => workers.forEach((worker) => worker.shutdown());
     onReady?.(hostId);
+    void announce({ hostId, layout, machines, labels, server, signal });
     const running = Promise.all(workers.map((worker) => worker.run()));
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
     await running;
   } finally {
     await connection.close();
+  }
+}
+
+/** What runs guests here at more than a tenth of the speed; nothing where QEMU is missing. */
+async function accelerators(signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const { accelerator } = await findInstallation(cacheDirectory(), signal);
+    return accelerator === 'tcg' ? [] : [accelerator];
+  } catch {
+    return [];
+  }
+}
+
+/** Where the directory cannot be told, runs are placed by whose worker takes them, as far as nobody asks for labels. */
+async function announce({
+  hostId,
+  layout,
+  machines,
+  labels,
+  server,
+  signal,
+}: ActivityDependencies & Pick<WorkerOptions, 'server' | 'signal'>): Promise<void> {
+  const work = { signal, progress: () => undefined };
+  try {
+    const probes = await Promise.all(
+      DRIVER_NAMES.map(async (name) => ((await machines.driver(name).probe(work)).available ? [name] : [])),
+    );
+    const { machines: most, memoryMiB } = hostCapacity();
+    await using link = await connectClient(server);
+    await announceHost(link.client, {
+      host: hostId,
+      labels,
+      drivers: probes.flat(),
+      cpus: availableParallelism(),
+      machines: most,
+      memoryMiB,
+      version,
+      node: process.version,
+      runs: path.resolve(layout.runs),
+    });
+  } catch (error) {
+    if (!signal.aborted) process.stderr.write(`this host is not in the list of hosts: ${messageOf(error)}\n`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { FAILURE_CHECKPOINT, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { FaultResult } from '../domain/fault.js';
@@ -21,6 +22,7 @@ import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
+import { placeRun } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { leaveAsItWas } from './releasing.js';
 import { inActivity } from './temporal.js';
@@ -30,6 +32,8 @@ export interface ActivityDependencies {
   readonly hostId: string;
   readonly layout: Layout;
   readonly machines: Registry;
+  /** This host's: given ones and found ones. */
+  readonly labels: readonly string[];
 }
 
 /** Where a run takes place. */
@@ -44,20 +48,13 @@ export type SharedActivities = ReturnType<typeof createSharedActivities>;
 export type HostActivities = ReturnType<typeof createHostActivities>;
 
 /** Activities any worker may do. */
-export function createSharedActivities({ hostId, layout, machines }: ActivityDependencies) {
+export function createSharedActivities({ hostId, layout, machines, labels }: ActivityDependencies) {
   return {
-    /** Finds a host that can drive the machine: the one whose worker answers. @throws `HOST_*`, `UNSUPPORTED_*` */
+    /** Finds a host that can drive the machine and may have the run. @throws `HOST_*`, `UNSUPPORTED_*` */
     acquireMachine: (request: RunRequest): Promise<Place> =>
-      inActivity(async (work) => {
-        const probe = await machines.driver(request.driver).probe(work);
-        if (!probe.available) throw probe.reason;
-        return {
-          host: hostId,
-          taskQueue: hostTaskQueue(hostId),
-          artifacts: runFiles(layout.runs, request.run).folder,
-          notes: [],
-        };
-      }),
+      inActivity((work) =>
+        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client }, work),
+      ),
   };
 }
 

@@ -52,3 +52,8 @@ export function drivers(text: string): readonly DriverName[] {
     return known;
   });
 }
+
+/** Collects an option that may be given again and again. */
+export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value.trim()];
+}

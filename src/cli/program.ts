@@ -6,6 +6,7 @@ import { registerDebug } from './debug.js';
 import { registerDecisions } from './decide.js';
 import { registerDiagnose } from './diagnose.js';
 import { registerDoctor } from './doctor.js';
+import { registerHosts } from './hosts.js';
 import { registerInit } from './init.js';
 import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
@@ -41,6 +42,7 @@ const COMMANDS = [
   registerVm,
   registerUp,
   registerWorker,
+  registerHosts,
   registerDoctor,
   registerInit,
   registerCleanup,

@@ -1,21 +1,32 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
+import { givenLabels } from '../host/labels.js';
+import { repeated } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerWorker(program: Command): void {
   program
     .command('worker')
     .description('a worker for this host, for a Temporal server elsewhere')
+    .option('--label <name>', 'what profiles may ask of this host; may be given again', repeated)
     .option('--verbose', 'show stack traces of faults')
-    .addHelpText('after', '\nExample:\n  TEMPORAL_ADDRESS=temporal.example:7233 nixproof worker')
-    .action((options: CommonOptions) => runCommand(options, worker));
+    .addHelpText(
+      'after',
+      '\nExamples:\n  TEMPORAL_ADDRESS=temporal.example:7233 nixproof worker\n  nixproof worker --label big --label lab-2',
+    )
+    .action((options: WorkerCommand) => runCommand(options, (session) => worker(session, options)));
 }
 
-async function worker(session: Session): Promise<number> {
+interface WorkerCommand extends CommonOptions {
+  readonly label?: readonly string[];
+}
+
+async function worker(session: Session, { label = [] }: WorkerCommand): Promise<number> {
   const { serverFromEnvironment } = await import('../server-address.js');
   const { connectClient } = await import('../client.js');
   const { runWorker } = await import('../worker.js');
+  const labels = givenLabels(label);
   const server = serverFromEnvironment();
   if (!server) {
     throw new NixproofError('CONFIG_NO_SERVER', 'no Temporal server is named', {
@@ -27,6 +38,7 @@ async function worker(session: Session): Promise<number> {
   await runWorker({
     layout: session.layout,
     server,
+    labels,
     signal: AbortSignal.any([session.signal, parentsEnd()]),
     onReady: (host) => session.say(`worker of host ${host} polls ${server.address}`),
   });

@@ -116,6 +116,11 @@ export const profile = section({
     ),
   driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
   machine: machine.prefault({}).describe('The hardware.'),
+  labels: z
+    .array(patterned('a label (at most 63 letters, digits, dots, dashes and underscores)', /^[A-Za-z0-9][\w.-]{0,62}$/))
+    .min(1)
+    .optional()
+    .describe('Labels that the host of its machine must have, such as kvm or big.'),
   machines: z
     .array(machineName)
     .min(1)

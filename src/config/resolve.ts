@@ -68,6 +68,7 @@ export async function resolveProfiles(
         ...(boots === undefined ? {} : { base: boots }),
         ...(driver === undefined ? {} : { driver }),
         machine: shapeOf(config, settings),
+        ...(config.labels === undefined ? {} : { labels: config.labels }),
         ...(hosts === undefined ? {} : { hosts }),
         deploy: { ...config.deploy, from: await deployedFolder(name, config, loaded, cwd) },
         install: installationOf(config),

@@ -32,7 +32,7 @@ export function runOfMachine(machine: string): string {
 }
 
 /** Names that clients and workflows share. */
-export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
+export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest', host: 'host' } as const;
 export const QUERIES = { report: 'report', suite: 'suite', suiteProgress: 'suiteProgress' } as const;
 export const SIGNALS = {
   progressed: 'progressed',
@@ -41,6 +41,12 @@ export const SIGNALS = {
   resume: 'resume',
   /** Whoever cancels again will not wait for tidying up. */
   force: 'force',
+  /** Why a run has no host yet. */
+  waiting: 'waiting',
+  /** Of a host's workflow: its worker has started; it is to get no more runs, or some again; it is gone for good. */
+  here: 'here',
+  drain: 'drain',
+  forget: 'forget',
 } as const;
 
 /** Our search attributes, all keywords. */

@@ -147,6 +147,8 @@ export interface Profile {
   /** Absent where the user left the choice to us. */
   readonly driver?: DriverName;
   readonly machine: MachineShape;
+  /** What its host must have, by label; absent: nothing. */
+  readonly labels?: readonly string[];
   /** For the ssh driver: the machines it may use, any of them. */
   readonly hosts?: readonly ExistingMachine[];
   readonly deploy: Deployment;

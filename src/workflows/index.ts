@@ -1,2 +1,3 @@
+export { host } from './host.js';
 export { profileTest } from './profile-test.js';
 export { testSuite } from './test-suite.js';

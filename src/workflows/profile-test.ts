@@ -32,6 +32,7 @@ import { runDetails } from './story.js';
 
 export const reportQuery = defineQuery<RunReport>(QUERIES.report);
 export const progressedSignal = defineSignal<[InstallProgress]>(SIGNALS.progressed);
+export const waitingSignal = defineSignal<[string]>(SIGNALS.waiting);
 export const decideSignal = defineSignal<[Decision]>(SIGNALS.decide);
 
 /** The phase between the installer's end and the checks, in our own words. */
@@ -89,6 +90,7 @@ function createRun(asked: RunRequest) {
     tell(state);
   };
   setHandler(reportQuery, () => report());
+  setHandler(waitingSignal, (why) => tell(why));
   const progressed = (progress: InstallProgress) => {
     phaseUpdates -= 1;
     setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));

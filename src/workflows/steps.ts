@@ -30,7 +30,8 @@ export type HostSteps = ReturnType<typeof hostSteps>;
 /** Answers with the host that is to have the machine. */
 export const acquireMachine = proxyActivities<SharedActivities>({
   taskQueue: SHARED_TASK_QUEUE,
-  startToCloseTimeout: MINUTE_MS,
+  // It waits where every host is drained, or lacks a label.
+  startToCloseTimeout: LONGEST_RUN_MS,
   ...HEARTBEAT,
 }).acquireMachine;
 

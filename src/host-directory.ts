@@ -1,0 +1,72 @@
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { hostWorkflow, type HostInfo, type HostRecord, type HostStatus } from './domain/host.js';
+import { hostTaskQueue, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/names.js';
+
+/**
+ * The hosts of a Temporal server: a workflow for each holds what its worker said of it, its task queue's pollers tell whether that
+ * worker is there. Nothing else is needed, and no heartbeat is written down.
+ */
+
+/** A poll is held open for a minute; who has not asked again after this is gone. */
+const GONE_AFTER_MS = 90_000;
+
+/** Tells the directory of this host. Told again it says the same. */
+export async function announceHost(client: Client, info: HostInfo): Promise<void> {
+  await client.workflow.signalWithStart(WORKFLOWS.host, {
+    workflowId: hostWorkflow(info.host),
+    taskQueue: SHARED_TASK_QUEUE,
+    args: [{ ...info, drained: false } satisfies HostRecord],
+    signal: SIGNALS.here,
+    signalArgs: [info],
+    memo: { host: { ...info, drained: false } },
+    staticSummary: `host ${info.host}`,
+  });
+}
+
+/** What the directory has of one host; undefined where it does not know it. */
+export async function hostRecord(client: Client, host: string): Promise<HostRecord | undefined> {
+  try {
+    const { memo, status } = await client.workflow.getHandle(hostWorkflow(host)).describe();
+    return status.name === 'RUNNING' ? (memo?.['host'] as HostRecord | undefined) : undefined;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Every host that was not forgotten, by name. */
+export async function listHosts(client: Client): Promise<readonly HostStatus[]> {
+  const found: HostStatus[] = [];
+  const query = `WorkflowType = '${WORKFLOWS.host}' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of client.workflow.list({ query })) {
+    const record = await hostRecord(client, workflowId.slice(hostWorkflow('').length));
+    if (record) found.push(await statusOf(client, record));
+  }
+  return found.sort((a, b) => a.host.localeCompare(b.host));
+}
+
+async function statusOf(client: Client, record: HostRecord): Promise<HostStatus> {
+  const { pollers } = await client.connection.workflowService.describeTaskQueue({
+    namespace: client.options.namespace,
+    taskQueue: { name: hostTaskQueue(record.host) },
+    taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+  });
+  const times = (pollers ?? []).map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000);
+  const last = Math.max(0, ...times);
+  const seen = last === 0 ? {} : { lastSeen: new Date(last).toISOString() };
+  return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };
+}
+
+/** Says whether a host is to get runs, or that it is gone for good; false where the directory does not know it. */
+export async function signalHost(
+  client: Client,
+  host: string,
+  wish: { readonly kind: 'drain'; readonly drained: boolean } | { readonly kind: 'forget' },
+): Promise<boolean> {
+  if (!(await hostRecord(client, host))) return false;
+  const handle = client.workflow.getHandle(hostWorkflow(host));
+  if (wish.kind === 'forget') await handle.signal(SIGNALS.forget);
+  else await handle.signal(SIGNALS.drain, wish.drained);
+  return true;
+}
