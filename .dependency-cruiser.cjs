@@ -38,12 +38,28 @@ module.exports = {
     only('faults', [], 'what can be made to go wrong: pure'),
     only('checks', ['machines/machine', 'machines/connection'], 'what is verified'),
     only('config', ['host/'], 'schema and loading'),
+    only(
+      'suites',
+      ['config/', 'bases/', 'host/', 'machines/'],
+      'configuration → the runs of a suite; where it comes from',
+    ),
     only('records', ['host/'], 'artifacts and the run index'),
     only('reports', ['records/'], 'one file a format'),
     only('stack', ['host/', 'client', 'worker'], 'the local stack'),
     only(
       'activities',
-      ['host/', 'machines/', 'stream/', 'healing/', 'faults/', 'installers/', 'checks/', 'records/', 'reports/'],
+      [
+        'host/',
+        'machines/',
+        'stream/',
+        'healing/',
+        'faults/',
+        'installers/',
+        'checks/',
+        'records/',
+        'reports/',
+        'suites/',
+      ],
       'the only place that knows Temporal and the machines',
     ),
     {
@@ -63,7 +79,7 @@ module.exports = {
       to: { dependencyTypes: ['npm'], pathNot: '@temporalio/(workflow|common)' },
     },
     noPackage(
-      '(machines|bases|installers|checks|config|records|reports|host)',
+      '(machines|bases|installers|checks|config|suites|records|reports|host)',
       '@temporalio',
       'only activities, client, worker and stack know Temporal',
     ),

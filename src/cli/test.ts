@@ -95,7 +95,7 @@ async function test(session: Session, names: readonly string[], options: TestOpt
   const parallel = options.parallel ?? parallelFromEnvironment(process.env) ?? 'auto';
   const { useServer } = await import('./server.js');
   await using server = await useServer(session);
-  const { planSuite } = await import('./plan.js');
+  const { planSuite } = await import('../suites/plan.js');
   const suite = planSuite(wanted, {
     keep: options.keep,
     timeoutMs: options.timeout,
@@ -116,7 +116,7 @@ async function profilesOf(session: Session, names: readonly string[], options: T
   const { openConfig } = await import('../config/open.js');
   const { resolveProfiles } = await import('../config/resolve.js');
   const { createRegistry } = await import('../machines/registry.js');
-  const { chooseDriver } = await import('./plan.js');
+  const { chooseDriver } = await import('../suites/plan.js');
   const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
   for (const note of config.notes) session.progress(note);
   const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
