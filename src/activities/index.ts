@@ -24,8 +24,10 @@ import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
+import { requireSource } from './pinned-source.js';
 import { leaveAsItWas } from './releasing.js';
 import type { Scene } from './scene.js';
+import { createSchedulingActivities } from './scheduling.js';
 import { inActivity } from './temporal.js';
 
 /** What the activities of one worker need. */
@@ -44,11 +46,13 @@ export interface Place {
 }
 
 export type SharedActivities = ReturnType<typeof createSharedActivities>;
+export type SchedulingActivities = ReturnType<typeof createSchedulingActivities>;
 export type HostActivities = ReturnType<typeof createHostActivities>;
 
 /** Activities any worker may do. */
 export function createSharedActivities({ hostId, layout, machines }: ActivityDependencies) {
   return {
+    ...createSchedulingActivities({ layout, machines }),
     /** Finds a host that can drive the machine: the one whose worker answers. @throws `HOST_*`, `UNSUPPORTED_*` */
     acquireMachine: (request: RunRequest): Promise<Place> =>
       inActivity(async (work) => {
@@ -85,6 +89,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
       inActivity(async (work) => {
+        await requireSource(request, layout, work);
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
         const { base, machine: shape, hosts } = request.profile;
@@ -94,9 +99,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
-      inActivity((work) =>
-        onMachine(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work)),
-      ),
+      inActivity(async (work) => {
+        await requireSource(request, layout, work);
+        return onMachine(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
+      }),
 
     /** Injects those faults that are to be there before the installer starts. */
     injectFaults: (request: RunRequest): Promise<readonly FaultResult[]> =>

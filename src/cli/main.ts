@@ -13,6 +13,7 @@ import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
 import { registerPauses } from './pause.js';
 import { registerReport } from './report.js';
+import { registerSchedule } from './schedule.js';
 import { registerSetup } from './setup.js';
 import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
@@ -36,6 +37,7 @@ const COMMANDS = [
   registerPauses,
   registerCancel,
   registerStats,
+  registerSchedule,
   registerSetup,
   registerVm,
   registerUp,

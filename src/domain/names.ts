@@ -27,7 +27,7 @@ export function runOfMachine(machine: string): string {
 }
 
 /** Names that clients and workflows share. */
-export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest' } as const;
+export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest', scheduled: 'scheduledSuite' } as const;
 export const QUERIES = { report: 'report', suite: 'suite', suiteProgress: 'suiteProgress' } as const;
 export const SIGNALS = {
   progressed: 'progressed',

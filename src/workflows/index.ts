@@ -1,2 +1,3 @@
 export { profileTest } from './profile-test.js';
+export { scheduledSuite } from './scheduled-suite.js';
 export { testSuite } from './test-suite.js';
