@@ -5,13 +5,15 @@ import { SHARED_TASK_QUEUE, WORKFLOWS } from './domain/names.js';
 import type { Firing, ScheduledSuite } from './domain/schedule.js';
 import { waitUntil } from './host/process.js';
 
-/** What becomes of a firing that is due while the one before goes on. */
+/**
+ * What becomes of a firing that is due while the one before goes on. One at a time: only then the server hands on what the one
+ * before came to.
+ */
 export const OVERLAPS = {
   skip: 'SKIP',
   'buffer-one': 'BUFFER_ONE',
   'buffer-all': 'BUFFER_ALL',
   'cancel-other': 'CANCEL_OTHER',
-  'allow-all': 'ALLOW_ALL',
 } as const;
 export type Overlap = keyof typeof OVERLAPS;
 
@@ -53,7 +55,7 @@ export interface PastFiring {
 
 /** How many of the last firings are looked at; the server keeps ten. */
 const FIRINGS = 5;
-const ACT_MS = 10_000;
+const ACT_MS = 60_000;
 
 function scheduleId(name: string): string {
   return `schedule-${name}`;
@@ -142,20 +144,19 @@ export async function deleteSchedule({ client }: ServerLink, name: string): Prom
   await client.schedule.getHandle(scheduleId(name)).delete();
 }
 
-/**
- * Fires now. Gives the workflow's id; undefined where the server has not begun it, because the one before goes on.
- */
+/** Fires now. Gives the workflow's id; undefined where the firing before goes on, and it was left out or put off. */
 export async function trigger(link: ServerLink, name: string): Promise<string | undefined> {
-  const last = async () => (await describe(link, name))?.info;
-  const before = await last();
-  await link.client.schedule.getHandle(scheduleId(name)).trigger();
+  const before = await describe(link, name);
+  const known = new Set(before?.info.recentActions.map(({ action }) => action.workflow.workflowId));
+  // Unless told otherwise, the client lets it go on beside the others, and the server hands on nothing.
+  await link.client.schedule.getHandle(scheduleId(name)).trigger(before?.policies.overlap);
   let started: string | undefined;
-  const known = new Set(before?.recentActions.map(({ action }) => action.workflow.workflowId));
   await waitUntil(async () => {
-    const info = await last();
-    started = info?.recentActions.findLast(({ action }) => !known.has(action.workflow.workflowId))?.action.workflow
-      .workflowId;
-    return started !== undefined || info?.numActionsSkippedOverlap !== before?.numActionsSkippedOverlap;
+    const now = await describe(link, name);
+    const ids = now?.info.recentActions.map(({ action }) => action.workflow.workflowId) ?? [];
+    started = ids.findLast((id) => !known.has(id));
+    const leftOut = now?.info.numActionsSkippedOverlap !== before?.info.numActionsSkippedOverlap;
+    return started !== undefined || leftOut || String(now?.raw.info?.bufferSize ?? 0) !== '0';
   }, ACT_MS);
   return started;
 }

@@ -67,9 +67,13 @@ const show = async (name: string) =>
 
 /** Fires now and waits for the end. */
 async function fire(name: string): Promise<Firing> {
-  const { stdout, stderr } = await bench.np(bench.layout.home, 'schedule', 'trigger', name);
-  const id = /^(schedule-\S+) has begun/.exec(stdout)?.[1];
-  if (id === undefined) throw new Error(`it did not begin: ${stdout}${stderr}`);
+  let id = '';
+  // The server hears of the end of the firing before a moment after us.
+  await reached(`a firing of ${name}`, async () => {
+    const { stdout } = await bench.np(bench.layout.home, 'schedule', 'trigger', name);
+    id = /^(schedule-\S+) has begun/.exec(stdout)?.[1] ?? '';
+    return id !== '';
+  });
   return (await bench.link.client.workflow.getHandle(id).result()) as Firing;
 }
 
