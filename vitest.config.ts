@@ -6,6 +6,7 @@ const MACHINES = [
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
+  'test/e2e/drills-together.test.ts',
   'test/e2e/healing-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
 ];
@@ -15,6 +16,7 @@ const LONG = [
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
   'test/e2e/heals.test.ts',
+  'test/e2e/nixos-anywhere-qemu.test.ts',
   'test/torture/torture.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;

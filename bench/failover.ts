@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { SHARED_TASK_QUEUE, WORKFLOWS } from '../src/domain/names.js';
+import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../src/domain/names.js';
 import type { RunReport } from '../src/domain/run.js';
 import { waitUntil } from '../src/host/process.js';
 import { runFiles } from '../src/records/artifacts.js';
@@ -48,7 +48,8 @@ async function sample(arena: Arena, index: number, signal: NodeJS.Signals) {
   const before = await size();
   await waitUntil(async () => (await size()) > before, 120_000, { everyMs: 10 });
   const ms = performance.now() - killed;
-  const result = (await handle.result()) as RunReport;
+  await handle.result();
+  const result = await handle.query<RunReport>(QUERIES.report);
   const broken = await checkRun({ planned, run, result, layout: arena.layout, records: arena.records });
   second.kill('SIGTERM');
   await new Promise((resolve) => second.once('exit', resolve));

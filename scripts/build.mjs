@@ -1,4 +1,4 @@
-// Compiles src/ to dist/, bundles the workflows ahead of time and writes the configuration's JSON Schema.
+// Compiles src/ to dist/, bundles the workflows ahead of time, writes the configuration's JSON Schema and the manual page.
 // Does nothing where the sources, the lock file and the compiler's settings are those of the last build.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -42,4 +42,8 @@ writeFileSync(at('dist/workflow-bundle.js'), code);
 const { configJsonSchema } = await import(at('dist/config/json-schema.js'));
 mkdirSync(at('schema'), { recursive: true });
 writeFileSync(at('schema/nixproof.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+const { createProgram } = await import(at('dist/cli/program.js'));
+const { manPage } = await import(at('dist/cli/man-page.js'));
+mkdirSync(at('man'), { recursive: true });
+writeFileSync(at('man/nixproof.1'), manPage(createProgram()));
 writeFileSync(stamp, wanted);

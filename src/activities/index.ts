@@ -8,14 +8,11 @@ import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
 import { writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
-import type { Work } from '../machines/machine.js';
 import type { Registry } from '../machines/registry.js';
 import { runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
 import { bootInstalled } from './boot-installed.js';
 import { collectFrom } from './collect.js';
-import { noteConsoleTimes } from './console-times.js';
 import { deployTree, type DeployedTree } from './deploy.js';
-import { keepCable } from './faults/cable.js';
 import { injectFaults } from './faults/inject-faults.js';
 import { faultResults } from './faults/journal.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
@@ -23,10 +20,10 @@ import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
+import { createScenes, endOutside, makeOutside } from './on-machine.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { requireSource } from './pinned-source.js';
 import { leaveAsItWas } from './releasing.js';
-import type { Scene } from './scene.js';
 import { createSchedulingActivities } from './scheduling.js';
 import { inActivity } from './temporal.js';
 
@@ -71,19 +68,7 @@ export function createSharedActivities({ hostId, layout, machines }: ActivityDep
 /** Activities of the host that has the machine. Each looks at the world before it changes it, so each may be done again. */
 export function createHostActivities({ layout, machines }: ActivityDependencies) {
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
-  const onMachine = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
-    const files = filesOf(request);
-    await using machine = await machines.driver(request.driver).attach(machineOf(request), work);
-    // Several consoles at once cannot be noted in one file: those of a race's copies have no times.
-    const stopNoting = request.machine === undefined ? noteConsoleTimes(machine, files) : () => Promise.resolve();
-    const stopKeeping = keepCable(machine, request, files);
-    try {
-      return await use({ machine, request, files, work });
-    } finally {
-      stopKeeping();
-      await stopNoting();
-    }
-  };
+  const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
 
   return leased(layout, {
     /** @param draft the report as it stands, so that the run is on record from here on */
@@ -92,6 +77,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
         await requireSource(request, layout, work);
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
+        await makeOutside(machines, request, work);
         const { base, machine: shape, hosts } = request.profile;
         const wanted = { id: request.run, base, shape, ...(hosts === undefined ? {} : { hosts }) };
         await using machine = await machines.driver(request.driver).create(wanted, work);
@@ -101,7 +87,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inActivity(async (work) => {
         await requireSource(request, layout, work);
-        return onMachine(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
+        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
       }),
 
     /** Injects those faults that are to be there before the installer starts. */
@@ -114,11 +100,11 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       ),
 
     startInstaller: (request: RunRequest, attempt: AttemptRef): Promise<void> =>
-      inActivity((work) => onMachine(request, work, (scene) => install(scene, attempt))),
+      inActivity((work) => onBoth(request, work, (scene) => install(scene, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
       inActivity((work, beat) =>
-        onMachine(request, work, (scene) => follow(scene, attempt, { phaseUpdates, home: layout.home }, beat)),
+        onBoth(request, work, (scene) => follow(scene, attempt, { phaseUpdates, home: layout.home }, beat)),
       ),
 
     /** @param diagnoses of the attempt that failed, best first */
@@ -129,12 +115,12 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       failed: { readonly phase: string; readonly tried: readonly string[] },
     ): Promise<readonly Candidate[]> =>
       inActivity((work) =>
-        onMachine(request, work, (scene) => planHeals({ ...scene, attempt, diagnoses, ...failed, home: layout.home })),
+        onBoth(request, work, (scene) => planHeals({ ...scene, attempt, diagnoses, ...failed, home: layout.home })),
       ),
 
     applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>
       inActivity((work) =>
-        onMachine(request, work, ({ machine, files }) =>
+        onInstaller(request, work, ({ machine, files }) =>
           applyHeal(machine, request, application, (heal) => files.heal(heal), work),
         ),
       ),
@@ -145,7 +131,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
 
     undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
       inActivity((work) =>
-        onMachine(request, work, ({ machine, files }) =>
+        onInstaller(request, work, ({ machine, files }) =>
           undoHeal(machine, request, application, files.heal(application.number), work),
         ),
       ),
@@ -180,6 +166,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
     releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
       inActivity(async (work) => {
+        await endOutside(machines, request, work);
         if (fate === 'destroy' && request.driver === 'ssh') {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));
         }

@@ -5,34 +5,40 @@ import { SIGNALS } from '../domain/names.js';
 import type { RunRequest } from '../domain/run.js';
 import { killInstaller, startInstaller } from '../installers/installer.js';
 import type { Machine, Work } from '../machines/machine.js';
-import { injectFaults, needsBarriers, noteSurvival } from './faults/inject-faults.js';
+import { injectFaults, needsBarriers, noteSurvival, type Occasion } from './faults/inject-faults.js';
 import { faultResults } from './faults/journal.js';
 import { followInstaller } from './follow-installer.js';
 import { createPhaseUpdates } from './phase-updates.js';
-import type { Scene } from './scene.js';
+import type { InstallScene, Scene } from './scene.js';
 import { cancellationReason } from './temporal.js';
 import { readUsualLines } from './usual-lines.js';
 
 /** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
-export async function install({ machine, request, work }: Scene, { guest }: AttemptRef): Promise<void> {
+export async function install({ machine, target, request, work }: InstallScene, { guest }: AttemptRef): Promise<void> {
   const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
-  await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier });
+  if (!target) throw new NixproofError('MACHINE_GONE', `the machine ${request.run} does not answer`);
+  // Once connected to, its host key is pinned.
+  await target.connect(work);
+  await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier, target });
 }
 
 /** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of; `home`: the bench's. */
 export async function follow(
-  scene: Scene,
+  scene: InstallScene,
   attempt: AttemptRef,
   { phaseUpdates, home }: { readonly phaseUpdates: number; readonly home: string },
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
-  const { machine, request, files, work } = scene;
+  const { machine, target, request, files, work } = scene;
   const workflow = Context.current().client.workflow.getHandle(request.run);
   const tell = createPhaseUpdates(
     phaseUpdates,
     (progress) => void workflow.signal(SIGNALS.progressed, progress).catch(() => undefined),
     Date.now,
   );
+  const strike = async (occasion: Occasion) => {
+    if (target) await injectFaults({ ...scene, machine: target }, occasion);
+  };
   await noteSurvival(scene);
   try {
     const outcome = await followInstaller({
@@ -42,10 +48,14 @@ export async function follow(
       files: files.attempt(attempt.number),
       work,
       onBarrier: async (barrier, phase) => {
-        await injectFaults(scene, { kind: 'barrier', phase });
+        await strike({ kind: 'barrier', phase });
         if (wantsCheckpoints(request)) await freeze(scene, checkpointName(attempt, barrier));
       },
-      onReleased: (phase) => injectFaults(scene, { kind: 'released', phase, attempt }),
+      onReleased: async (phase) => {
+        // What installs from outside waits at none of its own phases.
+        if (target !== machine) await strike({ kind: 'barrier', phase });
+        await strike({ kind: 'released', phase, attempt, installer: machine });
+      },
       usualLines: () => readUsualLines(home, request.profile.name),
       onProgress: (progress) => {
         beat(progress);

@@ -9,3 +9,9 @@ export interface Scene {
   readonly files: RunFiles;
   readonly work: Work;
 }
+
+/** What a step of the installer works with: `machine` is where the installer runs. */
+export interface InstallScene extends Scene {
+  /** The machine that is installed; undefined where it is another one and does not answer. */
+  readonly target: Machine | undefined;
+}

@@ -54,6 +54,18 @@ const CHECKS: readonly HostCheck[] = [
     needed: false,
     look: (session) => tool(session, 'nix', 'sudo apt-get install nix-bin', 'lists the hosts of a flake'),
   },
+  {
+    name: 'nixos-anywhere',
+    needed: false,
+    look: (session) =>
+      tool(
+        session,
+        'nixos-anywhere',
+        'nix profile install github:nix-community/nixos-anywhere',
+        'for `kind: nixos-anywhere`',
+        ['--help'],
+      ),
+  },
 ];
 
 export function registerDoctor(program: Command): void {
@@ -87,8 +99,8 @@ async function doctor(session: Session): Promise<number> {
 function show(session: Session, name: string, { status, detail, fix }: Finding): void {
   const paint = painter(session.colour);
   const sign = status === 'ok' ? paint('green', '✓') : paint('yellow', '✗');
-  session.say(`${sign} ${name.padEnd(11)} ${detail}`);
-  if (fix !== undefined) session.say(`  ${' '.repeat(11)} ${paint('cyan', fix)}`);
+  session.say(`${sign} ${name.padEnd(14)} ${detail}`);
+  if (fix !== undefined) session.say(`  ${' '.repeat(14)} ${paint('cyan', fix)}`);
 }
 
 async function home({ layout }: Session): Promise<Finding> {

@@ -1,67 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
-import { registerCancel } from './cancel.js';
-import { registerCleanup } from './cleanup.js';
-import { registerDebug } from './debug.js';
-import { registerDecisions } from './decide.js';
-import { registerDiagnose } from './diagnose.js';
-import { registerDoctor } from './doctor.js';
-import { registerInit } from './init.js';
-import { registerLogs } from './logs.js';
-import { registerPatch } from './patch.js';
-import { registerPauses } from './pause.js';
-import { registerReport } from './report.js';
-import { registerSchedule } from './schedule.js';
-import { registerSetup } from './setup.js';
-import { registerStats } from './stats.js';
-import { registerStatus } from './status.js';
-import { registerTest } from './test.js';
-import { registerUp } from './up.js';
-import { registerVm } from './vm.js';
-import { registerWatch } from './watch.js';
-import { registerWorker } from './worker.js';
-
-/** The commands in the order `--help` lists them. */
-const COMMANDS = [
-  registerTest,
-  registerWatch,
-  registerStatus,
-  registerLogs,
-  registerReport,
-  registerPatch,
-  registerDiagnose,
-  registerDecisions,
-  registerDebug,
-  registerPauses,
-  registerCancel,
-  registerStats,
-  registerSchedule,
-  registerSetup,
-  registerVm,
-  registerUp,
-  registerWorker,
-  registerDoctor,
-  registerInit,
-  registerCleanup,
-];
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-const program = new Command('nixproof')
-  .description('proves that an operating-system configuration still installs')
-  .version(version)
-  .showHelpAfterError('(add --help for the options)')
-  .configureHelp({ sortSubcommands: false })
-  .exitOverride();
-for (const register of COMMANDS) register(program);
-exitOverrideAll(program);
+import { createProgram } from './program.js';
 
 try {
-  await program.parseAsync();
+  await createProgram().parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -69,10 +12,4 @@ try {
     const message = error.message.replace(/^error: /, '');
     process.stdout.write(`${JSON.stringify({ error: { code: 'CONFIG_USAGE', message, details: {} } })}\n`);
   }
-}
-
-/** Commander ends the process by itself with 1; usage errors are 2 here, in subcommands too. */
-function exitOverrideAll(command: Command): void {
-  command.exitOverride();
-  for (const sub of command.commands) exitOverrideAll(sub);
 }

@@ -6,7 +6,8 @@ import { registerScheduleHandling } from './schedule/handling.js';
 export function registerSchedule(program: Command): void {
   const schedule = program
     .command('schedule')
-    .description('nightly and other recurring suites; they fire while a server and a worker run: `nixproof up`');
+    .description('nightly and other recurring suites; they fire while a server and a worker run: `nixproof up`')
+    .addHelpText('after', '\nExample:\n  nixproof schedule create nightly --cron "0 2 * * *"');
   registerScheduleCreate(schedule);
   registerScheduleList(schedule);
   registerScheduleHandling(schedule);

@@ -175,7 +175,7 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
 
 /** The files the user asked for beside the artifacts. */
 async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): Promise<void> {
-  const { renderSuiteJunit, renderSuiteMarkdown, reporters } = await import('../reports/index.js');
+  const { renderAnnotations, renderSuiteJunit, renderSuiteMarkdown, reporters } = await import('../reports/index.js');
   const { runFiles } = await import('../records/artifacts.js');
   const { reportSource } = await import('../reports/source.js');
   if (junit !== undefined) await writeWhole(junit, renderSuiteJunit(report.runs));
@@ -184,6 +184,7 @@ async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): 
   await writeFile(path.join(reportDir, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(path.join(reportDir, 'suite.md'), renderSuiteMarkdown(report.runs));
   await writeFile(path.join(reportDir, 'junit.xml'), renderSuiteJunit(report.runs));
+  await writeFile(path.join(reportDir, 'annotations.txt'), renderAnnotations(report.runs));
   for (const run of report.runs) {
     const source = reportSource(runFiles(path.dirname(run.artifacts), run.run), run);
     await writeFile(path.join(reportDir, `${run.run}.html`), await reporters.html.render(source));

@@ -19,6 +19,7 @@ export function registerVm(program: Command): void {
   vm.command('list')
     .description('every machine, what it is, and the space it takes')
     .option('--json', 'print a JSON array')
+    .addHelpText('after', '\nExamples:\n  nixproof vm list\n  nixproof vm list --json | jq .[].id')
     .action((options: CommonOptions) => runCommand(options, listMachines));
   registerStart(vm);
   registerClean(vm);
@@ -27,6 +28,7 @@ export function registerVm(program: Command): void {
     .description('where a machine answers SSH')
     .argument('<machine>', 'a machine; a test’s has the name of its run')
     .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  nixproof vm ip RUN')
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => showAddress(session, id)));
   vm.command('ssh')
     .description('a shell in a machine, or a command there')

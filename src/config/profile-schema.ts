@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DRIVER_NAMES } from '../domain/profile.js';
+import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
+import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
 import { check } from './check-schema.js';
 import { parseFault } from './fault-spec.js';
@@ -7,7 +8,7 @@ import { duration, machinePath, patterned, section, size, text, variableName, wh
 import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
 
-const INSTALL_KINDS = ['script', 'nixos', 'nix-check'] as const;
+const INSTALL_KINDS = ['script', 'nixos', 'nix-check', 'nixos-anywhere'] as const;
 
 /**
  * What is not copied unless the user says otherwise: history, Nix's result links, direnv's cache and installed packages, all
@@ -18,7 +19,7 @@ export const DEFAULT_EXCLUDE: readonly string[] = ['.git', '/result', '/result-*
 const machine = section({
   memory: wholeNumber(128, 1_048_576, 'MiB')
     .optional()
-    .describe('Memory in MiB. Default: 4096 for kind nixos, 2048 for scripts.'),
+    .describe('Memory in MiB. Default: 4096 for kinds nixos and nixos-anywhere, else 2048.'),
   cpus: wholeNumber(1, 256).default(2).describe('Virtual CPUs.'),
   disks: z
     .array(size)
@@ -84,7 +85,17 @@ const nixCheck = section({
   env: limits.env,
 }).describe("A flake's own check.");
 
-const install = z.discriminatedUnion('kind', [scriptInstall, nixosInstall, nixCheck], {
+const nixosAnywhere = section({
+  kind: z.literal('nixos-anywhere').describe('nixos-anywhere, run on this host.'),
+  flake: patterned('a flake reference such as .#vm', /^[^#\s]*#[^#\s]+$/).describe(
+    'The flake and the name in its nixosConfigurations, such as `.#vm`, relative to the deployed folder.',
+  ),
+  phases: anywherePhases,
+  args: anywhereArguments,
+  ...limits,
+}).describe('nixos-anywhere.');
+
+const install = z.discriminatedUnion('kind', [scriptInstall, nixosInstall, nixCheck, nixosAnywhere], {
   error: (issue) => (isMapping(issue.input) ? expectedOneOf(INSTALL_KINDS, issue.input['kind']) : describeIssue(issue)),
 });
 
@@ -101,7 +112,7 @@ export const profile = section({
   base: base
     .optional()
     .describe(
-      'What the pristine machine boots: nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256. Default for kind nixos: nixos.',
+      'What the pristine machine boots: nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256. Default for kinds nixos and nixos-anywhere: nixos.',
     ),
   driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
   machine: machine.prefault({}).describe('The hardware.'),
@@ -121,10 +132,17 @@ export const profile = section({
       'What `nixproof test --drill` makes go wrong, a run each: FAULT or FAULT@PHASE. Default: all that the machine can suffer.',
     ),
 }).superRefine(({ install, driver }, context) => {
-  if (install.kind !== 'nix-check' || driver === undefined || driver === 'sandbox') return;
-  const message = `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
-  context.addIssue({ code: 'custom', path: ['driver'], message });
+  const message = driver === undefined ? undefined : driverProblem(install.kind, driver);
+  if (message !== undefined) context.addIssue({ code: 'custom', path: ['driver'], message });
 });
+
+function driverProblem(kind: (typeof INSTALL_KINDS)[number], driver: DriverName): string | undefined {
+  if (kind === 'nix-check' && driver !== 'sandbox')
+    return `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
+  if (kind === 'nixos-anywhere' && driver === 'sandbox')
+    return 'expected "qemu", "libvirt" or "ssh", got "sandbox": nixos-anywhere needs a machine';
+  return undefined;
+}
 
 /** A profile as the configuration has it, validated, with the defaults that depend on nothing. */
 export type ProfileConfig = z.output<typeof profile>;

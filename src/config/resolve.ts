@@ -35,7 +35,7 @@ export interface ResolveOptions {
  * Memory where nothing is said. nixos: evaluating nixpkgs takes 1–2 GiB, and the live system's writable store is memory too.
  * A script's packages come from an archive; a live Debian with partitioning tools is content with 2 GiB.
  */
-const DEFAULT_MEMORY_MIB = { nixos: 4096, script: 2048, 'nix-check': 2048 } as const;
+const DEFAULT_MEMORY_MIB = { nixos: 4096, 'nixos-anywhere': 4096, script: 2048, 'nix-check': 2048 } as const;
 
 /**
  * The profiles to test, complete: flags win over the environment, the environment over the file, and what is left has defaults.
@@ -58,7 +58,8 @@ export async function resolveProfiles(
       const config = loaded.config.profiles[name] as ProfileConfig;
       const driver = driverOf(config, flags);
       const bootsNothing = driver === 'sandbox' || driver === 'ssh';
-      const defaultBase = config.install.kind === 'nixos' && !bootsNothing ? 'nixos' : undefined;
+      const isNixos = config.install.kind === 'nixos' || config.install.kind === 'nixos-anywhere';
+      const defaultBase = isNixos && !bootsNothing ? 'nixos' : undefined;
       const fileBase = config.base === undefined ? defaultBase : absoluteBase(config.base, loaded.folder);
       const boots = flagBase ?? fileBase;
       const hosts = await hostsOf(name, config, driver, loaded);

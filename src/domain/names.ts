@@ -21,6 +21,11 @@ export function machineOf({ run, machine }: { readonly run: string; readonly mac
   return machine ?? run;
 }
 
+/** The sandbox beside a run's machine, for an installer that installs that machine from outside. */
+export function benchOfRun(run: string): string {
+  return `${run}-bench`;
+}
+
 /** The run that a machine was made for: a run may have several, named after it. */
 export function runOfMachine(machine: string): string {
   return /^.+-\d{8}-\d{6}-[0-9a-f]{4}(?=-)/.exec(machine)?.[0] ?? machine;

@@ -52,7 +52,24 @@ export type Installation =
       readonly kind: 'nix-check';
       /** A flake reference such as `.#checks.x86_64-linux.boots`, relative to the deployed folder. */
       readonly flake: string;
+    })
+  | (InstallLimits & {
+      /** nixos-anywhere, which runs on the host and installs the machine over SSH. */
+      readonly kind: 'nixos-anywhere';
+      /** A flake reference such as `.#vm`, relative to the deployed folder. */
+      readonly flake: string;
+      readonly phases: readonly AnywherePhase[];
+      /** More arguments of nixos-anywhere. */
+      readonly args: readonly string[];
     });
+
+/** The phases of nixos-anywhere that a run may ask for: it is the bench that restarts the machine. */
+export type AnywherePhase = 'kexec' | 'disko' | 'install';
+
+/** Whether the installer runs on the host, in a sandbox of its own, and installs the machine from outside. */
+export function installsFromOutside({ kind }: Installation): boolean {
+  return kind === 'nixos-anywhere';
+}
 
 /** Who logs in for a check; the bench's own login where absent. */
 export interface Login {

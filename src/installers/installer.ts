@@ -3,10 +3,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
 import type { Installation, Profile } from '../domain/profile.js';
-import type { Connection, Machine } from '../machines/machine.js';
+import { knownHostsLine } from '../machines/known-hosts.js';
+import type { Connection, Endpoint, Machine } from '../machines/machine.js';
 import { quote } from '../machines/quote.js';
 import { nixCheck } from './nix-check.js';
 import { nixosInstaller } from './nixos.js';
+import { nixosAnywhere, type Target } from './nixos-anywhere.js';
 import { scriptInstaller } from './script.js';
 
 const ASSETS = fileURLToPath(new URL('../../assets/guest/', import.meta.url));
@@ -39,6 +41,15 @@ export function guestAttempt(machine: Machine, attempt: number): GuestAttempt {
   };
 }
 
+/** How an attempt is started. */
+export interface Start {
+  readonly attempt: number;
+  /** Whether the installer waits at the beginning of its phases. */
+  readonly barrier: boolean;
+  /** The machine that is installed: the one the installer runs in, unless it does so from outside. */
+  readonly target: Machine;
+}
+
 /** The systemd unit of one attempt, where the guest runs systemd. */
 export function unitName(attempt: number): string {
   return `nixproof-install-${attempt}`;
@@ -52,16 +63,15 @@ export async function startInstaller(
   machine: Machine,
   connection: Connection,
   profile: Profile,
-  { attempt, barrier }: { readonly attempt: number; readonly barrier: boolean },
+  start: Start,
 ): Promise<void> {
+  const { attempt, target } = start;
+  const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
   for (const tool of TOOLS) await putFile(connection, `${bin}/${tool}`, await readFile(path.join(ASSETS, tool)));
-  await putFile(
-    connection,
-    `${guest.folder}/install.sh`,
-    installScript(machine, profile, barrier ? guest.barrier : ''),
-  );
+  if (target !== machine) await putFile(connection, knownHostsOf(guest), knownHostsLine(endpoint));
+  await putFile(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint));
   const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
   const started = await connection.exec([
     'sh',
@@ -90,29 +100,38 @@ async function putFile(connection: Connection, file: string, content: string | U
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }
 
-function installScript(machine: Machine, profile: Profile, barrier: string): string {
+/** Of a machine that is installed from outside. */
+function knownHostsOf({ folder }: GuestAttempt): string {
+  return `${folder}/known_hosts`;
+}
+
+function installScript(machine: Machine, profile: Profile, start: Start, endpoint: Endpoint): string {
   const { install } = profile;
+  const guest = guestAttempt(machine, start.attempt);
+  const { disks } = start.target;
   const environment = {
     ...install.env,
     NIXPROOF_PROFILE: profile.name,
-    NIXPROOF_DISK: machine.disks[0] ?? '',
-    NIXPROOF_DISKS: machine.disks.join(' '),
+    NIXPROOF_DISK: disks[0] ?? '',
+    NIXPROOF_DISKS: disks.join(' '),
     NIXPROOF_FIRMWARE: profile.machine.firmware,
-    NIXPROOF_BARRIER: barrier,
+    NIXPROOF_BARRIER: start.barrier ? guest.barrier : '',
   };
   const bin = `${guestFolder(machine)}/bin`;
   return scriptOf(
     environment,
-    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${bodyOf(install)}`,
+    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${bodyOf(install, { endpoint, knownHosts: knownHostsOf(guest) })}`,
   );
 }
 
-function bodyOf(install: Installation): string {
+function bodyOf(install: Installation, target: Target): string {
   switch (install.kind) {
     case 'nixos':
       return nixosInstaller(install);
     case 'nix-check':
       return nixCheck(install);
+    case 'nixos-anywhere':
+      return nixosAnywhere(install, target);
     case 'script':
       return scriptInstaller(install);
   }

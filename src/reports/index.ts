@@ -12,6 +12,7 @@ export const reporters: Readonly<Record<ReportFormat, Reporter>> = {
   markdown: markdownReporter,
 };
 
+export { renderAnnotations } from './annotations.js';
 export { renderSuiteJunit } from './junit.js';
 export { renderSuiteMarkdown } from './markdown.js';
 export { renderTerminalSummary } from './terminal.js';

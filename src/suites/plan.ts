@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
-import type { DriverName, Profile } from '../domain/profile.js';
+import { installsFromOutside, type DriverName, type Profile } from '../domain/profile.js';
 import type { Keep } from '../domain/run.js';
 import type { SuiteRequest, SuiteRun } from '../domain/suite.js';
 import type { Work } from '../domain/work.js';
@@ -100,7 +100,8 @@ function parallelFor(profiles: readonly Profile[]): number {
 /**
  * The driver of a profile that names none: qemu where it works. Where it does not, a profile that asks for no base may run in a
  * sandbox, which runs the installer on this very host; root must say so itself.
- * @throws NixproofError `HOST_QEMU_MISSING`, `UNSUPPORTED_DRIVER`, `UNSUPPORTED_SANDBOX_ROOT`, `UNSUPPORTED_BASE`, `CONFIG_BASE_MISSING`
+ * @throws NixproofError `HOST_QEMU_MISSING`, `UNSUPPORTED_DRIVER`, `UNSUPPORTED_SANDBOX_ROOT`, `UNSUPPORTED_SANDBOX_TARGET`,
+ * `UNSUPPORTED_BASE`, `CONFIG_BASE_MISSING`
  */
 export async function chooseDriver(
   profile: Profile,
@@ -108,6 +109,12 @@ export async function chooseDriver(
   work: Work & { readonly layout: Layout },
 ): Promise<Profile & { driver: DriverName }> {
   if (profile.driver) machines.driver(profile.driver);
+  if (profile.driver === 'sandbox' && installsFromOutside(profile.install)) {
+    throw new NixproofError('UNSUPPORTED_SANDBOX_TARGET', `${profile.name}: a sandbox is no machine to install`, {
+      hint: 'say --driver qemu, libvirt or ssh: nixos-anywhere runs on this host and installs a machine over SSH',
+      details: { profile: profile.name },
+    });
+  }
   if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
   if (profile.driver === 'libvirt') return { ...requireBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);

@@ -33,7 +33,7 @@ async function sourceTexts(...folders: readonly string[]): Promise<string> {
 
 describe('configurations', () => {
   const page = readPage('docs/configuration.md');
-  const examples = [page, readPage('docs/drivers.md')].flatMap((from) =>
+  const examples = [page, readPage('docs/drivers.md'), readPage('docs/installers.md')].flatMap((from) =>
     blocksOf(from, 'yaml').map((block) => [from.name, block.line, block] as const),
   );
 

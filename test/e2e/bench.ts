@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
+import { benchOfRun } from '../../src/domain/names.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -43,6 +44,8 @@ export interface Running {
 /** A home of its own, with a Temporal server of its own unless it is to use the local stack. */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
+  /** What its commands have in their environment. */
+  readonly env: NodeJS.ProcessEnv;
   /** The connection to its server; there is none on the local stack. */
   readonly link: ServerLink;
   /** A new folder with these files; those that begin with `#!` are executable. */
@@ -96,6 +99,7 @@ export async function openBench(server: 'own' | 'local stack', extra: NodeJS.Pro
   const { start, np } = commands(env);
   const bench: Bench = {
     layout,
+    env,
     get link() {
       if (!own) throw new Error('the local stack is asked through the command line');
       return own.link;
@@ -186,7 +190,7 @@ async function processesOf(layout: Layout) {
   const marks = [
     ['NIXPROOF_HOME', layout.home],
     ['NIXPROOF_STACK_SERVER', layout.stack],
-    ...[...new Set([...runs, ...machines])].map((id) => ['NIXPROOF_MACHINE', id]),
+    ...[...new Set([...runs, ...runs.map(benchOfRun), ...machines])].map((id) => ['NIXPROOF_MACHINE', id]),
   ];
   const found = marks.map(async ([name = '', value = '']) => processesWithEnvironment(name, value));
   return (await Promise.all(found)).flat();

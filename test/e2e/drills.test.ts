@@ -1,25 +1,15 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DrillResult } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
-import type { Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
-import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { onlyRun, openBench, parsed, type Bench } from './bench.js';
+import { openGround, prepareGround, type Ground } from './drill-ground.js';
 
-const GROUND = fileURLToPath(new URL('../fixtures/drill-ground/', import.meta.url));
-/** The drill ground's: its machines are clones of a template that is frozen for it. */
-const SHAPE = { memoryMiB: 1024, cpus: 1, diskBytes: [2 * 1024 ** 3], firmware: 'bios' } as const;
-const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
 const MINUTE_MS = 60_000;
 /** Emulation on a loaded machine: a deadline, not an expectation. */
 const DEADLINE_MS = 30 * MINUTE_MS;
@@ -49,29 +39,33 @@ const EXPECTED: readonly (readonly [fault: string, seen: RegExp, detectedAs: Reg
 /** Every fault for real, on real machines, two at a time, under one worker that one of the faults kills. */
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills on qemu', () => {
   let bench: Bench;
-  let folder: string;
+  let ground: Ground;
   let suite: SuiteReport;
   let exit: unknown;
-  const servers: Server[] = [];
   const drill = (fault: string) => suite.drills?.find((one) => one.fault === fault) as DrillResult;
 
   beforeAll(async () => {
     bench = await openBench('local stack');
-    const answer: RequestListener = (_, response) => void response.end('here it is\n');
-    const key = await readFile(path.join(GROUND, 'tls/mirror.key'));
-    const cert = await readFile(path.join(GROUND, 'tls/mirror.pem'));
-    servers.push(createServer(answer), createTlsServer({ key, cert }, answer));
-    const [http = 0, tls = 0] = await Promise.all(servers.map(listen));
-    folder = await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) }));
-    await prepareBase('debian', bench.layout, WORK, SHAPE);
-    const ended = await bench.np(folder, 'test', 'ground', '--drill', '--driver', 'qemu', '--parallel', '2', '--json');
+    ground = await openGround(bench);
+    await prepareGround(bench);
+    const ended = await bench.np(
+      ground.folder,
+      'test',
+      'ground',
+      '--drill',
+      '--driver',
+      'qemu',
+      '--parallel',
+      '2',
+      '--json',
+    );
     exit = ended.exit;
     suite = parsed<SuiteReport>(ended);
   }, DEADLINE_MS);
 
   afterAll(async () => {
     await bench[Symbol.asyncDispose]();
-    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await ground[Symbol.asyncDispose]();
   }, 2 * MINUTE_MS);
 
   test('every fault came as the table expects', () => {
@@ -107,7 +101,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     'two faults in one run, and one whose phase never comes',
     async () => {
       const faults = ['dns-broken', 'tmp-full@UNPACK', 'clock-wrong@NEVER'].flatMap((fault) => ['--inject', fault]);
-      const ended = await bench.np(folder, 'test', 'ground', '--driver', 'qemu', '--json', ...faults);
+      const ended = await bench.np(ground.folder, 'test', 'ground', '--driver', 'qemu', '--json', ...faults);
       const run = onlyRun(ended);
       expect(run.faults.map(({ name, phase }) => [name, phase])).toEqual([
         ['dns-broken', ''],
@@ -127,20 +121,3 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
 
   test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
 });
-
-function listen(server: Server): Promise<number> {
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)));
-}
-
-/** The drill ground's files, with what its configuration leaves open. */
-async function groundFiles(open: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
-  const names = (await readdir(GROUND, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(GROUND, path.join(entry.parentPath, entry.name)));
-  const files = names.map(async (name) => {
-    let text = await readFile(path.join(GROUND, name), 'utf8');
-    if (name === 'nixproof.yaml') for (const [mark, value] of Object.entries(open)) text = text.replace(mark, value);
-    return [name, text] as const;
-  });
-  return Object.fromEntries(await Promise.all(files));
-}

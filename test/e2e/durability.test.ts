@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
 import type { RecordedEvent, StreamEvent } from '../../src/domain/event.js';
+import { QUERIES } from '../../src/domain/names.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { createStreamParser } from '../../src/stream/parser.js';
@@ -234,7 +235,7 @@ describe.concurrent('a person who', () => {
     expect(await first.ended).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
     const handle = bench.link.client.workflow.getHandle(run);
     expect(await handle.result()).toMatchObject({ verdict: 'cancelled' });
-    const { notes } = (await handle.result()) as RunReport;
+    const { notes } = await handle.query<RunReport>(QUERIES.report);
     expect(notes).toContain(
       'releasing the machine was broken off: the end was forced; `nixproof cleanup` removes what is left',
     );

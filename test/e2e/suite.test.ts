@@ -49,7 +49,13 @@ test('the reports that were asked for', async () => {
   expect(junit).toContain('<testsuites name="nixproof" tests="11" failures="1" errors="0" skipped="0"');
   expect(await readFile(path.join(folder, 'reports/junit.xml'), 'utf8')).toBe(junit);
   expect(JSON.parse(await readFile(path.join(folder, 'reports/suite.json'), 'utf8'))).toEqual(suite);
-  const files = ['junit.xml', 'suite.json', 'suite.md', ...suite.runs.map(({ run }) => `${run}.html`)];
+  const files = [
+    'annotations.txt',
+    'junit.xml',
+    'suite.json',
+    'suite.md',
+    ...suite.runs.map(({ run }) => `${run}.html`),
+  ];
   expect((await readdir(path.join(folder, 'reports'))).sort()).toEqual(files.sort());
 });
 

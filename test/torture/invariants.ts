@@ -24,7 +24,7 @@ export interface Broken {
 export interface EndedRun {
   readonly planned: PlannedRun;
   readonly run: string;
-  /** What the workflow gave back. */
+  /** What the workflow says of it. */
   readonly result: RunReport;
   readonly layout: Layout;
   /** Where its installers and heals wrote down that they ran. */

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
-import type { RunReport } from '../../src/domain/run.js';
-import { SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
+import type { RunReport, RunResult } from '../../src/domain/run.js';
+import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
 import { waitUntil } from '../../src/host/process.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { openArena, type Arena } from './arena.js';
@@ -98,9 +98,9 @@ async function oneRun(arena: Arena, planned: PlannedRun, run: string): Promise<R
       ? undefined
       : setTimeout(() => void arena.killGuest(run), planned.killGuestAfterMs),
   ];
-  const result = await untilServed(end, () => handle.result() as Promise<RunReport>);
+  const result = await untilServed(end, () => handle.result() as Promise<RunResult>);
   timers.forEach(clearTimeout);
-  return result;
+  return result && (await untilServed(end, () => handle.query<RunReport>(QUERIES.report)));
 }
 
 /** Asks again while there is no server; undefined where there is no answer in time. */

@@ -5,7 +5,7 @@ import type { Fault } from '../../faults/fault.js';
 import { faultNamed } from '../../faults/index.js';
 import { waitUntil } from '../../host/process.js';
 import { guestAttempt, killInstaller, scriptOf } from '../../installers/installer.js';
-import type { ExecResult, Machine } from '../../machines/machine.js';
+import type { ExecResult, Machine, Work } from '../../machines/machine.js';
 import { openShell, type GuestShell } from '../healing/guest-shell.js';
 import type { Scene } from '../scene.js';
 import { noteFault, readFaults, type JournalEntry } from './journal.js';
@@ -16,7 +16,13 @@ export type Occasion =
   /** The installer waits at a phase's beginning, before the phase's checkpoint is taken. */
   | { readonly kind: 'barrier'; readonly phase: string }
   /** It has gone on from there. */
-  | { readonly kind: 'released'; readonly phase: string; readonly attempt: AttemptRef };
+  | {
+      readonly kind: 'released';
+      readonly phase: string;
+      readonly attempt: AttemptRef;
+      /** Where the installer runs. */
+      readonly installer: Machine;
+    };
 
 const INJECT_MS = 180_000;
 /** A guest that has just lost its network may say so a moment later; without a console it says so when it has it again. */
@@ -88,7 +94,7 @@ async function inject(scene: Scene, fault: Fault, request: FaultRequest, occasio
     case 'kill-installer':
       if (occasion.kind !== 'released') break;
       await note();
-      await note({ seen: await killed(scene, occasion.attempt) });
+      await note({ seen: await killed(scene.work, occasion) });
       break;
     case 'crash-machine':
       if (!machine.crash) {
@@ -159,10 +165,10 @@ async function lookFor({ machine, request, work }: Scene, fault: Fault, limitMs:
   return seen;
 }
 
-async function killed({ machine, work }: Scene, { guest }: AttemptRef): Promise<string> {
-  const shell = await openShell(machine, work);
-  const { folder, pid } = guestAttempt(machine, guest);
-  await killInstaller(machine, shell, guest);
+async function killed(work: Work, { installer, attempt }: Extract<Occasion, { kind: 'released' }>): Promise<string> {
+  const shell = await openShell(installer, work);
+  const { folder, pid } = guestAttempt(installer, attempt.guest);
+  await killInstaller(installer, shell, attempt.guest);
   const look = `for turn in $(seq 50); do kill -0 "$(cat "$2")" 2>/dev/null || break; sleep 0.1; done
 kill -0 "$(cat "$2")" 2>/dev/null || [ -e "$1/status" ] || echo "process $(cat "$2") is gone without an exit status"`;
   return (await shell.exec(['sh', '-c', look, 'sh', folder, pid])).stdout.trim();

@@ -12,7 +12,10 @@ import { healCounts, readHealRecord } from '../../records/heal-record.js';
 import { openShell } from './guest-shell.js';
 
 export interface HealQuestion {
+  /** Where the installer ran. */
   readonly machine: Machine;
+  /** What it installs, as far as that answers. */
+  readonly target: Machine | undefined;
   readonly request: RunRequest;
   readonly attempt: AttemptRef;
   /** Of the attempt that failed, best first. */
@@ -34,8 +37,8 @@ const PROBES_MS = 4 * 60_000;
 
 /** Looks at the failed machine, writes down what it saw, and gives the heals that could help there, best first. */
 export async function planHeals(question: HealQuestion): Promise<readonly Candidate[]> {
-  const { machine, request, diagnoses, phase, tried, files, home } = question;
-  const probes = await probeMachine(question);
+  const { machine, target, request, diagnoses, phase, tried, files, home } = question;
+  const probes = await probeScene(question);
   await writeJson(files.probes(question.attempt.number), probes);
   const { profile } = request;
   const evidences = diagnoses.map((diagnosis): Evidence => ({
@@ -43,7 +46,7 @@ export async function planHeals(question: HealQuestion): Promise<readonly Candid
     phase,
     probes,
     machine: {
-      disks: machine.disks,
+      disks: (target ?? machine).disks,
       memoryMiB: profile.machine.memoryMiB,
       firmware: profile.machine.firmware,
     },
@@ -59,8 +62,15 @@ export async function planHeals(question: HealQuestion): Promise<readonly Candid
   return candidates.slice(0, MAX_CANDIDATES);
 }
 
+/** Of a machine that is installed from outside only its disks matter: heals run where the installer does. */
+async function probeScene({ machine, target, work }: HealQuestion): Promise<ProbeResults> {
+  const probes = await probeMachine(machine, work);
+  if (!target || target === machine) return probes;
+  return { ...probes, disks: (await probeMachine(target, work))['disks'] ?? '' };
+}
+
 /** A machine that no longer runs, or lets nobody in, says nothing. */
-async function probeMachine({ machine, work }: HealQuestion): Promise<ProbeResults> {
+async function probeMachine(machine: Machine, work: Work): Promise<ProbeResults> {
   if (!(await machine.isRunning())) return {};
   try {
     const shell = await openShell(machine, work);

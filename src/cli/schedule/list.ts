@@ -9,6 +9,7 @@ export function registerScheduleList(schedule: Command): void {
     .description('every schedule: when, next, and what the last firing came to')
     .option('--json', 'print a JSON array')
     .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof schedule list')
     .action((options: CommonOptions) => runCommand(options, listSchedules));
   schedule
     .command('show')

@@ -19,13 +19,11 @@ export async function logIn(machine: Machine, command: readonly string[], work: 
 }
 
 /** OpenSSH's client, with our key and the pinned host key. */
-async function runSsh(
-  { host, port, user, keyFile, hostKey }: Endpoint,
-  knownHosts: string,
-  command: readonly string[],
-): Promise<number> {
+async function runSsh(endpoint: Endpoint, knownHosts: string, command: readonly string[]): Promise<number> {
   const { quote } = await import('../../machines/quote.js');
-  await writeFile(knownHosts, `${port === 22 ? host : `[${host}]:${port}`} ${hostKey ?? ''}\n`);
+  const { knownHostsLine } = await import('../../machines/known-hosts.js');
+  const { host, port, user, keyFile } = endpoint;
+  await writeFile(knownHosts, knownHostsLine(endpoint));
   const options = [
     'StrictHostKeyChecking=yes',
     `UserKnownHostsFile=${knownHosts}`,

@@ -56,7 +56,11 @@ describe('a heal on a machine', () => {
     await shell(
       'mkdir -p "$NIXPROOF_ROOT/srv/tree/a folder" && cd "$NIXPROOF_ROOT/srv/tree" && printf "disk=/dev/sda" >"a folder/disk.sh" && chmod 755 "a folder/disk.sh"',
     );
-    await startInstaller(machine, await machine.connect(work), profile, { attempt: 1, barrier: false });
+    await startInstaller(machine, await machine.connect(work), profile, {
+      attempt: 1,
+      barrier: false,
+      target: machine,
+    });
   });
   afterAll(async () => {
     await machine[Symbol.asyncDispose]();

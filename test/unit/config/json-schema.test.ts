@@ -32,6 +32,7 @@ test('every mapping is closed and every key of it explained', () => {
     '.profiles.*.install|0',
     '.profiles.*.install|1',
     '.profiles.*.install|2',
+    '.profiles.*.install|3',
     '.profiles.*.checks[]|0',
     '.profiles.*.checks[]|1',
     '.profiles.*.checks[]|2',

@@ -34,13 +34,31 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'a wrong kind',
     'profiles:\n  vm:\n    install: { kind: nixoss, flake: .#vm }\n',
     [
-      'nixproof.yaml:3:22: profiles.vm.install.kind: expected "script", "nixos" or "nix-check", got "nixoss", did you mean "nixos"?',
+      'nixproof.yaml:3:22: profiles.vm.install.kind: expected "script", "nixos", "nix-check" or "nixos-anywhere", got "nixoss", did you mean "nixos"?',
     ],
   ],
   [
     'no kind',
     'profiles:\n  vm:\n    install: { run: x }\n',
-    ['nixproof.yaml:3:14: profiles.vm.install.kind: expected "script", "nixos" or "nix-check", got nothing'],
+    [
+      'nixproof.yaml:3:14: profiles.vm.install.kind: expected "script", "nixos", "nix-check" or "nixos-anywhere", got nothing',
+    ],
+  ],
+  [
+    'nixos-anywhere told what the bench does itself',
+    'profiles:\n  vm:\n    install:\n      kind: nixos-anywhere\n      flake: .#vm\n      phases: [disko, reboot, instal]\n      args: [-L, --phases, disko]\n',
+    [
+      'nixproof.yaml:6:23: profiles.vm.install.phases[1]: expected no "reboot": `reboot: true` restarts the machine from its installed disk',
+      'nixproof.yaml:6:31: profiles.vm.install.phases[2]: expected "kexec", "disko" or "install", got "instal", did you mean "install"?',
+      'nixproof.yaml:7:18: profiles.vm.install.args[1]: expected none of the options that nixproof gives itself, got "--phases"',
+    ],
+  ],
+  [
+    'nixos-anywhere on what is no machine',
+    'profiles:\n  vm:\n    driver: sandbox\n    install: { kind: nixos-anywhere, flake: .#vm }\n',
+    [
+      'nixproof.yaml:3:13: profiles.vm.driver: expected "qemu", "libvirt" or "ssh", got "sandbox": nixos-anywhere needs a machine',
+    ],
   ],
   [
     'text for the installation',

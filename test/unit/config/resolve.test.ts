@@ -318,3 +318,15 @@ test('a profile of the ssh driver without a machine for it is refused', async ()
     message: 'machine box: there is no key keys/none',
   });
 });
+
+test('nixos-anywhere installs what kind nixos would boot, in all its phases but the last', async () => {
+  const text = 'profiles:\n  vm: { install: { kind: nixos-anywhere, flake: .#vm } }\n';
+  const { profiles } = await resolveYaml(text);
+  expect(profiles[0]).toMatchObject({
+    base: 'nixos',
+    machine: { memoryMiB: 4096 },
+    install: { phases: ['kexec', 'disko', 'install'], args: [], reboot: true },
+  });
+  const inSandbox = await resolveYaml(text, [], { flags: { driver: 'sandbox' } });
+  expect(inSandbox.profiles[0]?.base).toBeUndefined();
+});

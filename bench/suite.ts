@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suiteProgress } from '../src/client.js';
+import type { SuiteReport } from '../src/domain/suite.js';
+import { processesWithVariable, runCommand, waitUntil } from '../src/host/process.js';
+import { openArena, type Arena } from '../test/torture/arena.js';
+
+/**
+ * A suite of many small sandbox runs on one worker and one server, beside the same installers run by xargs with the same
+ * parallelism: wall time, memory, what the server did, the parent's histories; then one that is cancelled in the middle.
+ *
+ *     npm run bench:suite -- [RUNS [PARALLEL]]
+ */
+
+const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const runs = Number(process.argv[2] ?? 1000);
+const parallel = Number(process.argv[3] ?? availableParallelism() * 4);
+const INSTALL = 'echo ::PHASE::ONLY; echo installed';
+const CONFIG = { profiles: { tiny: { driver: 'sandbox', install: { kind: 'script', run: INSTALL } } } };
+const seconds = (since: number) => (performance.now() - since) / 1000;
+const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
+
+function start(arena: Arena, folder: string, ...args: string[]) {
+  const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
+  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  return new Promise<{ readonly exit: number | null; readonly stdout: string }>((resolve) =>
+    child.once('close', (exit) => resolve({ exit, stdout: Buffer.concat(output).toString('utf8') })),
+  );
+}
+
+/** Resident memory and processor time of the arena's processes by what they are. */
+async function usage(arena: Arena): Promise<Map<string, { readonly rss: number; readonly cpu: number }>> {
+  const found = new Map<string, { rss: number; cpu: number }>();
+  const ours = await processesWithVariable('NIXPROOF_HOME', (home) => home === arena.layout.home);
+  for (const { identity } of ours) {
+    const at = `/proc/${identity.pid}`;
+    const command = (await readFile(`${at}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    const kind = command.includes('start-dev') ? 'server' : command.includes('worker') ? 'worker' : undefined;
+    const fields = (await readFile(`${at}/stat`, 'utf8').catch(() => '')).replace(/^.*\) /, '').split(' ');
+    if (kind === undefined || fields.length < 22) continue;
+    found.set(kind, { rss: Number(fields[21]) * 4096, cpu: (Number(fields[11]) + Number(fields[12])) / 100 });
+  }
+  return found;
+}
+
+async function suiteOf(arena: Arena, folder: string) {
+  const peaks = new Map<string, number>();
+  const watching = setInterval(() => {
+    void usage(arena).then((now) => {
+      for (const [kind, { rss }] of now) peaks.set(kind, Math.max(rss, peaks.get(kind) ?? 0));
+    });
+  }, 1000);
+  const before = await usage(arena);
+  const since = performance.now();
+  const { exit, stdout } = await start(
+    arena,
+    folder,
+    'test',
+    '--repeat',
+    String(runs),
+    '--parallel',
+    String(parallel),
+    '--json',
+  );
+  const took = seconds(since);
+  clearInterval(watching);
+  const suite = JSON.parse(stdout) as SuiteReport;
+  const passed = suite.runs.filter(({ verdict }) => verdict === 'passed').length;
+  console.log(
+    `${passed} of ${runs} passed (exit ${exit}) in ${took.toFixed(1)} s: ${(runs / took).toFixed(1)} runs/s, ${parallel} at a time`,
+  );
+  for (const [kind, { cpu }] of await usage(arena)) {
+    const spent = cpu - (before.get(kind)?.cpu ?? 0);
+    console.log(
+      `${kind}: peak ${mib(peaks.get(kind) ?? 0)} resident, ${spent.toFixed(0)} s of processor (${((100 * spent) / took).toFixed(0)} % of a core)`,
+    );
+  }
+  for await (const { historyLength, historySize, status } of arena.link.client.workflow.list({
+    query: `WorkflowId = '${suite.suite}'`,
+  }))
+    console.log(`the suite's history: ${historyLength} events, ${mib(historySize ?? 0)} (${status.name})`);
+  console.log(
+    `the server's database: ${mib((await stat(path.join(path.dirname(arena.layout.home), 'temporal.db'))).size)}`,
+  );
+  return took;
+}
+
+/** The same installers and nothing else. */
+async function bare(): Promise<number> {
+  const since = performance.now();
+  const numbers = Array.from({ length: runs }, (_, index) => `${index}\n`).join('');
+  await runCommand('xargs', ['-n', '1', '-P', String(parallel), 'sh', '-c', INSTALL], { input: numbers });
+  return seconds(since);
+}
+
+async function cancelled(arena: Arena, folder: string): Promise<void> {
+  const { stdout } = await start(
+    arena,
+    folder,
+    'test',
+    '--repeat',
+    String(runs),
+    '--parallel',
+    String(parallel),
+    '--detach',
+    '--json',
+  );
+  const { suite } = JSON.parse(stdout) as SuiteReport;
+  await waitUntil(async () => ((await suiteProgress(arena.link, suite))?.ended ?? 0) >= runs / 10, 600_000, {
+    everyMs: 200,
+  });
+  const since = performance.now();
+  await start(arena, folder, 'cancel', suite);
+  const took = seconds(since);
+  const machines = await readdir(arena.layout.machines).catch(() => []);
+  const processes = await processesWithVariable('NIXPROOF_ROOT', (root) => root.startsWith(arena.layout.machines));
+  console.log(
+    `cancelled in the middle: over after ${took.toFixed(1)} s; left: ${machines.length} machines, ${processes.length} processes`,
+  );
+}
+
+await using arena = await openArena(1);
+const folder = path.join(path.dirname(arena.layout.home), 'config');
+await mkdir(folder);
+await writeFile(path.join(folder, 'nixproof.json'), JSON.stringify(CONFIG));
+console.log(`load ${loadavg()[0]?.toFixed(1)} at the start, ${availableParallelism()} cores`);
+const took = await suiteOf(arena, folder);
+const alone = await bare();
+console.log(
+  `the same installers by xargs: ${alone.toFixed(1)} s; what the bench does for a run: ${(((took - alone) * 1000) / runs).toFixed(0)} ms`,
+);
+await cancelled(arena, folder);

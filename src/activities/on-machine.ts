@@ -1,0 +1,78 @@
+import { NixproofError } from '../domain/error.js';
+import { benchOfRun, machineOf } from '../domain/names.js';
+import { installsFromOutside } from '../domain/profile.js';
+import type { RunRequest } from '../domain/run.js';
+import { runCommand } from '../host/process.js';
+import type { Machine, Work } from '../machines/machine.js';
+import type { Registry } from '../machines/registry.js';
+import type { RunFiles } from '../records/artifacts.js';
+import { noteConsoleTimes } from './console-times.js';
+import { keepCable } from './faults/cable.js';
+import type { InstallScene, Scene } from './scene.js';
+
+/** Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. */
+export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles) {
+  const attach = async (request: RunRequest, work: Work): Promise<{ readonly machine: Machine } & AsyncDisposable> => {
+    const machine = await machines.driver(request.driver).attach(machineOf(request), work);
+    // Several consoles at once cannot be noted in one file: those of a race's copies have no times.
+    const stopNoting =
+      request.machine === undefined ? noteConsoleTimes(machine, filesOf(request)) : () => Promise.resolve();
+    const stopKeeping = keepCable(machine, request, filesOf(request));
+    return {
+      machine,
+      async [Symbol.asyncDispose]() {
+        stopKeeping();
+        await stopNoting();
+        await machine[Symbol.asyncDispose]();
+      },
+    };
+  };
+
+  const onMachine = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
+    await using at = await attach(request, work);
+    return await use({ machine: at.machine, request, files: filesOf(request), work });
+  };
+
+  /** Without a look at the machine itself, which may be away. */
+  const onInstaller = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
+    if (!installsFromOutside(request.profile.install)) return onMachine(request, work, use);
+    await using machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
+    return await use({ machine, request, files: filesOf(request), work });
+  };
+
+  const onBoth = async <T>(request: RunRequest, work: Work, use: (scene: InstallScene) => Promise<T>): Promise<T> => {
+    if (!installsFromOutside(request.profile.install)) {
+      return onMachine(request, work, (scene) => use({ ...scene, target: scene.machine }));
+    }
+    // One that is away is for the installer to fail at, and for heals to bring back.
+    await using at = await attach(request, work).catch(unlessGone);
+    return await onInstaller(request, work, (scene) => use({ ...scene, target: at?.machine }));
+  };
+
+  return { onMachine, onInstaller, onBoth };
+}
+
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof NixproofError) || error.code !== 'MACHINE_GONE') throw error;
+}
+
+/**
+ * Makes the sandbox in which an installer runs that installs from outside; does nothing for any other. It has no disks: no
+ * heal shall take one of this host's for the target's.
+ * @throws NixproofError `HOST_TOOL_MISSING`, `HOST_DISK_FULL`
+ */
+export async function makeOutside(machines: Registry, { run, profile }: RunRequest, work: Work): Promise<void> {
+  if (!installsFromOutside(profile.install)) return;
+  await runCommand('nixos-anywhere', ['--help'], {
+    signal: work.signal,
+    timeoutMs: 60_000,
+    hint: 'run the worker where it is: `nix shell github:nix-community/nixos-anywhere -c nixproof …`, or `nix profile install` it',
+  });
+  const wanted = { id: benchOfRun(run), base: undefined, shape: { ...profile.machine, diskBytes: [] } };
+  await (await machines.driver('sandbox').create(wanted, work))[Symbol.asyncDispose]();
+}
+
+/** Ends what runs in that sandbox and removes it; does nothing where there is none. */
+export async function endOutside(machines: Registry, { run, profile }: RunRequest, work: Work): Promise<void> {
+  if (installsFromOutside(profile.install)) await machines.driver('sandbox').destroy(benchOfRun(run), work);
+}

@@ -1,0 +1,68 @@
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunReport } from '../../src/domain/run.js';
+import { layoutOf } from '../../src/host/paths.js';
+import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { hasOrSkip } from '../contract/requirements.js';
+import { onlyRun, openBench, type Bench } from './bench.js';
+import { openGround, prepareGround, type Ground } from './drill-ground.js';
+
+const MINUTE_MS = 60_000;
+
+/** What each of two machines suffers, one fault after the other, and what heals it. */
+const TOGETHER: readonly (readonly (readonly [fault: string, detectedAs: RegExp, healedBy: RegExp])[])[] = [
+  [
+    ['dns-broken', /^network\.dns$/, /resolver/],
+    ['disk-renamed', /^disk\.not-found$/, /^use-the-found-disk$/],
+    ['tmp-full', /^disk\.full$/, /^grow-the-tmpfs$/],
+    ['cache-unreachable', /^(?:network\.unreachable|network\.http|cache\.bad)$/, /^drop-the-substituter$/],
+    ['memory-hog', /^memory\.oom$/, /^swap-on/],
+  ],
+  [
+    ['network-down@DOWNLOAD', /^network\./, /./],
+    ['clock-wrong', /^network\.http$/, /^set-the-clock$/],
+    ['installer-killed@FORMAT', /^unknown$/, /^run-again-after-a-kill$/],
+    ['machine-crash@UNPACK', /^unknown$/, /^bring-the-machine-back$/],
+    ['cache-corrupt', /^cache\.bad$/, /^drop-the-substituter$/],
+  ],
+];
+
+/** Ten faults for real on two machines side by side; test/e2e/drills.test.ts has a machine for each fault of the table. */
+describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills together', () => {
+  let bench: Bench;
+  let ground: Ground;
+  let runs: readonly RunReport[];
+
+  beforeAll(async () => {
+    bench = await openBench('own');
+    await bench.worker();
+    ground = await openGround(bench);
+    await prepareGround(bench);
+    const ended = TOGETHER.map((faults) => {
+      const inject = faults.flatMap(([fault]) => ['--inject', fault]);
+      return bench.np(ground.folder, 'test', 'ground', '--driver', 'qemu', '--max-heals', '12', '--json', ...inject);
+    });
+    runs = (await Promise.all(ended)).map(onlyRun);
+  }, 30 * MINUTE_MS);
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]();
+    await ground[Symbol.asyncDispose]();
+  }, 2 * MINUTE_MS);
+
+  test.each([0, 1])('machine %i: every fault happened, was found out and healed', (index) => {
+    const { verdict, faults, heals } = runs[index] as RunReport;
+    const expected = TOGETHER[index] ?? [];
+    expect(faults.map(({ name }) => name).sort()).toEqual(expected.map(([fault]) => fault.replace(/@.*/, '')).sort());
+    for (const { seen } of faults) expect(seen).not.toBe('');
+    const worked = heals.filter(({ outcome }) => outcome === 'worked');
+    for (const [fault, detectedAs, healedBy] of expected) {
+      const healed = worked.filter((heal) => detectedAs.test(heal.class) && healedBy.test(heal.name));
+      expect(healed, `${fault} among ${worked.map((heal) => `${heal.class}: ${heal.name}`).join(', ')}`).not.toEqual(
+        [],
+      );
+    }
+    expect(verdict).toBe('healed');
+  });
+
+  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+});
