@@ -119,12 +119,13 @@ export async function scheduleNames({ client }: ServerLink): Promise<readonly st
 /** Undefined where there is no such schedule. */
 export async function findSchedule(link: ServerLink, name: string): Promise<Schedule | undefined> {
   const found = await describe(link, name);
-  if (!found || found.action.workflowType !== WORKFLOWS.scheduled) return undefined;
-  const { memo, action, state, info } = found;
+  const timing = found?.memo?.['timing'] as Timing | undefined;
+  if (!found || !timing || found.action.workflowType !== WORKFLOWS.scheduled) return undefined;
+  const { action, state, info } = found;
   const newest = info.recentActions.slice(-FIRINGS).reverse();
   return {
     name,
-    timing: memo?.['timing'] as Timing,
+    timing,
     suite: (action.args as readonly ScheduledSuite[])[0] as ScheduledSuite,
     paused: state.paused,
     next: state.paused ? [] : info.nextActionTimes.map((time) => time.toISOString()),
@@ -156,7 +157,9 @@ export async function trigger(link: ServerLink, name: string): Promise<string | 
     const ids = now?.info.recentActions.map(({ action }) => action.workflow.workflowId) ?? [];
     started = ids.findLast((id) => !known.has(id));
     const leftOut = now?.info.numActionsSkippedOverlap !== before?.info.numActionsSkippedOverlap;
-    return started !== undefined || leftOut || String(now?.raw.info?.bufferSize ?? 0) !== '0';
+    // One that cancels the other waits only until that has tidied up.
+    const putOff = before?.policies.overlap !== 'CANCEL_OTHER' && String(now?.raw.info?.bufferSize ?? 0) !== '0';
+    return started !== undefined || leftOut || putOff;
   }, ACT_MS);
   return started;
 }

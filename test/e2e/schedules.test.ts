@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Firing, Notification } from '../../src/domain/schedule.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
 import { runCommand } from '../../src/host/process.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench, type Running } from './bench.js';
 
@@ -136,6 +137,8 @@ describe('a repository that changes', LONG, () => {
     expect(report).toMatchObject({ verdict: 'passed', source: { repository, ref: 'main', commit: commits[0] } });
     expect((await bench.np(repository, 'status', run)).stdout).toContain(`commit ${commits[0]?.slice(0, 12)}`);
     expect(await readFile(path.join(report.artifacts, 'report.html'), 'utf8')).toContain(commits[0]);
+    const watched = parsed<SuiteReport>(await bench.np(repository, 'watch', firing.suite ?? '', '--json'));
+    expect(watched).toMatchObject({ verdict: 'passed', runs: [{ run, source: { commit: commits[0] } }] });
   });
 
   test('breaks: told once, however often the receiver fails', async () => {
@@ -284,6 +287,28 @@ test('a worker that is killed in mid-firing: another goes on with it', LONG, asy
   await rm(gate, { recursive: true });
   expect(firing).toMatchObject({ verdict: 'passed', undelivered: [] });
   await bench.np(folder, 'schedule', 'delete', 'killed');
+  await bench.expectNothingLeft();
+});
+
+test('--overlap cancel-other: the firing before is cancelled, its machines go, and it says nothing', LONG, async () => {
+  const gate = path.join(bench.layout.home, '..', 'gate');
+  const folder = await bench.folder({
+    'nixproof.yaml': PROFILE,
+    'install.sh': `#!/bin/sh\necho ::PHASE::WAITING\nuntil [ -e ${gate} ]; do sleep 0.1; done\n`,
+  });
+  await bench.np(folder, 'schedule', 'create', 'urgent', '--cron', '@yearly', '--overlap', 'cancel-other');
+  const trigger = async () => {
+    const { stdout } = await bench.np(folder, 'schedule', 'trigger', 'urgent');
+    return bench.link.client.workflow.getHandle(/^(schedule-\S+) has begun/.exec(stdout)?.[1] ?? '');
+  };
+  const first = await trigger();
+  await bench.root('vm');
+  const second = await trigger();
+  expect(await first.result()).toMatchObject({ verdict: 'cancelled', profiles: [], changes: [] });
+  await mkdir(gate);
+  expect(await second.result()).toMatchObject({ verdict: 'passed', changes: [] });
+  await rm(gate, { recursive: true });
+  await bench.np(folder, 'schedule', 'delete', 'urgent');
   await bench.expectNothingLeft();
 });
 
