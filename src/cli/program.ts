@@ -10,6 +10,7 @@ import { registerInit } from './init.js';
 import { registerLogs } from './logs.js';
 import { registerPatch } from './patch.js';
 import { registerPauses } from './pause.js';
+import { registerRecords } from './records.js';
 import { registerReport } from './report.js';
 import { registerSchedule } from './schedule.js';
 import { registerSetup } from './setup.js';
@@ -37,6 +38,7 @@ const COMMANDS = [
   registerCancel,
   registerStats,
   registerSchedule,
+  registerRecords,
   registerSetup,
   registerVm,
   registerUp,

@@ -14,25 +14,38 @@ export function registerStats(program: Command): void {
 }
 
 async function stats(session: Session): Promise<number> {
-  const { listRunReports } = await import('../records/artifacts.js');
+  const { openRunIndex } = await import('../records/run-index.js');
+  const { pastRuns } = await import('../records/past-runs.js');
   const { statisticsOf } = await import('../reports/statistics.js');
-  const statistics = statisticsOf(await listRunReports(session.layout.runs));
+  await using index = await openRunIndex(session.layout, session.progress);
+  const statistics = statisticsOf(pastRuns(index));
   session.print(session.json ? `${JSON.stringify(statistics, null, 2)}\n` : await inText(statistics));
   return EXIT.ok;
 }
 
-async function inText({ runs, profiles, failures, heals }: Statistics): Promise<string> {
+async function inText({ runs, profiles, failures, heals, slowest }: Statistics): Promise<string> {
+  const { sparkline } = await import('../reports/trend.js');
+  const trendText = (trend: readonly number[], slower?: { readonly percent: number; readonly of: number }) =>
+    `${trend.length > 2 ? `  ${sparkline(trend)}` : ''}${slower ? `  +${slower.percent} % against the last ${slower.of}` : ''}`;
   const { durationText, plural } = await import('../reports/quantities.js');
   const { oneLine } = await import('../reports/escape.js');
   if (runs === 0) return 'no runs have ended yet: `nixproof test` starts one\n';
   const lines = [plural(runs, 'run')];
-  for (const { profile, verdicts, medianMs, phases } of profiles) {
+  for (const { profile, verdicts, medianMs, phases, trend, slower, steadiness } of profiles) {
     const told = Object.entries(verdicts).flatMap(([verdict, count]) => (count > 0 ? [`${count} ${verdict}`] : []));
     const took = medianMs === null ? '' : `, median ${durationText(medianMs)}`;
-    lines.push('', `${oneLine(profile, 80)}: ${told.join(', ')}${took}`);
-    for (const { name, medianMs: usual, lastMs } of phases) {
-      lines.push(`  ${oneLine(name, 60)}  median ${durationText(usual)}, last ${durationText(lastMs)}`);
+    lines.push('', `${oneLine(profile, 80)}: ${told.join(', ')}${took}${trendText(trend, slower)}`);
+    if (steadiness.changes > 1) {
+      lines.push(`  its verdict changed ${steadiness.changes} times in the last ${steadiness.runs} runs`);
     }
+    for (const { name, medianMs: usual, lastMs, trend: own, slower: late } of phases) {
+      const usually = `median ${durationText(usual)}, last ${durationText(lastMs)}`;
+      lines.push(`  ${oneLine(name, 60)}  ${usually}${trendText(own, late)}`);
+    }
+  }
+  if (slowest.length > 1) lines.push('', 'slowest phases');
+  for (const { profile, name, medianMs } of slowest) {
+    lines.push(`  ${oneLine(profile, 40)} ${oneLine(name, 60)}  median ${durationText(medianMs)}`);
   }
   if (failures.length > 0) lines.push('', 'failures');
   for (const { class: failureClass, count } of failures) lines.push(`  ${oneLine(failureClass, 60)}  ${count}`);

@@ -16,18 +16,20 @@ const TOGETHER: readonly (readonly (readonly [fault: string, detectedAs: RegExp,
     ['disk-renamed', /^disk\.not-found$/, /^use-the-found-disk$/],
     ['tmp-full', /^disk\.full$/, /^grow-the-tmpfs$/],
     ['cache-unreachable', /^(?:network\.unreachable|network\.http|cache\.bad)$/, /^drop-the-substituter$/],
-    ['memory-hog', /^memory\.oom$/, /^swap-on/],
   ],
   [
     ['network-down@DOWNLOAD', /^network\./, /./],
-    ['clock-wrong', /^network\.http$/, /^set-the-clock$/],
     ['installer-killed@FORMAT', /^unknown$/, /^run-again-after-a-kill$/],
     ['machine-crash@UNPACK', /^unknown$/, /^bring-the-machine-back$/],
     ['cache-corrupt', /^cache\.bad$/, /^drop-the-substituter$/],
+    ['memory-hog', /^memory\.oom$/, /^swap-on/],
   ],
 ];
 
-/** Ten faults for real on two machines side by side; test/e2e/drills.test.ts has a machine for each fault of the table. */
+/**
+ * Nine faults for real on two machines side by side; test/e2e/drills.test.ts has a machine for each fault of the table. Not among
+ * them: a clock that is wrong, because going back to any checkpoint sets it right.
+ */
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills together', () => {
   let bench: Bench;
   let ground: Ground;

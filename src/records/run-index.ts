@@ -1,0 +1,122 @@
+import Database from 'libsql';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { RunReport } from '../domain/run.js';
+import type { Layout } from '../host/paths.js';
+import { readRunReport } from './artifacts.js';
+import { INDEX_VERSION, TABLES, type Cell } from './index-tables.js';
+
+/**
+ * `records/index.db`, an SQLite database: what is asked over many runs without reading every run's folder. The folders own what it
+ * says, and whoever opens it brings it up to date with them, so that no step of a run depends on it and a crash leaves nothing
+ * to mend: what is missing is read, what is gone is taken out. It may be deleted at any time.
+ */
+export interface RunIndex extends AsyncDisposable {
+  /** The rows of a query, each as an object of its columns. */
+  all(sql: string, ...values: readonly Cell[]): readonly Readonly<Record<string, Cell>>[];
+}
+
+/** How long one process waits while another one writes. */
+const BUSY_MS = 30_000;
+/** So many runs are read and written at a time: none waits long for another's turn, and memory stays small. */
+const BATCH = 200;
+
+export function runIndexFile(layout: Layout): string {
+  return path.join(layout.home, 'records', 'index.db');
+}
+
+/** Opens the index and brings it up to date. One that cannot be read is made anew. */
+export async function openRunIndex(
+  layout: Layout,
+  progress: (message: string) => void = () => undefined,
+): Promise<RunIndex> {
+  const file = runIndexFile(layout);
+  await mkdir(path.dirname(file), { recursive: true });
+  try {
+    return await opened(layout, file, progress);
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError) || !BROKEN.has(error.code)) throw error;
+    progress(`${file} cannot be read: it is built anew from the runs' folders`);
+    await removeIndex(layout);
+    return opened(layout, file, progress);
+  }
+}
+
+const BROKEN: ReadonlySet<string> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR']);
+
+/** Takes the index away; the next one who opens it builds it. */
+export async function removeIndex(layout: Layout): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) await rm(`${runIndexFile(layout)}${suffix}`, { force: true });
+}
+
+async function opened(layout: Layout, file: string, progress: (message: string) => void): Promise<RunIndex> {
+  const database = new Database(file, { timeout: BUSY_MS });
+  try {
+    database.pragma('journal_mode = WAL');
+    database.pragma('synchronous = NORMAL');
+    database.transaction(() => makeTables(database)).immediate();
+    await bringUpToDate(database, layout, progress);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return {
+    all: (sql, ...values) => database.prepare(sql).all(...values) as Readonly<Record<string, Cell>>[],
+    [Symbol.asyncDispose]: () => {
+      database.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+function makeTables(database: Database.Database): void {
+  const [{ user_version: version } = { user_version: 0 }] = database.pragma('user_version') as {
+    user_version: number;
+  }[];
+  if (version !== INDEX_VERSION) for (const { name } of TABLES) database.exec(`DROP TABLE IF EXISTS ${name}`);
+  for (const { name, columns } of TABLES) {
+    const list = Object.entries(columns).map(([column, type]) => `${column} ${type}`);
+    database.exec(`CREATE TABLE IF NOT EXISTS ${name} (${list.join(', ')})`);
+    if (name !== 'runs') database.exec(`CREATE INDEX IF NOT EXISTS ${name}_run ON ${name} (run)`);
+  }
+  database.exec(`PRAGMA user_version = ${INDEX_VERSION}`);
+}
+
+/** A run that has ended never changes again: those that are there need no second look. */
+async function bringUpToDate(
+  database: Database.Database,
+  layout: Layout,
+  progress: (message: string) => void,
+): Promise<void> {
+  const writer = writerOf(database);
+  const entries = await readdir(layout.runs, { withFileTypes: true }).catch(() => []);
+  const folders = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+  const known = new Set((database.prepare('SELECT run FROM runs').all() as { run: string }[]).map(({ run }) => run));
+  const gone = [...known].filter((run) => !folders.has(run));
+  if (gone.length > 0) database.transaction(() => gone.forEach(writer.forget)).immediate();
+  const missing = [...folders].filter((run) => !known.has(run));
+  if (missing.length > BATCH) progress(`reading ${missing.length} runs into the index`);
+  for (let at = 0; at < missing.length; at += BATCH) {
+    const names = missing.slice(at, at + BATCH);
+    const reports = await Promise.all(names.map((run) => readRunReport(layout.runs, run).catch(() => undefined)));
+    const ended = reports.filter((report) => report !== undefined).filter(({ verdict }) => verdict !== null);
+    database.transaction(() => ended.forEach((report) => writer.remember(report))).immediate();
+  }
+}
+
+function writerOf(database: Database.Database) {
+  const statements = TABLES.map(({ name, columns, rows }) => ({
+    rows,
+    remove: database.prepare(`DELETE FROM ${name} WHERE run = ?`),
+    insert: database.prepare(`INSERT INTO ${name} VALUES (${Object.keys(columns).fill('?').join(', ')})`),
+  }));
+  const forget = (run: string) => statements.forEach(({ remove }) => remove.run(run));
+  return {
+    forget,
+    /** Another process may have read the same run at the same time: its rows are put in the place of whatever is there. */
+    remember(report: RunReport) {
+      forget(report.run);
+      for (const { rows, insert } of statements) for (const row of rows(report)) insert.run(...row);
+    },
+  };
+}

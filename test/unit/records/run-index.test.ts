@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeEach, expect, test } from 'vitest';
+import type { RunReport } from '../../../src/domain/run.js';
+import { layoutOf, type Layout } from '../../../src/host/paths.js';
+import { runFiles, writeRunReport } from '../../../src/records/artifacts.js';
+import { TABLES } from '../../../src/records/index-tables.js';
+import { openRunIndex, removeIndex, runIndexFile } from '../../../src/records/run-index.js';
+import { failed, healed, passed } from '../reports/fixtures.js';
+
+const CLI = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
+let layout: Layout;
+beforeEach(async () => {
+  layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-index-')));
+});
+
+async function record(...runs: readonly RunReport[]): Promise<void> {
+  for (const run of runs) await writeRunReport(runFiles(layout.runs, run.run), run);
+}
+
+/** All that it holds, table by table. */
+async function dump(): Promise<unknown> {
+  await using index = await openRunIndex(layout);
+  return Object.fromEntries(
+    TABLES.map(({ name, columns }) => {
+      const order = Object.keys(columns).slice(0, 2).join(', ');
+      return [
+        name,
+        index.all(`SELECT * FROM ${name} ORDER BY ${order}`).map((row) => Object.keys(columns).map((key) => row[key])),
+      ];
+    }),
+  );
+}
+
+const named = (run: RunReport, name: string): RunReport => ({ ...run, run: name });
+
+test('an index that grew with its runs is the one that is built from their folders', async () => {
+  await record(passed);
+  await dump();
+  await record(healed, { ...passed, run: 'going', verdict: null });
+  await dump();
+  await record(failed, named(passed, 'going'));
+  const grown = await dump();
+  await removeIndex(layout);
+  expect(await dump()).toEqual(grown);
+  const { runs, heals } = grown as Record<string, unknown[][]>;
+  expect(runs?.map(([run, , profile, , , , verdict]) => [run, profile, verdict]).sort()).toEqual(
+    [passed, healed, failed, named(passed, 'going')].map(({ run, profile, verdict }) => [run, profile, verdict]).sort(),
+  );
+  expect(heals).toHaveLength(healed.heals.length + failed.heals.length);
+});
+
+test('a run whose folder is gone is gone from every table', async () => {
+  await record(passed, failed);
+  await dump();
+  await rm(path.join(layout.runs, failed.run), { recursive: true });
+  const left = (await dump()) as Record<string, unknown[][]>;
+  for (const rows of Object.values(left)) for (const [run] of rows) expect(run).toBe(passed.run);
+});
+
+test('what is no index, or half of one, is built anew, and said so', async () => {
+  await record(passed);
+  const whole = await dump();
+  const bytes = await readFile(runIndexFile(layout));
+  for (const broken of [
+    Buffer.from('not a database, but long enough to be looked at as one'.repeat(100)),
+    bytes.fill(0x5a, 100),
+  ]) {
+    await removeIndex(layout);
+    await writeFile(runIndexFile(layout), broken);
+    const said: string[] = [];
+    await using index = await openRunIndex(layout, (text) => said.push(text));
+    expect(index.all('SELECT run FROM runs').map(({ run }) => run)).toEqual([passed.run]);
+    expect(said.join('\n')).toContain('cannot be read: it is built anew');
+  }
+  expect(await dump()).toEqual(whole);
+});
+
+test('processes that read at the same time, and one that is killed, leave it whole', async () => {
+  await record(...Array.from({ length: 300 }, (_, index) => named(index % 2 === 0 ? passed : healed, `vm-${index}`)));
+  const env = { ...process.env, NIXPROOF_HOME: layout.home, NODE_V8_COVERAGE: '' };
+  const readers = Array.from({ length: 4 }, () => spawn(process.execPath, [CLI, 'stats', '--json'], { env }));
+  const victim = spawn(process.execPath, [CLI, 'records', 'rebuild'], { env });
+  setTimeout(() => victim.kill('SIGKILL'), 400);
+  const texts = await Promise.all(
+    readers.map(async (child) => {
+      let text = '';
+      child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      const exit = await new Promise((resolve) => child.once('close', resolve));
+      return { exit, runs: exit === 0 ? (JSON.parse(text) as { runs: number }).runs : undefined };
+    }),
+  );
+  // One whose database was taken away under it by the rebuilding may have seen a part: none may fail.
+  for (const { exit } of texts) expect(exit).toBe(0);
+  const grown = await dump();
+  await removeIndex(layout);
+  expect(await dump()).toEqual(grown);
+  expect((grown as Record<string, unknown[]>)['runs']).toHaveLength(300);
+}, 120_000);
