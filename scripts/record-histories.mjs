@@ -121,6 +121,26 @@ np('cancel', suite);
 await record('run-cancelled', runs[0].run);
 await record('suite-cancelled', suite);
 
+{
+  const from = path.dirname(config);
+  np(
+    'schedule',
+    'create',
+    'broken',
+    '--cron',
+    '@yearly',
+    '--from',
+    from,
+    '--profiles',
+    'failed',
+    '--notify-command',
+    'true',
+  );
+  const firing = np('schedule', 'trigger', 'broken').split(' ')[0];
+  await link.client.workflow.getHandle(firing).result();
+  await record('scheduled-broken', firing);
+}
+
 await link[Symbol.asyncDispose]();
 for (const child of children) child.kill('SIGTERM');
 rmSync(home, { recursive: true, force: true });

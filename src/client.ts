@@ -5,7 +5,14 @@ import { NixproofError, messageOf } from './domain/error.js';
 import { QUERIES, SEARCH_ATTRIBUTES, SIGNALS, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
 import type { DriverName } from './domain/profile.js';
 import type { RunReport, RunResult } from './domain/run.js';
-import type { SuiteOutcome, SuiteProgress, SuiteRequest } from './domain/suite.js';
+import {
+  memoOf,
+  suiteSummary,
+  type SuiteMemo,
+  type SuiteOutcome,
+  type SuiteProgress,
+  type SuiteRequest,
+} from './domain/suite.js';
 import { unreachable, type ServerAddress } from './server-address.js';
 
 /** A connection to a Temporal server on which runs are started and watched. */
@@ -85,7 +92,7 @@ export async function startSuite(
       workflowId: request.suite,
       taskQueue: SHARED_TASK_QUEUE,
       args: [request],
-      staticSummary: `suite of ${request.profiles.map(({ name }) => name).join(', ')}`.slice(0, 200),
+      staticSummary: suiteSummary(request),
       memo: memoOf(request),
       ...(known
         ? {
@@ -110,21 +117,6 @@ export interface RequestedRun {
   readonly suite: string;
   /** Whether the suite goes on. */
   readonly open: boolean;
-}
-
-/** What a suite's memo says of its runs, small however many there are: their names without the stamp that all have. */
-interface SuiteMemo {
-  readonly profiles: readonly (readonly [name: string, driver: DriverName])[];
-  readonly runs: readonly (readonly [name: string, profile: number])[];
-}
-
-function memoOf({ suite, profiles, runs }: SuiteRequest): Record<string, unknown> {
-  const stamp = suite.slice('suite'.length);
-  const memo: SuiteMemo = {
-    profiles: profiles.map(({ name, driver }) => [name, driver]),
-    runs: runs.map(({ run, profile }) => [run.slice(0, -stamp.length), profile]),
-  };
-  return { ...memo };
 }
 
 /** What a suite was asked to run, without a worker's help; undefined where the server has no such suite. */

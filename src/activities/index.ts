@@ -24,7 +24,9 @@ import { leased } from './lease.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
 import { placeRun } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
+import { requireSource } from './pinned-source.js';
 import { leaveAsItWas } from './releasing.js';
+import { createSchedulingActivities } from './scheduling.js';
 import { inActivity } from './temporal.js';
 
 /** What the activities of one worker need. */
@@ -45,11 +47,13 @@ export interface Place {
 }
 
 export type SharedActivities = ReturnType<typeof createSharedActivities>;
+export type SchedulingActivities = ReturnType<typeof createSchedulingActivities>;
 export type HostActivities = ReturnType<typeof createHostActivities>;
 
 /** Activities any worker may do. */
 export function createSharedActivities({ hostId, layout, machines, labels }: ActivityDependencies) {
   return {
+    ...createSchedulingActivities({ layout, machines }),
     /** Finds a host that can drive the machine and may have the run. @throws `HOST_*`, `UNSUPPORTED_*` */
     acquireMachine: (request: RunRequest): Promise<Place> =>
       inActivity((work) =>
@@ -67,6 +71,7 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
       inActivity(async (work) => {
+        await requireSource(request, layout, work);
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
         await makeOutside(machines, request, work);
@@ -77,9 +82,10 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
-      inActivity((work) =>
-        onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work)),
-      ),
+      inActivity(async (work) => {
+        await requireSource(request, layout, work);
+        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
+      }),
 
     /** Injects those faults that are to be there before the installer starts. */
     injectFaults: (request: RunRequest): Promise<readonly FaultResult[]> =>

@@ -6,6 +6,7 @@ import type { RunRequest } from '../domain/run.js';
 import { insideFence, type Fence } from '../host/fence.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
+import { withSourceHere } from './pinned-source.js';
 import { failureOf } from './temporal.js';
 
 /**
@@ -78,7 +79,7 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
       } catch (error) {
         throw failureOf(error);
       }
-      return insideFence(lease, () => activity(request, ...rest));
+      return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },
   ]);
   return Object.fromEntries(fenced) as A;

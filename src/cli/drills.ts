@@ -4,7 +4,7 @@ import type { SuiteReport, SuiteRequest } from '../domain/suite.js';
 import { drillResult } from '../faults/drill.js';
 import { oneLine } from '../reports/escape.js';
 import { drillsOf, faultsOf, requireFaults } from './faults.js';
-import type { Wanted } from './plan.js';
+import type { Wanted } from '../suites/plan.js';
 
 /** The runs of a suite: one for each profile, or with `--drill` one for each of its faults. @throws `CONFIG_FLAG`, `UNSUPPORTED_FAULT` */
 export function wantedRuns(

@@ -13,6 +13,7 @@ import { registerPatch } from './patch.js';
 import { registerPauses } from './pause.js';
 import { registerRecords } from './records.js';
 import { registerReport } from './report.js';
+import { registerSchedule } from './schedule.js';
 import { registerSetup } from './setup.js';
 import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
@@ -37,6 +38,7 @@ const COMMANDS = [
   registerPauses,
   registerCancel,
   registerStats,
+  registerSchedule,
   registerRecords,
   registerSetup,
   registerVm,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { RunReport } from '../domain/run.js';
+import { sourceText } from '../domain/source.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -67,5 +68,8 @@ async function inFull(session: Session, report: RunReport): Promise<string> {
   );
   const notes = report.notes.map((note) => `  ${oneLine(note)}\n`);
   const summary = renderTerminalSummary([report], { colour: session.colour, reportOf: ({ artifacts }) => artifacts });
-  return [summary, report.verdict === null ? `  ${report.state}\n` : '', ...phases, ...checks, ...notes].join('');
+  const source = report.source === undefined ? '' : `  source    ${oneLine(sourceText(report.source), 300)}\n`;
+  return [summary, source, report.verdict === null ? `  ${report.state}\n` : '', ...phases, ...checks, ...notes].join(
+    '',
+  );
 }

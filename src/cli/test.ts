@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
 import { faultText } from '../domain/fault.js';
@@ -95,7 +94,7 @@ async function test(session: Session, names: readonly string[], options: TestOpt
   const parallel = options.parallel ?? parallelFromEnvironment(process.env) ?? 'auto';
   const { useServer } = await import('./server.js');
   await using server = await useServer(session);
-  const { planSuite } = await import('./plan.js');
+  const { planSuite } = await import('../suites/plan.js');
   const suite = planSuite(wanted, {
     keep: options.keep,
     timeoutMs: options.timeout,
@@ -114,30 +113,19 @@ async function test(session: Session, names: readonly string[], options: TestOpt
 
 async function profilesOf(session: Session, names: readonly string[], options: TestOptions) {
   const { openConfig } = await import('../config/open.js');
-  const { resolveProfiles } = await import('../config/resolve.js');
   const { createRegistry } = await import('../machines/registry.js');
-  const { chooseDriver } = await import('./plan.js');
+  const { chooseProfiles } = await import('../suites/choose.js');
   const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
   for (const note of config.notes) session.progress(note);
   const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
-  const machines = createRegistry(session.layout);
-  // Every driver with every base; what says nothing of one leaves it to the profiles.
-  const chosen: Awaited<ReturnType<typeof chooseDriver>>[] = [];
-  for (const driver of options.driver ?? [undefined]) {
-    for (const base of options.base ?? [undefined]) {
-      const profiles = await resolveProfiles(config, [...names, ...(options.profiles ?? [])], {
-        flags: {
-          ...(driver === undefined ? {} : { driver }),
-          ...(base === undefined ? {} : { base }),
-          ...(heal === undefined ? {} : { heal }),
-          ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
-        },
-      });
-      for (const profile of profiles) chosen.push(await chooseDriver(profile, machines, session));
-    }
-  }
-  // A check of a flake is built on this host, whatever was asked for: once.
-  return chosen.filter((one, index) => chosen.findIndex((other) => isDeepStrictEqual(one, other)) === index);
+  const choice = {
+    profiles: [...names, ...(options.profiles ?? [])],
+    ...(options.driver === undefined ? {} : { drivers: options.driver }),
+    ...(options.base === undefined ? {} : { bases: options.base }),
+    ...(heal === undefined ? {} : { heal }),
+    ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
+  };
+  return chooseProfiles(config, choice, process.cwd(), createRegistry(session.layout), session);
 }
 
 async function detach(session: Session, server: ServerUse, suite: SuiteRequest): Promise<number> {

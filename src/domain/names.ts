@@ -32,7 +32,12 @@ export function runOfMachine(machine: string): string {
 }
 
 /** Names that clients and workflows share. */
-export const WORKFLOWS = { suite: 'testSuite', run: 'profileTest', host: 'host' } as const;
+export const WORKFLOWS = {
+  suite: 'testSuite',
+  run: 'profileTest',
+  host: 'host',
+  scheduled: 'scheduledSuite',
+} as const;
 export const QUERIES = { report: 'report', suite: 'suite', suiteProgress: 'suiteProgress' } as const;
 export const SIGNALS = {
   progressed: 'progressed',

@@ -1,6 +1,7 @@
 import type { FaultRequest, InjectedFault } from './fault.js';
 import type { HealCounts } from './heal.js';
 import type { DriverName, Profile } from './profile.js';
+import type { PinnedSource, SourceTree } from './source.js';
 import type { Verdict } from './verdict.js';
 
 /** When the machine outlives its run, for `nixproof debug`. */
@@ -22,6 +23,8 @@ export interface RunRequest {
   readonly searchAttributes: boolean;
   /** What is to go wrong on purpose; absent where nothing is. */
   readonly faults?: readonly FaultRequest[];
+  /** What the configuration was taken from; absent: a folder of the host, as it was. */
+  readonly source?: SourceTree;
 }
 
 /** One phase of one attempt. `durationMs` runs to the next phase's start or the attempt's end. */
@@ -133,6 +136,8 @@ export interface RunReport {
   /** The machine that has the run, where it is not the one named for it: a heal was proved on a copy of that. */
   readonly machine?: string;
   readonly base?: string;
+  /** The repository and commit that was tested, where a schedule pinned them. */
+  readonly source?: PinnedSource;
   /** The host whose worker held the machine. */
   readonly host?: string;
   readonly startedAt: string;

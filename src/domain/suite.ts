@@ -1,6 +1,7 @@
 import type { FaultRequest } from './fault.js';
 import type { DriverName, Profile } from './profile.js';
 import type { DrillResult, Keep, RunReport, RunRequest } from './run.js';
+import type { SourceTree } from './source.js';
 import type { Verdict } from './verdict.js';
 
 /** One run of a suite. */
@@ -28,6 +29,8 @@ export interface SuiteRequest {
   readonly failFast?: boolean;
   /** How often a run that ends in `error`, the bench's own fault, is run again as another run. */
   readonly retryErrors?: number;
+  /** What the configuration was taken from, where that was pinned. */
+  readonly source?: SourceTree;
   /** Of a suite that goes on in another execution: how its runs have ended so far, in their order; null: not yet. */
   readonly ended?: readonly (Verdict | null)[];
   /** And which of them were run again: the first's name → the others, in order. */
@@ -53,7 +56,28 @@ export function runRequest(suite: SuiteRequest, { run, profile: index, faults }:
     ...(suite.timeoutMs === undefined ? {} : { timeoutMs: suite.timeoutMs }),
     searchAttributes: suite.searchAttributes,
     ...(faults === undefined ? {} : { faults }),
+    ...(suite.source === undefined ? {} : { source: suite.source }),
   };
+}
+
+/** What a suite's memo says of its runs, small however many there are: their names without the stamp that all have. */
+export interface SuiteMemo {
+  readonly profiles: readonly (readonly [name: string, driver: DriverName])[];
+  readonly runs: readonly (readonly [name: string, profile: number])[];
+}
+
+export function memoOf({ suite, profiles, runs }: SuiteRequest): Record<string, unknown> {
+  const stamp = suite.slice('suite'.length);
+  const memo: SuiteMemo = {
+    profiles: profiles.map(({ name, driver }) => [name, driver]),
+    runs: runs.map(({ run, profile }) => [run.slice(0, -stamp.length), profile]),
+  };
+  return { ...memo };
+}
+
+/** A suite in one line, for the Temporal UI. */
+export function suiteSummary({ profiles }: SuiteRequest): string {
+  return `suite of ${profiles.map(({ name }) => name).join(', ')}`.slice(0, 200);
 }
 
 /** How one of a suite's runs stands. */

@@ -23,6 +23,8 @@ export interface Layout {
   readonly hosts: string;
   /** `runs/<run-id>/…`: artifacts. */
   readonly runs: string;
+  /** `sources/<commit>/…`: configurations as they were when a schedule fired. */
+  readonly sources: string;
   /** The local Temporal server: lock, state, database, logs. */
   readonly stack: string;
 }
@@ -34,6 +36,7 @@ export function layoutOf(home: string): Layout {
     machines: path.join(home, 'machines'),
     hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
+    sources: path.join(home, 'sources'),
     stack: path.join(home, 'stack'),
   };
 }

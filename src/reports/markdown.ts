@@ -1,4 +1,5 @@
 import type { RunReport } from '../domain/run.js';
+import { sourceText } from '../domain/source.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
 import { checkpointsText, patchCommand, seenText } from './heals.js';
@@ -68,6 +69,7 @@ function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<numb
       .slice(0, 20)
       .map((note) => `- ${escapeMarkdown(oneLine(note, LINE_LIMIT))}`)
       .join('\n'),
+    run.source === undefined ? '' : `Source: ${markdownCode(oneLine(sourceText(run.source), LINE_LIMIT))}.`,
     `Run ${markdownCode(oneLine(run.run, NAME_LIMIT))}, artifacts in ${markdownCode(oneLine(run.artifacts, LINE_LIMIT))}.`,
   ];
   return parts.filter((part) => part !== '').join('\n\n');

@@ -2,16 +2,25 @@ import { checkpointName, type AttemptOutcome, type AttemptRef } from '../domain/
 import { faultText, type FaultResult } from '../domain/fault.js';
 import { newReport } from '../domain/new-report.js';
 import type { CheckpointCost, PhaseRecord, RunReport, RunRequest } from '../domain/run.js';
+import type { PinnedSource } from '../domain/source.js';
 import type { Verdict } from '../domain/verdict.js';
 
 /** What a run knows of itself while it goes on. */
 export type Draft = { -readonly [K in keyof RunReport]: RunReport[K] };
 
 /** The report of a run that begins now. */
-export function emptyReport({ run, suite, profile, driver }: RunRequest): Draft {
+export function emptyReport({ run, suite, profile, driver, source }: RunRequest): Draft {
   const startedAt = new Date(Date.now()).toISOString();
   const report = newReport({ run, suite, profile: profile.name, driver, startedAt });
-  return profile.base === undefined ? report : { ...report, base: profile.base };
+  return {
+    ...report,
+    ...(profile.base === undefined ? {} : { base: profile.base }),
+    ...(source === undefined ? {} : { source: pinned(source) }),
+  };
+}
+
+function pinned({ repository, ref, commit }: PinnedSource): PinnedSource {
+  return { repository, ref, commit };
 }
 
 /** Times in milliseconds since the epoch. */

@@ -1,7 +1,8 @@
 import type { RunReport } from '../domain/run.js';
+import { sourceText } from '../domain/source.js';
 
 /** Makes guest text inert in markdown: code spans cannot be left, and nothing else is interpreted in them. */
-function code(text: string): string {
+export function code(text: string): string {
   return `\`${text.replace(/[`\p{Cc}]/gu, ' ').slice(0, 200)}\``;
 }
 
@@ -13,6 +14,7 @@ function seconds(ms: number): string {
 export function runDetails(report: RunReport): string {
   const verdict = report.verdict ? `**${report.verdict}**` : report.state;
   const lines = [`### ${report.profile} on ${report.driver}: ${verdict}`];
+  if (report.source) lines.push(`- source: ${code(sourceText(report.source))}`);
   if (report.fault) lines.push(`- ${report.fault.code}: ${code(report.fault.message)}`);
   for (const { name, phase, seen } of report.faults) {
     lines.push(`- injected on purpose: **${name}**${phase === '' ? '' : ` in ${code(phase)}`}: ${code(seen)}`);

@@ -57,7 +57,7 @@ function disks(text: string, before: readonly number[] = []): readonly number[] 
 }
 
 async function start(session: Session, given: string | undefined, options: StartOptions): Promise<number> {
-  const { newStamp } = await import('../plan.js');
+  const { newStamp } = await import('../../suites/plan.js');
   const id = given ?? `vm-${newStamp()}`;
   requireName(id);
   const registry = await registryOf(session);

@@ -1,4 +1,5 @@
 import type { RunReport } from '../../domain/run.js';
+import { sourceText } from '../../domain/source.js';
 import { oneLine } from '../escape.js';
 import { checkpointsText } from '../heals.js';
 import { bytesText, durationText, plural } from '../quantities.js';
@@ -15,6 +16,8 @@ export function facts(run: RunReport): Html {
     ['suite', run.suite],
     ['driver', run.driver],
     ['base', run.base],
+    ['source', run.source === undefined ? undefined : sourceText(run.source)],
+    ['commit', run.source?.commit],
     ['host', run.host],
     ['started', run.startedAt],
     ['took', durationText(run.durationMs)],

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { NixproofError, messageOf } from '../domain/error.js';
+import type { Notification, Receiver } from '../domain/schedule.js';
+import type { Work } from '../domain/work.js';
+import { runCommand } from '../host/process.js';
+
+const ANSWER_MS = 30_000;
+const COMMAND_MS = 5 * 60_000;
+/** What a server says that wants to be asked again. */
+const LATER = new Set([408, 425, 429]);
+
+/**
+ * Tells one receiver of one change. Done again it says the same with the same key. No address, answer or output gets into a
+ * message: each may hold a secret.
+ * @throws NixproofError `TRANSPORT_NOTIFY` where another try may help; `CONFIG_NOTIFY` where none does
+ */
+export async function notifyReceiver(receiver: Receiver, notification: Notification, work: Work): Promise<void> {
+  if (receiver.kind === 'command') await runReceiver(receiver.command, notification, work);
+  else await post(await addressOf(receiver.url), notification, work);
+}
+
+async function runReceiver(command: string, notification: Notification, { signal }: Work): Promise<void> {
+  try {
+    const input = `${JSON.stringify(notification)}\n`;
+    await runCommand('sh', ['-c', command], { input, signal, timeoutMs: COMMAND_MS, group: true });
+  } catch (error) {
+    signal.throwIfAborted();
+    const status = error instanceof NixproofError ? error.details['exitCode'] : undefined;
+    throw new NixproofError(
+      'TRANSPORT_NOTIFY',
+      `the notification command ended with exit status ${String(status ?? 'unknown')}`,
+    );
+  }
+}
+
+async function post(url: URL, notification: Notification, { signal }: Work): Promise<void> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'idempotency-key': notification.key, 'user-agent': 'nixproof' },
+    body: JSON.stringify(notification),
+    // Followed, a redirection becomes a GET that tells nobody anything.
+    redirect: 'manual',
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+  }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw new NixproofError('TRANSPORT_NOTIFY', `the webhook did not answer: ${reasonOf(error)}`);
+  });
+  await response.body?.cancel();
+  if (response.ok) return;
+  if (response.status >= 500 || LATER.has(response.status))
+    throw new NixproofError('TRANSPORT_NOTIFY', `the webhook answered ${response.status}`);
+  throw new NixproofError('CONFIG_NOTIFY', `the webhook answered ${response.status}: it does not take this`, {
+    hint: 'does the address still hold?',
+  });
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  return code ?? (error instanceof Error ? error.name : 'unknown');
+}
+
+/** @throws NixproofError `CONFIG_NOTIFY` */
+async function addressOf(written: string): Promise<URL> {
+  const text = await resolveReference(written);
+  if (URL.canParse(text)) {
+    const url = new URL(text);
+    if (url.protocol === 'http:' || url.protocol === 'https:') return url;
+  }
+  const what = written === text ? 'the webhook' : written;
+  throw new NixproofError('CONFIG_NOTIFY', `${what} is no http or https address`, {});
+}
+
+async function resolveReference(written: string): Promise<string> {
+  if (written.startsWith('env:')) {
+    const value = process.env[written.slice('env:'.length)];
+    if (value !== undefined && value !== '') return value.trim();
+    throw new NixproofError('CONFIG_NOTIFY', `${written} is not set in the worker's environment`, {
+      hint: 'set it where the worker (or `nixproof up`) is started',
+    });
+  }
+  if (!written.startsWith('file:')) return written;
+  try {
+    return (await readFile(written.slice('file:'.length), 'utf8')).trim();
+  } catch (error) {
+    throw new NixproofError('CONFIG_NOTIFY', `${written} cannot be read: ${messageOf(error)}`, {});
+  }
+}

@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { EXIT } from '../../domain/verdict.js';
+import type { ServerUse } from '../server.js';
+import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { requireSchedule } from './known.js';
+
+/** What is done to a schedule that there is; gives what to say. */
+type Act = (server: ServerUse, name: string) => Promise<string>;
+
+const ACTS: Readonly<Record<string, { readonly description: string; readonly act: Act }>> = {
+  pause: {
+    description: 'it does not fire any more until it is resumed',
+    act: (server, name) => hold(server, name, true),
+  },
+  resume: { description: 'let a paused schedule fire again', act: (server, name) => hold(server, name, false) },
+  trigger: { description: 'fire now, paused or not', act: fire },
+  delete: { description: 'remove it; a firing that goes on goes on to its end', act: remove },
+};
+
+export function registerScheduleHandling(schedule: Command): void {
+  for (const [verb, { description, act }] of Object.entries(ACTS)) {
+    schedule
+      .command(verb)
+      .description(description)
+      .argument('<name>')
+      .option('--verbose', 'show stack traces of faults')
+      .addHelpText('after', `\nExample:\n  nixproof schedule ${verb} nightly`)
+      .action((name: string, options: CommonOptions) => runCommand(options, (session) => perform(session, name, act)));
+  }
+}
+
+async function perform(session: Session, name: string, act: Act): Promise<number> {
+  const { useServer } = await import('../server.js');
+  await using server = await useServer(session);
+  await requireSchedule(server.link, name);
+  session.say(await act(server, name));
+  return EXIT.ok;
+}
+
+async function hold({ link }: ServerUse, name: string, paused: boolean): Promise<string> {
+  const { setPaused } = await import('../../schedules.js');
+  await setPaused(link, name, paused);
+  return paused ? `${name} is paused` : `${name} fires again`;
+}
+
+async function remove({ link }: ServerUse, name: string): Promise<string> {
+  const { deleteSchedule } = await import('../../schedules.js');
+  await deleteSchedule(link, name);
+  return `deleted ${name}`;
+}
+
+async function fire(server: ServerUse, name: string): Promise<string> {
+  const { trigger } = await import('../../schedules.js');
+  const firing = await trigger(server.link, name);
+  if (firing === undefined) return `the firing before goes on, and ${name} is told what to do then with --overlap`;
+  // A local stack stays until it has ended.
+  await server.holdFor(firing);
+  return `${firing} has begun: see \`nixproof schedule show ${name}\``;
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { EXIT } from '../../domain/verdict.js';
+import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { requireSchedule } from './known.js';
+
+export function registerScheduleList(schedule: Command): void {
+  schedule
+    .command('list')
+    .description('every schedule: when, next, and what the last firing came to')
+    .option('--json', 'print a JSON array')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof schedule list')
+    .action((options: CommonOptions) => runCommand(options, listSchedules));
+  schedule
+    .command('show')
+    .description('one schedule in full, with its last firings')
+    .argument('<name>')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'show stack traces of faults')
+    .addHelpText('after', '\nExample:\n  nixproof schedule show nightly')
+    .action((name: string, options: CommonOptions) => runCommand(options, (session) => show(session, name)));
+}
+
+async function listSchedules(session: Session): Promise<number> {
+  const { useServer } = await import('../server.js');
+  const { findSchedule, scheduleNames } = await import('../../schedules.js');
+  const { scheduleJson, scheduleTable } = await import('./view.js');
+  await using server = await useServer(session);
+  const names = await scheduleNames(server.link);
+  const found = await Promise.all(names.map((name) => findSchedule(server.link, name)));
+  const schedules = found.filter((one) => one !== undefined);
+  session.print(session.json ? `${JSON.stringify(schedules.map(scheduleJson), null, 2)}\n` : scheduleTable(schedules));
+  return EXIT.ok;
+}
+
+async function show(session: Session, name: string): Promise<number> {
+  const { useServer } = await import('../server.js');
+  const { showSchedule } = await import('./view.js');
+  await using server = await useServer(session);
+  await showSchedule(session, await requireSchedule(server.link, name));
+  return EXIT.ok;
+}

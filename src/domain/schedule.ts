@@ -1,0 +1,110 @@
+import type { DriverName, HealingPolicy } from './profile.js';
+import type { FaultRecord } from './run.js';
+import type { PinnedSource, Source } from './source.js';
+import type { Verdict } from './verdict.js';
+
+/** Which profiles of a configuration are tested, and what is said of all of them. */
+export interface ProfileChoice {
+  /** Empty: all of them. */
+  readonly profiles: readonly string[];
+  readonly drivers?: readonly DriverName[];
+  readonly bases?: readonly string[];
+  readonly heal?: HealingPolicy['policy'];
+  readonly maxHeals?: number;
+}
+
+/** Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves. */
+export type Receiver =
+  { readonly kind: 'webhook'; readonly url: string } | { readonly kind: 'command'; readonly command: string };
+
+/** What a schedule starts each time: the input of the scheduledSuite workflow. */
+export interface ScheduledSuite {
+  readonly schedule: string;
+  readonly source: Source;
+  /** The configuration's path in the source's folder; absent: found there by its name. */
+  readonly config?: string;
+  readonly choice: ProfileChoice;
+  /** Absent: what `PARALLEL_TESTS` of the worker says, else `auto`. */
+  readonly parallel?: 'auto' | number;
+  /** A limit for each run as a whole, milliseconds. */
+  readonly timeoutMs?: number;
+  readonly searchAttributes: boolean;
+  readonly notify: readonly Receiver[];
+}
+
+/** How a profile stands; `null` is the source with its configuration, without which no profile can be tested. */
+export interface ProfileVerdict {
+  readonly profile: string | null;
+  readonly verdict: Verdict;
+  /** The run that says so. */
+  readonly run?: string;
+}
+
+/** One profile's verdict that is not what it was at the firing before. */
+export interface VerdictChange extends ProfileVerdict {
+  readonly change: 'broke' | 'fixed' | 'healed';
+  /** Null at the first firing. */
+  readonly before: Verdict | null;
+}
+
+/** What receivers are sent, as JSON. */
+export interface Notification extends VerdictChange {
+  /** The same however often this change is sent: whoever has seen it may pass it over. */
+  readonly key: string;
+  /** It in one sentence. */
+  readonly text: string;
+  readonly schedule: string;
+  readonly suite: string | null;
+  readonly source: PinnedSource | null;
+  /** The source at the firing before. */
+  readonly sourceBefore: PinnedSource | null;
+}
+
+/** What one firing came to: the result of the scheduledSuite workflow, which the next firing compares with. */
+export interface Firing {
+  readonly schedule: string;
+  readonly verdict: Verdict;
+  /** Null where it never came to a suite. */
+  readonly suite: string | null;
+  readonly source: PinnedSource | null;
+  /** The last word on each profile, from this firing or an earlier one. */
+  readonly profiles: readonly ProfileVerdict[];
+  readonly changes: readonly VerdictChange[];
+  /** Notifications that no try delivered, and why. */
+  readonly undelivered: readonly string[];
+  /** Why there is no suite. */
+  readonly fault?: FaultRecord;
+}
+
+const CHANGES = { passed: 'fixed', healed: 'healed', failed: 'broke', error: 'broke' } as const;
+
+/**
+ * What is worth telling: verdicts that changed, and at first only what is broken. A cancelled run says nothing of its profile.
+ * @param before the last word on each profile; empty at the first firing
+ */
+export function changesOf(before: readonly ProfileVerdict[], now: readonly ProfileVerdict[]): readonly VerdictChange[] {
+  return now.flatMap((one) => {
+    if (one.verdict === 'cancelled') return [];
+    const was = before.find(({ profile }) => profile === one.profile)?.verdict ?? null;
+    const change = CHANGES[one.verdict];
+    if (was === one.verdict || (was === null && change !== 'broke')) return [];
+    return [{ ...one, change, before: was }];
+  });
+}
+
+/** The last word on each of these profiles: what was known stays where the new one says nothing. */
+export function lastWord(before: readonly ProfileVerdict[], now: readonly ProfileVerdict[]): readonly ProfileVerdict[] {
+  return now.flatMap((one) => {
+    if (one.verdict !== 'cancelled') return [one];
+    return before.filter(({ profile }) => profile === one.profile);
+  });
+}
+
+/** `nightly: vm broke (passed → failed) in suite-…`. */
+export function changeText(schedule: string, suite: string | null, change: VerdictChange, why?: string): string {
+  const what = change.profile ?? 'the configuration';
+  const where = suite === null ? '' : ` in ${suite}`;
+  const verdicts = change.before === null ? change.verdict : `${change.before} → ${change.verdict}`;
+  const word = change.change === 'healed' ? 'needed healing' : change.change === 'fixed' ? 'is fixed' : 'broke';
+  return `${schedule}: ${what} ${word} (${verdicts})${where}${why === undefined ? '' : `: ${why}`}`;
+}

@@ -1,0 +1,113 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { notifyReceiver } from '../../../src/activities/notify.js';
+import type { Notification } from '../../../src/domain/schedule.js';
+
+const work = { signal: new AbortController().signal, progress: () => undefined };
+const notification: Notification = {
+  key: 'suite-1/vm/broke',
+  text: 'nightly: vm broke',
+  schedule: 'nightly',
+  suite: 'suite-1',
+  profile: 'vm',
+  verdict: 'failed',
+  change: 'broke',
+  before: 'passed',
+  source: null,
+  sourceBefore: null,
+};
+
+const got: { method: string | undefined; key: unknown; body: string }[] = [];
+/** Answers with the status that is the end of its path; a redirection leads to itself. */
+const server = createServer((request, response) => {
+  let body = '';
+  request.setEncoding('utf8').on('data', (part: string) => (body += part));
+  request.on('end', () => {
+    got.push({ method: request.method, key: request.headers['idempotency-key'], body });
+    response.writeHead(Number(request.url?.split('/').at(-1)), { location: '/secret/200' }).end('a secret answer');
+  });
+});
+let address: string;
+let folder: string;
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/secret`;
+  folder = await mkdtemp(path.join(tmpdir(), 'nixproof-notify-'));
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  server.close();
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
+const tell = (url: string) => notifyReceiver({ kind: 'webhook', url }, notification, work);
+
+describe('a webhook', () => {
+  test.each([200, 204])('that answers %i has it', async (status) => {
+    got.length = 0;
+    await tell(`${address}/${status}`);
+    expect(got).toEqual([{ method: 'POST', key: notification.key, body: JSON.stringify(notification) }]);
+  });
+
+  test.each([
+    [500, 'TRANSPORT_NOTIFY'],
+    [503, 'TRANSPORT_NOTIFY'],
+    [429, 'TRANSPORT_NOTIFY'],
+    [408, 'TRANSPORT_NOTIFY'],
+    [302, 'CONFIG_NOTIFY'],
+    [404, 'CONFIG_NOTIFY'],
+    [410, 'CONFIG_NOTIFY'],
+  ])('that answers %i: %s, once, and nothing secret is told', async (status, code) => {
+    got.length = 0;
+    const error: unknown = await tell(`${address}/${status}`).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(JSON.stringify([error, (error as Error).message])).not.toContain('secret');
+    expect(got).toHaveLength(1);
+  });
+
+  test('that does not answer', async () => {
+    const gone = tell('http://127.0.0.1:1/secret');
+    await expect(gone).rejects.toMatchObject({ code: 'TRANSPORT_NOTIFY' });
+    await expect(gone).rejects.not.toThrow('secret');
+  });
+
+  test('whose address is in the environment or a file', async () => {
+    got.length = 0;
+    vi.stubEnv('NIXPROOF_TEST_HOOK', `${address}/200`);
+    await tell('env:NIXPROOF_TEST_HOOK');
+    const file = path.join(folder, 'address');
+    await writeFile(file, `${address}/200\n`);
+    await tell(`file:${file}`);
+    expect(got).toHaveLength(2);
+    vi.stubEnv('NIXPROOF_TEST_HOOK', 'secret: none');
+    for (const url of ['env:NIXPROOF_TEST_NONE', 'file:/nowhere/at/all', 'env:NIXPROOF_TEST_HOOK']) {
+      const error: unknown = await tell(url).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'CONFIG_NOTIFY' });
+      expect((error as Error).message).not.toContain('secret');
+      expect((error as Error).message).toContain(url);
+    }
+  });
+});
+
+describe('a command', () => {
+  const run = (command: string) => notifyReceiver({ kind: 'command', command }, notification, work);
+
+  test('has it as JSON on its input', async () => {
+    const file = path.join(folder, 'told');
+    await run(`cat > ${file}`);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(notification);
+  });
+
+  test('that fails is tried again, and what it says stays with it', async () => {
+    const error: unknown = await run('echo a secret >&2; exit 3').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'TRANSPORT_NOTIFY',
+      message: 'the notification command ended with exit status 3',
+    });
+  });
+});
