@@ -52,7 +52,7 @@ async function statusOf(client: Client, record: HostRecord): Promise<HostStatus>
     taskQueue: { name: hostTaskQueue(record.host) },
     taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
   });
-  const times = (pollers ?? []).map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000);
+  const times = pollers.map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000);
   const last = Math.max(0, ...times);
   const seen = last === 0 ? {} : { lastSeen: new Date(last).toISOString() };
   return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };

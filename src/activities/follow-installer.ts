@@ -101,8 +101,7 @@ async function throughConsole(
   recording: Recording,
   watch: Watch,
 ): Promise<{ readonly outcome?: AttemptOutcome } | undefined> {
-  const { machine, attempt } = following;
-  const { console } = machine;
+  const { console } = following.machine;
   if (!console) return undefined;
   try {
     const state = await lookAt(console, guest);

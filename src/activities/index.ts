@@ -3,7 +3,7 @@ import { FAILURE_CHECKPOINT, type AttemptOutcome, type AttemptRef, type BootOutc
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { FaultResult } from '../domain/fault.js';
 import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
-import { hostTaskQueue, machineOf } from '../domain/names.js';
+import { machineOf } from '../domain/names.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';

@@ -23,7 +23,7 @@ const CHANGES = 200;
 export async function host(record: HostRecord): Promise<void> {
   let current = record;
   let changes = 0;
-  let forgotten = false;
+  const end = { forgotten: false };
   const change = (next: HostRecord) => {
     current = next;
     changes += 1;
@@ -32,11 +32,11 @@ export async function host(record: HostRecord): Promise<void> {
   setHandler(hereSignal, (info) => change({ ...info, drained: current.drained }));
   setHandler(drainSignal, (drained) => change({ ...current, drained }));
   setHandler(forgetSignal, () => {
-    forgotten = true;
+    end.forgotten = true;
   });
   tell(current);
-  await condition(() => forgotten || changes >= CHANGES);
-  if (!forgotten) await continueAsNew<typeof host>(current);
+  await condition(() => end.forgotten || changes >= CHANGES);
+  if (!end.forgotten) await continueAsNew<typeof host>(current);
 }
 
 function tell(record: HostRecord): void {
