@@ -25,7 +25,9 @@ const failure = (reason: string, line = reason, phase = '', diagnosis: object = 
   checks: [],
   failures: [{ ...diagnosis, phase, line, offset: expect.any(Number) as number, reason }],
 });
-const SILENCE = expect.stringMatching(/^the installer printed nothing for [2-9] s and was stopped; it was at: sleep 600$/) as string;
+const SILENCE = expect.stringMatching(
+  /^the installer printed nothing for [2-9] s and was stopped; it was at: sleep 600$/,
+) as string;
 const passed = { verdict: 'passed', state: 'done', attempts: 1, failures: [] };
 
 /** Installers that are no good, and what is said of each. */
