@@ -39,7 +39,8 @@ export async function testSuite(request: SuiteRequest): Promise<SuiteOutcome> {
   setHandler(defineQuery<SuiteOutcome>(QUERIES.suite), suite.outcome);
   setHandler(defineQuery<SuiteProgress>(QUERIES.suiteProgress), suite.progress);
   await suite.run();
-  if (suite.unfinished() && !CancellationScope.current().consideredCancelled) {
+  // A pause is this execution's: the next one begins when it is over.
+  if (suite.unfinished() && (await suite.mayGoOn()) && !CancellationScope.current().consideredCancelled) {
     await continueAsNew<typeof testSuite>(suite.rest());
   }
   const result = suite.outcome();
@@ -60,7 +61,7 @@ function createSuite(request: SuiteRequest) {
 
   async function lane(waiting: number[]): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      if (stopped || workflowInfo().continueAsNewSuggested || !(await mayGoOn())) return;
+      if (stopped || !(await mayGoOn()) || workflowInfo().continueAsNewSuggested) return;
       const run = request.runs[next] as SuiteRun;
       ended[next] = await untilNoError(run);
       lately = [...lately, run.run].slice(-SHOWN);
@@ -124,6 +125,7 @@ function createSuite(request: SuiteRequest) {
       const lanes = Math.min(request.parallel, waiting.length);
       await runs.run(() => Promise.all(Array.from({ length: lanes }, () => lane(waiting))));
     },
+    mayGoOn,
     /** Whether there is more to do than one execution should. */
     unfinished: () => !stopped && ended.includes(null),
     rest: (): SuiteRequest => ({ ...request, ended, retried: Object.fromEntries(retries) }),
