@@ -162,10 +162,8 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
-  const { repeatsOf } = await import('../reports/repeats.js');
-  const repeats = repeatsOf(plain.runs);
-  const drilled = options.drill === true ? withDrills(plain, suite) : plain;
-  const report = repeats.length === 0 ? drilled : { ...drilled, repeats };
+  const { withComparison } = await import('./suite-report.js');
+  const report = await withComparison(session.layout, options.drill === true ? withDrills(plain, suite) : plain);
   await publish(report, options);
   await summarize(session, server, report);
   if (session.signal.aborted) return EXIT.interrupted;
@@ -175,14 +173,19 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
 
 /** The files the user asked for beside the artifacts. */
 async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): Promise<void> {
-  const { renderAnnotations, renderSuiteJunit, renderSuiteMarkdown, reporters } = await import('../reports/index.js');
+  const { renderAnnotations, renderSuiteHtml, renderSuiteJunit, renderSuiteMarkdown, reporters } =
+    await import('../reports/index.js');
   const { runFiles } = await import('../records/artifacts.js');
   const { reportSource } = await import('../reports/source.js');
   if (junit !== undefined) await writeWhole(junit, renderSuiteJunit(report.runs));
   if (reportDir === undefined) return;
   await mkdir(reportDir, { recursive: true });
   await writeFile(path.join(reportDir, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`);
-  await writeFile(path.join(reportDir, 'suite.md'), renderSuiteMarkdown(report.runs));
+  await writeFile(path.join(reportDir, 'suite.md'), renderSuiteMarkdown(report));
+  await writeFile(
+    path.join(reportDir, 'suite.html'),
+    renderSuiteHtml(report, ({ run }) => `${encodeURIComponent(run)}.html`),
+  );
   await writeFile(path.join(reportDir, 'junit.xml'), renderSuiteJunit(report.runs));
   await writeFile(path.join(reportDir, 'annotations.txt'), renderAnnotations(report.runs));
   for (const run of report.runs) {
@@ -203,6 +206,8 @@ async function summarize(session: Session, server: ServerUse, report: SuiteRepor
   );
   const { drillMatrix } = await import('./drills.js');
   if (report.drills) session.print(`\n${drillMatrix(report.drills)}`);
+  const { changeText } = await import('../reports/index.js');
   const { repeatText } = await import('../reports/repeats.js');
-  if (report.repeats) session.print(`\n${report.repeats.map((repeat) => `${repeatText(repeat)}\n`).join('')}`);
+  const compared = [...(report.changes ?? []).map(changeText), ...(report.repeats ?? []).map(repeatText)];
+  if (compared.length > 0) session.print(`\n${compared.map((line) => `${line}\n`).join('')}`);
 }

@@ -33,7 +33,8 @@ async function watch(session: Session, id: string): Promise<number> {
     session.say(`detached: ${id} goes on`);
     return EXIT.interrupted;
   }
-  const report = await suiteReport(server.link, session.layout, outcome);
+  const { withComparison } = await import('./suite-report.js');
+  const report = await withComparison(session.layout, await suiteReport(server.link, session.layout, outcome));
   if (session.json) session.print(`${JSON.stringify(report, null, 2)}\n`);
   else {
     const { renderTerminalSummary } = await import('../reports/index.js');

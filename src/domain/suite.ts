@@ -115,6 +115,21 @@ export interface SuiteReport {
   readonly drills?: readonly DrillResult[];
   /** How steady each profile is, where it was run more than once (`--repeat`). */
   readonly repeats?: readonly Repeat[];
+  /** What became other since the runs before, on this host. */
+  readonly changes?: readonly SuiteChange[];
+}
+
+/** A run that came out other than the last one of the same profile, driver and base in another suite. */
+export interface SuiteChange {
+  readonly profile: string;
+  readonly driver: DriverName;
+  readonly base?: string;
+  readonly kind: 'broke' | 'fixed' | 'healed' | 'slower';
+  readonly run: string;
+  /** The run it is compared with. */
+  readonly before: string;
+  /** `passed before, failed now`. */
+  readonly text: string;
 }
 
 /** What came of several runs of the same thing. */

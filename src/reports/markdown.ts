@@ -1,12 +1,15 @@
 import type { RunReport } from '../domain/run.js';
+import type { SuiteReport } from '../domain/suite.js';
 import { sourceText } from '../domain/source.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
 import { checkpointsText, patchCommand, seenText } from './heals.js';
 import { attemptsOf, classText, lookOf, reasonText, type AttemptRecord } from './outcome.js';
 import { durationText, plural } from './quantities.js';
+import { repeatText } from './repeats.js';
 import type { Reporter } from './reporter.js';
 import { storyOf } from './story.js';
+import { changeText } from './suite-html.js';
 
 const NAME_LIMIT = 100;
 const LINE_LIMIT = 300;
@@ -39,8 +42,8 @@ export const markdownReporter: Reporter = {
   },
 };
 
-/** Several runs for a CI job's summary: a table of all of them, then each run that is no plain pass. */
-export function renderSuiteMarkdown(runs: readonly RunReport[]): string {
+/** A suite for a CI job's summary: what changed, a table of all runs, then each run that is no plain pass. */
+export function renderSuiteMarkdown({ runs, changes = [], repeats = [] }: SuiteReport): string {
   const rows = runs.map((run) => [
     markdownCode(oneLine(run.profile, NAME_LIMIT)),
     verdictText(run),
@@ -51,7 +54,9 @@ export function renderSuiteMarkdown(runs: readonly RunReport[]): string {
   ]);
   const overview = table(['profile', 'verdict', 'driver', 'took', 'attempts', 'what happened'], rows);
   const detailed = runs.filter((run) => run.verdict !== 'passed').map((run) => runMarkdown(run, '###', new Map()));
-  return `${['## nixproof', overview, ...detailed].join('\n\n')}\n`;
+  const list = [...changes.map(changeText), ...repeats.map(repeatText)];
+  const compared = list.length === 0 ? [] : [list.map((text) => `- ${escapeMarkdown(text)}`).join('\n')];
+  return `${['## nixproof', ...compared, overview, ...detailed].join('\n\n')}\n`;
 }
 
 function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<number, readonly LogRow[]>): string {

@@ -1,4 +1,6 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
@@ -16,6 +18,7 @@ const CONFIG = {
     broken: profile('exit 3'),
     slow: profile('sleep 600'),
     fine: profile('true'),
+    turns: profile('test ! -e broken'),
   },
   healing: { policy: 'never' },
 };
@@ -51,6 +54,32 @@ describe.concurrent('a suite', () => {
     expect(steady.stdout).toMatch(
       /\nfine on sandbox: 2 of 2 passed; passes 34–100 % of the time \(95 % confidence\)\n$/,
     );
+  });
+
+  test('tells what changed since the runs before, and is reported again by its name', LONG, async () => {
+    const first = await bench.np(folder, 'test', 'turns', '--json');
+    expect(parsed<SuiteReport>(first)).not.toHaveProperty('changes');
+    await writeFile(path.join(folder, 'broken'), '');
+    const second = await bench.np(folder, 'test', 'turns', '--json');
+    const [before, now] = [first, second].map((ended) => parsed<SuiteReport>(ended));
+    expect(now?.changes).toEqual([
+      {
+        profile: 'turns',
+        driver: 'sandbox',
+        kind: 'broke',
+        run: now?.runs[0]?.run,
+        before: before?.runs[0]?.run,
+        text: 'passed before, failed now',
+      },
+    ]);
+    const page = await bench.np(folder, 'report', now?.suite ?? '', '--format', 'html');
+    expect(page.stdout).toContain('turns on sandbox broke: passed before, failed now');
+    expect(page.stdout).toMatch(new RegExp(`<a href="file:.*/${now?.runs[0]?.run ?? ''}/report.html">turns</a>`));
+    const markdown = await bench.np(folder, 'report', now?.suite ?? '');
+    expect(markdown.stdout).toMatch(/^## nixproof\n\n- turns on sandbox broke: passed before, failed now\n/);
+    await rm(path.join(folder, 'broken'));
+    const third = await bench.np(folder, 'test', 'turns');
+    expect(third.stdout).toMatch(/\nturns on sandbox is fixed: failed before, passed now\n$/);
   });
 
   test('that fails fast stops what runs and begins nothing more, and is failed', LONG, async () => {

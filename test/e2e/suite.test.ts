@@ -52,6 +52,7 @@ test('the reports that were asked for', async () => {
   const files = [
     'annotations.txt',
     'junit.xml',
+    'suite.html',
     'suite.json',
     'suite.md',
     ...suite.runs.map(({ run }) => `${run}.html`),

@@ -66,7 +66,7 @@ describe('markdown', () => {
   });
 
   it('shows several runs as one table', () => {
-    const text = renderSuiteMarkdown([passed, healed]);
+    const text = renderSuiteMarkdown({ suite: 'suite-1', verdict: 'healed', runs: [passed, healed] });
     expect(text).toContain('| `server` | ✅ **passed** | qemu | 4 m 0 s | 1 |');
     expect(text).toContain('| `vm` | 🩹 **healed** | qemu | 5 m 0 s | 2 |');
     expect(text).toContain('### 🩹 vm: healed');
