@@ -1,7 +1,7 @@
 import type { FailureClass } from '../domain/diagnosis.js';
 import type { InjectedFault } from '../domain/fault.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
-import { writeJson, writeWhole } from '../host/files.js';
+import { readIfThere, writeJson, writeWhole } from '../host/files.js';
 import type { RunFiles } from '../records/artifacts.js';
 import { collectMetrics } from '../records/events.js';
 import { recordHeal } from '../records/heal-record.js';
@@ -17,7 +17,15 @@ import { learnUsualLines } from './usual-lines.js';
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
   const metrics: Record<string, MetricSeries> =
     report.attempts > 0 ? await collectMetrics(files.attempt(report.attempts).events) : {};
-  const full = { ...report, metrics, faults: await injectedFaults(files), ...(await unfinishedAttempt(files, report)) };
+  const advice = report.verdict === 'failed' ? await lastAdvice(files, report.attempts) : undefined;
+  const notes = advice === undefined ? report.notes : [...report.notes, advice];
+  const full = {
+    ...report,
+    notes,
+    metrics,
+    faults: await injectedFaults(files),
+    ...(await unfinishedAttempt(files, report)),
+  };
   await writeJson(files.metrics, metrics);
   await writeJson(files.heals, report.heals);
   await writePatch(files, report);
@@ -26,6 +34,15 @@ export async function publishReports(files: RunFiles, report: RunReport): Promis
     await writeWhole(files.report[reporter.format], await reporter.render(source));
   }
   return full;
+}
+
+/** Of the last attempt on whose machine somebody looked. */
+async function lastAdvice(files: RunFiles, attempts: number): Promise<string | undefined> {
+  for (let attempt = attempts; attempt > 0; attempt--) {
+    const advice = await readIfThere(files.advice(attempt));
+    if (advice !== undefined) return advice;
+  }
+  return undefined;
 }
 
 /** A run that ended in a fault of the bench never heard of those that were injected last. */

@@ -47,6 +47,8 @@ export interface RunFiles {
   readonly patch: string;
   /** What probes saw on the machine that an attempt failed on. */
   probes(attempt: number): string;
+  /** What a person may do about the failure of an attempt, where the machine tells. Guest text: hostile. */
+  advice(attempt: number): string;
   /** Faults that were injected, as they were. */
   readonly faults: string;
   heal(number: number): HealFiles;
@@ -75,6 +77,7 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
     },
     patch: file('heal.patch'),
     probes: (attempt) => path.join(folder, `attempt-${attempt}`, 'probes.json'),
+    advice: (attempt) => path.join(folder, `attempt-${attempt}`, 'advice.txt'),
     faults: file('faults.json'),
     heal(number) {
       const heal = path.join(folder, `heal-${number}`);

@@ -3,9 +3,10 @@ import type { Diagnosis } from '../../domain/diagnosis.js';
 import { messageOf } from '../../domain/error.js';
 import type { Candidate, Evidence, ProbeResults } from '../../domain/heal.js';
 import type { RunRequest } from '../../domain/run.js';
+import { diskAdvice } from '../../healing/catalogue/disk.js';
 import { ALL_PROBES, readProbes } from '../../healing/probes.js';
 import { rankHeals } from '../../healing/ranking.js';
-import { writeJson } from '../../host/files.js';
+import { writeJson, writeWhole } from '../../host/files.js';
 import type { Machine, Work } from '../../machines/machine.js';
 import type { RunFiles } from '../../records/artifacts.js';
 import { healCounts, readHealRecord } from '../../records/heal-record.js';
@@ -59,6 +60,8 @@ export async function planHeals(question: HealQuestion): Promise<readonly Candid
     counts: healCounts(await readHealRecord(home)),
     tried: new Set(tried),
   });
+  const advice = evidences.map(diskAdvice).find((text) => text !== undefined);
+  if (advice !== undefined) await writeWhole(files.advice(question.attempt.number), advice);
   return candidates.slice(0, MAX_CANDIDATES);
 }
 
