@@ -33,6 +33,11 @@ function start(arena: Arena, folder: string, ...args: string[]) {
   );
 }
 
+/** The suite of this bench. */
+function test(arena: Arena, folder: string, ...more: string[]) {
+  return start(arena, folder, 'test', '--repeat', String(runs), '--parallel', String(parallel), '--json', ...more);
+}
+
 /** Resident memory and processor time of the arena's processes by what they are. */
 async function usage(arena: Arena): Promise<Map<string, { readonly rss: number; readonly cpu: number }>> {
   const found = new Map<string, { rss: number; cpu: number }>();
@@ -57,16 +62,7 @@ async function suiteOf(arena: Arena, folder: string) {
   }, 1000);
   const before = await usage(arena);
   const since = performance.now();
-  const { exit, stdout } = await start(
-    arena,
-    folder,
-    'test',
-    '--repeat',
-    String(runs),
-    '--parallel',
-    String(parallel),
-    '--json',
-  );
+  const { exit, stdout } = await test(arena, folder);
   const took = seconds(since);
   clearInterval(watching);
   const suite = JSON.parse(stdout) as SuiteReport;
@@ -99,17 +95,7 @@ async function bare(): Promise<number> {
 }
 
 async function cancelled(arena: Arena, folder: string): Promise<void> {
-  const { stdout } = await start(
-    arena,
-    folder,
-    'test',
-    '--repeat',
-    String(runs),
-    '--parallel',
-    String(parallel),
-    '--detach',
-    '--json',
-  );
+  const { stdout } = await test(arena, folder, '--detach');
   const { suite } = JSON.parse(stdout) as SuiteReport;
   await waitUntil(async () => ((await suiteProgress(arena.link, suite))?.ended ?? 0) >= runs / 10, 600_000, {
     everyMs: 200,

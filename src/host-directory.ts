@@ -58,12 +58,11 @@ async function statusOf(client: Client, record: HostRecord): Promise<HostStatus>
   return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };
 }
 
+/** What is wished of a host: that it gets no more runs, or some again; that it is forgotten. */
+export type HostWish = { readonly kind: 'drain'; readonly drained: boolean } | { readonly kind: 'forget' };
+
 /** Says whether a host is to get runs, or that it is gone for good; false where the directory does not know it. */
-export async function signalHost(
-  client: Client,
-  host: string,
-  wish: { readonly kind: 'drain'; readonly drained: boolean } | { readonly kind: 'forget' },
-): Promise<boolean> {
+export async function signalHost(client: Client, host: string, wish: HostWish): Promise<boolean> {
   if (!(await hostRecord(client, host))) return false;
   const handle = client.workflow.getHandle(hostWorkflow(host));
   if (wish.kind === 'forget') await handle.signal(SIGNALS.forget);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,10 +25,8 @@ import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
 import { unreachable, type ServerAddress } from './server-address.js';
+import { version } from './version.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
 const GRACE_MS = 500;

@@ -3,6 +3,7 @@ import type { DrillResult } from '../domain/run.js';
 import type { SuiteReport, SuiteRequest } from '../domain/suite.js';
 import { drillResult } from '../faults/drill.js';
 import { oneLine } from '../reports/escape.js';
+import { textTable } from '../reports/text-table.js';
 import { drillsOf, faultsOf, requireFaults } from './faults.js';
 import type { Wanted } from '../suites/plan.js';
 
@@ -45,14 +46,6 @@ export function drillMatrix(drills: readonly DrillResult[]): string {
     drill.verdict ?? 'running',
     drill.expected,
   ]);
-  const widths = HEADINGS.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
-  );
-  const line = (row: readonly string[]) =>
-    `${row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd()}\n`;
   const good = drills.filter(({ ok }) => ok).length;
-  return `${[HEADINGS, ...rows].map(line).join('')}${good} of ${drills.length} drills came as expected\n`;
+  return `${textTable([HEADINGS, ...rows])}${good} of ${drills.length} drills came as expected\n`;
 }

@@ -1,4 +1,3 @@
-import { InvalidArgumentError } from 'commander';
 import { parseFault } from '../config/fault-spec.js';
 import { listed } from '../config/suggest.js';
 import { NixproofError } from '../domain/error.js';
@@ -41,10 +40,4 @@ export function drillsOf(profile: Profile & { readonly driver: DriverName }): re
   const drills = profile.drills ?? faultsFor(profile.driver).map(({ name }): FaultRequest => ({ name }));
   requireFaults(profile, drills);
   return drills;
-}
-
-/** Collects an option that may be given again and again. */
-export function again(value: string, before: readonly string[] | undefined): readonly string[] {
-  if (value.trim() === '') throw new InvalidArgumentError('expected FAULT or FAULT@PHASE');
-  return [...(before ?? []), value.trim()];
 }

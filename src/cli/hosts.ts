@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import type { HostStatus } from '../domain/host.js';
 import { EXIT } from '../domain/verdict.js';
+import type { HostWish } from '../host-directory.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerHosts(program: Command): void {
@@ -18,9 +19,7 @@ export function registerHosts(program: Command): void {
   change(hosts, 'forget', 'take a host out of the list that is gone for good', { kind: 'forget' });
 }
 
-type Wish = { readonly kind: 'drain'; readonly drained: boolean } | { readonly kind: 'forget' };
-
-function change(hosts: Command, name: string, description: string, wish: Wish): void {
+function change(hosts: Command, name: string, description: string, wish: HostWish): void {
   hosts
     .command(name)
     .description(description)
@@ -58,7 +57,7 @@ function row({
   return [host, state, drivers.join(' '), labels.join(' '), room, `nixproof ${version}`].join('  ');
 }
 
-async function tell(session: Session, host: string, wish: Wish): Promise<number> {
+async function tell(session: Session, host: string, wish: HostWish): Promise<number> {
   const { useServer } = await import('./server.js');
   const { listHosts, signalHost } = await import('../host-directory.js');
   const { didYouMean } = await import('../config/suggest.js');

@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { expectedOneOf } from '../config/messages.js';
 import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from '../config/units.js';
-import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
+import { DRIVER_NAMES, type DriverName, type HealingPolicy } from '../domain/profile.js';
+import type { ProfileChoice } from '../domain/schedule.js';
 
 /** Parsers of option values; what they refuse is a usage error that names the option. */
 export function duration(text: string): number {
@@ -53,7 +54,32 @@ export function drivers(text: string): readonly DriverName[] {
   });
 }
 
-/** Collects an option that may be given again and again. */
-export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value.trim()];
+/** Collects an option that may be given again and again. @param what its value is, for who gives an empty one */
+export function repeatable(what: string) {
+  return (value: string, before: readonly string[] | undefined): readonly string[] => {
+    if (value.trim() === '') throw new InvalidArgumentError(`expected ${what}`);
+    return [...(before ?? []), value.trim()];
+  };
+}
+
+/** What options say of every profile. */
+export interface ChoiceOptions {
+  readonly driver?: readonly DriverName[];
+  readonly base?: readonly string[];
+  readonly maxHeals?: number;
+}
+
+/** Which profiles are tested, and how, as options say it. @param heal `--heal`, or what `--no-heal` means */
+export function choiceOf(
+  profiles: readonly string[],
+  { driver, base, maxHeals }: ChoiceOptions,
+  heal: HealingPolicy['policy'] | undefined,
+): ProfileChoice {
+  return {
+    profiles,
+    ...(driver === undefined ? {} : { drivers: driver }),
+    ...(base === undefined ? {} : { bases: base }),
+    ...(heal === undefined ? {} : { heal }),
+    ...(maxHeals === undefined ? {} : { maxHeals }),
+  };
 }

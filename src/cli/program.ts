@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { version } from '../version.js';
 import { registerCancel } from './cancel.js';
 import { registerCleanup } from './cleanup.js';
+import { registerCompletion } from './completion.js';
 import { registerDebug } from './debug.js';
 import { registerDecisions } from './decide.js';
 import { registerDiagnose } from './diagnose.js';
@@ -22,7 +23,6 @@ import { registerUp } from './up.js';
 import { registerVm } from './vm.js';
 import { registerWatch } from './watch.js';
 import { registerWorker } from './worker.js';
-import { registerCompletion } from './completion.js';
 
 /** The commands in the order `--help` lists them. */
 const COMMANDS = [
@@ -50,10 +50,6 @@ const COMMANDS = [
   registerCleanup,
   registerCompletion,
 ];
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 /** The whole command line; parsing runs it. */
 export function createProgram(): Command {

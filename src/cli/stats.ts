@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Statistics } from '../reports/statistics.js';
+import type { Slower } from '../reports/trend.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -24,9 +25,9 @@ async function stats(session: Session): Promise<number> {
 }
 
 async function inText({ runs, profiles, failures, heals, slowest }: Statistics): Promise<string> {
-  const { sparkline } = await import('../reports/trend.js');
-  const trendText = (trend: readonly number[], slower?: { readonly percent: number; readonly of: number }) =>
-    `${trend.length > 2 ? `  ${sparkline(trend)}` : ''}${slower ? `  +${slower.percent} % against the last ${slower.of}` : ''}`;
+  const { slowerText, sparkline } = await import('../reports/trend.js');
+  const trendText = (trend: readonly number[], slower?: Slower) =>
+    `${trend.length > 2 ? `  ${sparkline(trend)}` : ''}${slower ? `  ${slowerText(slower)}` : ''}`;
   const { durationText, plural } = await import('../reports/quantities.js');
   const { oneLine } = await import('../reports/escape.js');
   if (runs === 0) return 'no runs have ended yet: `nixproof test` starts one\n';

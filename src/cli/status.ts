@@ -36,6 +36,7 @@ async function status(session: Session, run: string | undefined): Promise<number
 async function table(runs: readonly RunReport[]): Promise<string> {
   const { durationText } = await import('../reports/quantities.js');
   const { lookOf } = await import('../reports/outcome.js');
+  const { textTable } = await import('../reports/text-table.js');
   if (runs.length === 0) return 'no runs yet: `nixproof test` starts one\n';
   const rows = runs.map(({ run, verdict, state, driver, startedAt, durationMs }) => [
     `${lookOf(verdict).sign} ${verdict ?? 'running'}`,
@@ -44,16 +45,7 @@ async function table(runs: readonly RunReport[]): Promise<string> {
     verdict === null ? state : durationText(durationMs),
     startedAt.slice(0, 19).replace('T', ' '),
   ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return textTable(rows);
 }
 
 async function inFull(session: Session, report: RunReport): Promise<string> {

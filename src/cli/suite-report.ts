@@ -6,7 +6,7 @@ import { readRunReport } from '../records/artifacts.js';
 import { changesSince } from '../records/changes.js';
 import { openRunIndex, type RunIndex } from '../records/run-index.js';
 import { repeatsOf } from '../reports/repeats.js';
-import { slowerThanBefore } from '../reports/trend.js';
+import { slowerText, slowerThanBefore } from '../reports/trend.js';
 
 /** Adds what only many runs together tell: how steady each profile is, and what changed since the runs before. */
 export async function withComparison(layout: Layout, suite: SuiteReport): Promise<SuiteReport> {
@@ -27,15 +27,13 @@ export async function recordedSuite(layout: Layout, suite: string): Promise<Suit
 
 function compared(index: RunIndex, suite: SuiteReport): SuiteReport {
   const repeats = repeatsOf(suite.runs);
-  const changes = changesSince(index, suite.runs, slowerText);
+  const changes = changesSince(index, suite.runs, (durations) => {
+    const slower = slowerThanBefore(durations);
+    return slower && slowerText(slower);
+  });
   return {
     ...suite,
     ...(repeats.length === 0 ? {} : { repeats }),
     ...(changes.length === 0 ? {} : { changes }),
   };
-}
-
-function slowerText(durations: readonly number[]): string | undefined {
-  const slower = slowerThanBefore(durations);
-  return slower && `+${slower.percent} % against the last ${slower.of}`;
 }

@@ -3,27 +3,33 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
 import { faultText } from '../domain/fault.js';
-import { DRIVER_NAMES, type DriverName, type HealingPolicy } from '../domain/profile.js';
+import { DRIVER_NAMES, HEAL_POLICIES, type HealingPolicy } from '../domain/profile.js';
 import type { Keep, RunReport } from '../domain/run.js';
 import type { SuiteReport, SuiteRequest } from '../domain/suite.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
 import { writeWhole } from '../host/files.js';
 import type { ServerUse } from './server.js';
-import { again } from './faults.js';
-import { drivers, duration, list, numberFrom, parallelism, wholeNumber } from './options.js';
+import {
+  choiceOf,
+  drivers,
+  duration,
+  list,
+  numberFrom,
+  parallelism,
+  repeatable,
+  wholeNumber,
+  type ChoiceOptions,
+} from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
-interface TestOptions extends CommonOptions {
+interface TestOptions extends CommonOptions, ChoiceOptions {
   readonly config?: string;
   readonly profiles?: readonly string[];
   readonly parallel?: 'auto' | number;
-  readonly driver?: readonly DriverName[];
-  readonly base?: readonly string[];
   readonly repeat?: number;
   readonly failFast?: boolean;
   readonly retryErrors?: number;
   readonly heal?: boolean | HealingPolicy['policy'];
-  readonly maxHeals?: number;
   readonly keep: Keep;
   readonly detach?: boolean;
   readonly timeout?: number;
@@ -47,10 +53,14 @@ export function registerTest(program: Command): void {
     .option('--parallel <n>', 'how many at once: a number, or auto for what this host can take', parallelism)
     .option('--driver <names>', `how machines are driven: ${DRIVER_NAMES.join(', ')}; several: a run on each`, drivers)
     .option('--base <bases>', 'what machines boot, instead of what the profiles say; several: a run on each', list)
-    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'race', 'ask', 'never']))
+    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(HEAL_POLICIES))
     .option('--no-heal', 'the same as --heal never')
     .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
-    .option('--inject <fault[@phase]>', 'make this go wrong on purpose; may be given again', again)
+    .option(
+      '--inject <fault[@phase]>',
+      'make this go wrong on purpose; may be given again',
+      repeatable('FAULT or FAULT@PHASE'),
+    )
     .addOption(
       new Option('--drill', 'a run for each fault: does the bench find it out and heal it?').conflicts('inject'),
     )
@@ -118,13 +128,7 @@ async function profilesOf(session: Session, names: readonly string[], options: T
   const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
   for (const note of config.notes) session.progress(note);
   const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
-  const choice = {
-    profiles: [...names, ...(options.profiles ?? [])],
-    ...(options.driver === undefined ? {} : { drivers: options.driver }),
-    ...(options.base === undefined ? {} : { bases: options.base }),
-    ...(heal === undefined ? {} : { heal }),
-    ...(options.maxHeals === undefined ? {} : { maxHeals: options.maxHeals }),
-  };
+  const choice = choiceOf([...names, ...(options.profiles ?? [])], options, heal);
   return chooseProfiles(config, choice, process.cwd(), createRegistry(session.layout), session);
 }
 
@@ -206,8 +210,7 @@ async function summarize(session: Session, server: ServerUse, report: SuiteRepor
   );
   const { drillMatrix } = await import('./drills.js');
   if (report.drills) session.print(`\n${drillMatrix(report.drills)}`);
-  const { changeText } = await import('../reports/index.js');
-  const { repeatText } = await import('../reports/repeats.js');
-  const compared = [...(report.changes ?? []).map(changeText), ...(report.repeats ?? []).map(repeatText)];
+  const { comparisonLines } = await import('../reports/index.js');
+  const compared = comparisonLines(report);
   if (compared.length > 0) session.print(`\n${compared.map((line) => `${line}\n`).join('')}`);
 }

@@ -2,14 +2,14 @@ import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { givenLabels } from '../host/labels.js';
-import { repeated } from './options.js';
+import { repeatable } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerWorker(program: Command): void {
   program
     .command('worker')
     .description('a worker for this host, for a Temporal server elsewhere')
-    .option('--label <name>', 'what profiles may ask of this host; may be given again', repeated)
+    .option('--label <name>', 'what profiles may ask of this host; may be given again', repeatable('a label'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
       'after',

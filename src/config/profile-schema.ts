@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
+import { LABEL } from '../host/labels.js';
 import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
 import { check } from './check-schema.js';
@@ -117,7 +118,7 @@ export const profile = section({
   driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
   machine: machine.prefault({}).describe('The hardware.'),
   labels: z
-    .array(patterned('a label (at most 63 letters, digits, dots, dashes and underscores)', /^[A-Za-z0-9][\w.-]{0,62}$/))
+    .array(patterned('a label (at most 63 letters, digits, dots, dashes and underscores)', LABEL))
     .min(1)
     .optional()
     .describe('Labels that the host of its machine must have, such as kvm or big.'),

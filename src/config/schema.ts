@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { FAILURE_CLASSES } from '../domain/diagnosis.js';
+import { HEAL_POLICIES } from '../domain/profile.js';
 import { duration, fraction, profileName, section, text, treePath, wholeNumber } from './fields.js';
 import { existingMachine, machineName } from './machine-schema.js';
 import { expectedOneLike } from './messages.js';
 import { profile } from './profile-schema.js';
 import { didYouMean, listed } from './suggest.js';
-
-export const HEAL_POLICIES = ['auto', 'race', 'ask', 'never'] as const;
 
 const commands = z.array(text('a shell command')).default([]);
 

@@ -98,12 +98,15 @@ export interface UserHeal {
   readonly resume: 'phase' | 'rerun';
 }
 
+/** What is done about a failed installer. */
+export const HEAL_POLICIES = ['auto', 'race', 'ask', 'never'] as const;
+
 /**
  * `auto`: what is at least as sure as the threshold is applied, one after the other; `race`: the best of them at once, each on a
  * copy of the failed machine, where its driver can make one; `ask`: a person approves each; `never`: a failure ends the run.
  */
 export interface HealingPolicy {
-  readonly policy: 'auto' | 'race' | 'ask' | 'never';
+  readonly policy: (typeof HEAL_POLICIES)[number];
   readonly threshold: number;
   readonly max: number;
   /** How long a heal waits for a person where the policy is `ask`. */

@@ -33,3 +33,10 @@ export function exitCodeOf(verdict: Verdict, strict: boolean): number {
       return EXIT.interrupted;
   }
 }
+
+/** How many there are of each: `3 passed, 1 failed`, in the order in which they come first. */
+export function tally(words: Iterable<string>): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
+}

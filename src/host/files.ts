@@ -54,6 +54,11 @@ export async function writeJson(file: string, value: unknown, mode?: number): Pr
   await writeWhole(file, `${JSON.stringify(value, null, 2)}\n`, mode);
 }
 
+/** Whether there is a folder (links are followed). */
+export async function isFolder(place: string): Promise<boolean> {
+  return (await stat(place).catch(() => undefined))?.isDirectory() ?? false;
+}
+
 /** A file's text, or undefined where there is no such file. */
 export async function readIfThere(file: string): Promise<string | undefined> {
   try {

@@ -1,6 +1,7 @@
 import { NixproofError } from '../domain/error.js';
 
-const LABEL = /^[A-Za-z0-9][\w.-]{0,62}$/;
+/** What a label looks like: it is told, and compared, as it is. */
+export const LABEL = /^[A-Za-z0-9][\w.-]{0,62}$/;
 
 /**
  * The labels a host is given: of `NIXPROOF_LABELS`, separated by commas, and those named besides.

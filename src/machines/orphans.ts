@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isFolder } from '../host/files.js';
 import { lockOwner } from '../host/lock.js';
 import type { Layout } from '../host/paths.js';
 import { processesWithVariable, terminate } from '../host/process.js';
@@ -61,11 +61,4 @@ async function foldersOf(variable: string, isWanted: (folder: string) => boolean
     folders.set(value, [...(folders.get(value) ?? []), identity]);
   }
   return [...folders];
-}
-
-function isFolder(folder: string): Promise<boolean> {
-  return stat(folder).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }

@@ -13,7 +13,8 @@ export const reporters: Readonly<Record<ReportFormat, Reporter>> = {
 };
 
 export { renderAnnotations } from './annotations.js';
-export { changeText, renderSuiteHtml } from './suite-html.js';
+export { comparisonLines } from './comparison.js';
+export { renderSuiteHtml } from './suite-html.js';
 export { renderSuiteJunit } from './junit.js';
 export { renderSuiteMarkdown } from './markdown.js';
 export { renderTerminalSummary } from './terminal.js';

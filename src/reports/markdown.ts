@@ -1,15 +1,14 @@
 import type { RunReport } from '../domain/run.js';
 import type { SuiteReport } from '../domain/suite.js';
 import { sourceText } from '../domain/source.js';
+import { comparisonLines } from './comparison.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
 import { checkpointsText, patchCommand, seenText } from './heals.js';
 import { attemptsOf, classText, lookOf, reasonText, type AttemptRecord } from './outcome.js';
 import { durationText, plural } from './quantities.js';
-import { repeatText } from './repeats.js';
 import type { Reporter } from './reporter.js';
 import { storyOf } from './story.js';
-import { changeText } from './suite-html.js';
 
 const NAME_LIMIT = 100;
 const LINE_LIMIT = 300;
@@ -43,7 +42,8 @@ export const markdownReporter: Reporter = {
 };
 
 /** A suite for a CI job's summary: what changed, a table of all runs, then each run that is no plain pass. */
-export function renderSuiteMarkdown({ runs, changes = [], repeats = [] }: SuiteReport): string {
+export function renderSuiteMarkdown(suite: SuiteReport): string {
+  const { runs } = suite;
   const rows = runs.map((run) => [
     markdownCode(oneLine(run.profile, NAME_LIMIT)),
     verdictText(run),
@@ -54,7 +54,7 @@ export function renderSuiteMarkdown({ runs, changes = [], repeats = [] }: SuiteR
   ]);
   const overview = table(['profile', 'verdict', 'driver', 'took', 'attempts', 'what happened'], rows);
   const detailed = runs.filter((run) => run.verdict !== 'passed').map((run) => runMarkdown(run, '###', new Map()));
-  const list = [...changes.map(changeText), ...repeats.map(repeatText)];
+  const list = comparisonLines(suite);
   const compared = list.length === 0 ? [] : [list.map((text) => `- ${escapeMarkdown(text)}`).join('\n')];
   return `${['## nixproof', ...compared, overview, ...detailed].join('\n\n')}\n`;
 }

@@ -44,14 +44,3 @@ export function wilson(successes: number, of: number): readonly [low: number, hi
   const reach = (Z / (1 + Z ** 2 / of)) * Math.sqrt((share * (1 - share)) / of + Z ** 2 / (4 * of ** 2));
   return [Math.max(0, middle - reach), Math.min(1, middle + reach)];
 }
-
-/** One line a profile: `vm on qemu: 9 of 10 passed, 1 failed: flaky; passes 60–98 % of the time (95 % confidence)`. */
-export function repeatText({ profile, driver, base, runs, passed, healed, failed, flaky, passRate }: Repeat): string {
-  const others = [healed > 0 ? `${healed} healed` : '', failed > 0 ? `${failed} failed` : ''].filter(
-    (text) => text !== '',
-  );
-  const [low, high] = passRate.map((share) => Math.round(share * 100));
-  const where = base === undefined ? driver : `${driver}, ${base}`;
-  const told = [`${passed} of ${runs} passed`, ...others].join(', ');
-  return `${profile} on ${where}: ${told}${flaky ? ': flaky' : ''}; passes ${low}–${high} % of the time (95 % confidence)`;
-}

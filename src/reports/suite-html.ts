@@ -1,12 +1,13 @@
 import type { RunReport } from '../domain/run.js';
 import type { SuiteChange, SuiteReport } from '../domain/suite.js';
+import { tally } from '../domain/verdict.js';
 import { oneLine } from './escape.js';
 import { pageOf } from './html/page.js';
 import { html, type Html } from './html/template.js';
 import { lookOf } from './outcome.js';
 import { durationText, plural } from './quantities.js';
-import { repeatText } from './repeats.js';
 import { storyOf } from './story.js';
+import { changeLine, repeatLine } from './comparison.js';
 
 /** So many rows are in the page; JSON has them all. */
 const RUNS_SHOWN = 2000;
@@ -17,10 +18,8 @@ const RUNS_SHOWN = 2000;
  */
 export function renderSuiteHtml(suite: SuiteReport, hrefOf: (run: RunReport) => string | undefined): string {
   const { key, word, sign } = lookOf(suite.verdict);
-  const counts = new Map<string, number>();
-  for (const { verdict } of suite.runs) counts.set(lookOf(verdict).word, (counts.get(lookOf(verdict).word) ?? 0) + 1);
-  const told = [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
-  const repeats = (suite.repeats ?? []).map((repeat) => html`<li>${oneLine(repeatText(repeat), 300)}</li>`);
+  const told = tally(suite.runs.map(({ verdict }) => lookOf(verdict).word));
+  const repeats = (suite.repeats ?? []).map((repeat) => html`<li>${repeatLine(repeat)}</li>`);
   const body = html`<header>
       <div class="verdict ${key}">
         <h1><span class="badge">${sign} ${word}</span> ${oneLine(suite.suite, 120)}</h1>
@@ -76,18 +75,11 @@ function row(run: RunReport, href: string | undefined): Html {
 
 function changes(list: readonly SuiteChange[]): Html | undefined {
   if (list.length === 0) return undefined;
-  const items = list.map((change) => html`<li>${changeText(change)}</li>`);
+  const items = list.map((change) => html`<li>${changeLine(change)}</li>`);
   return html`<section aria-labelledby="changes">
     <h2 id="changes">Since the runs before</h2>
     <ul>
       ${items}
     </ul>
   </section>`;
-}
-
-/** One line of plain text: `vm on qemu, debian broke: passed before, failed now`. */
-export function changeText({ profile, driver, base, kind, text }: SuiteChange): string {
-  const verb = { broke: 'broke', fixed: 'is fixed', healed: 'needs healing now', slower: 'became slower' }[kind];
-  const where = base === undefined ? driver : `${driver}, ${base}`;
-  return oneLine(`${profile} on ${where} ${verb}: ${text}`, 300);
 }

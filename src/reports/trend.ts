@@ -41,6 +41,11 @@ export function slowerThanBefore(durations: readonly number[]): Slower | undefin
   return { percent: Math.round((100 * (last - usual)) / Math.max(1, usual)), medianMs: usual, of: before.length };
 }
 
+/** `+40 % against the last 10`. */
+export function slowerText({ percent, of }: Slower): string {
+  return `+${percent} % against the last ${of}`;
+}
+
 /** Values as bars, from their least to their greatest: `▁▁▂▁█`. */
 export function sparkline(values: readonly number[]): string {
   const [low, high] = [Math.min(...values), Math.max(...values)];

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parallelFromEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
@@ -9,6 +8,7 @@ import type { ScheduledSuite } from '../domain/schedule.js';
 import { sourceText, type SourceTree } from '../domain/source.js';
 import type { SuiteRequest } from '../domain/suite.js';
 import type { Work } from '../domain/work.js';
+import { isFolder } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import type { Registry } from '../machines/registry.js';
 import { chooseProfiles, resolveChoice } from './choose.js';
@@ -55,7 +55,7 @@ async function openSource(
 ): Promise<{ readonly source: SourceTree; readonly folder: string; readonly config: LoadedConfig }> {
   const source = await pinSource(scheduled.source, place.layout, place);
   const folder = path.join(source.tree, scheduled.source.kind === 'git' ? scheduled.source.folder : '');
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw notThere(source);
+  if (!(await isFolder(folder))) throw notThere(source);
   const config = await openConfig(folder, scheduled.config, { signal: place.signal });
   // Who looks upwards for a configuration finds this home's surroundings too.
   if (path.relative(source.tree, config.file).startsWith('..')) throw notThere(source);

@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { FOLDER_PREFIX, type PinnedSource, type Source, type SourceTree } from '../domain/source.js';
 import type { Work } from '../domain/work.js';
-import { isErrno } from '../host/files.js';
+import { isErrno, isFolder } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { copyFolder, sumOfFolder } from './folder-copy.js';
 import { checkOut, fetchCommit, fetchRef } from './git.js';
@@ -27,7 +27,7 @@ export async function pinSource(source: Source, layout: Layout, work: Work): Pro
   return intoPlace(layout, async (scratch) => {
     work.progress(`fetching ${ref} of ${repository}`);
     const commit = await fetchRef(scratch, repository, ref, work);
-    if (!(await isThere(treeOf(layout, commit)))) await checkOut(scratch, commit, work);
+    if (!(await isFolder(treeOf(layout, commit)))) await checkOut(scratch, commit, work);
     return { repository, ref, commit };
   });
 }
@@ -39,7 +39,7 @@ export async function pinSource(source: Source, layout: Layout, work: Work): Pro
  */
 export async function bringSource(pinned: PinnedSource, layout: Layout, work: Work): Promise<string> {
   const tree = treeOf(layout, pinned.commit);
-  if (await isThere(tree)) return tree;
+  if (await isFolder(tree)) return tree;
   if (pinned.commit.startsWith(FOLDER_PREFIX)) {
     throw new NixproofError('HOST_SOURCE_MISSING', `the copy of ${pinned.repository} is not on this host`, {
       hint: 'a folder is copied on the host that plans the suite; with several hosts give `--from` the address of a git repository',
@@ -57,8 +57,7 @@ export async function bringSource(pinned: PinnedSource, layout: Layout, work: Wo
 }
 
 async function pinFolder(folder: string, layout: Layout, work: Work): Promise<SourceTree> {
-  const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory()) {
+  if (!(await isFolder(folder))) {
     throw new NixproofError('TRANSPORT_SOURCE', `there is no folder ${folder} on this host`, {
       hint: 'with several hosts give `--from` the address of a git repository',
     });
@@ -77,7 +76,7 @@ async function intoPlace(layout: Layout, make: (scratch: string) => Promise<Pinn
   try {
     const pinned = await make(scratch);
     const tree = treeOf(layout, pinned.commit);
-    if (!(await isThere(tree))) await rename(scratch, tree).catch(unlessThere);
+    if (!(await isFolder(tree))) await rename(scratch, tree).catch(unlessThere);
     // It counts as new from here on, for whoever cleans up.
     await utimes(tree, new Date(), new Date());
     return { ...pinned, tree };
@@ -89,8 +88,4 @@ async function intoPlace(layout: Layout, make: (scratch: string) => Promise<Pinn
 /** Somebody else was faster, with the same. */
 function unlessThere(error: unknown): void {
   if (!isErrno(error, 'ENOTEMPTY') && !isErrno(error, 'EEXIST')) throw error;
-}
-
-async function isThere(folder: string): Promise<boolean> {
-  return (await stat(folder).catch(() => undefined))?.isDirectory() ?? false;
 }

@@ -1,18 +1,26 @@
 import { Option, type Command } from 'commander';
 import { NixproofError } from '../../domain/error.js';
-import { DRIVER_NAMES, type DriverName, type HealingPolicy } from '../../domain/profile.js';
+import { DRIVER_NAMES, HEAL_POLICIES, type HealingPolicy } from '../../domain/profile.js';
 import type { ScheduledSuite } from '../../domain/schedule.js';
 import { EXIT } from '../../domain/verdict.js';
 import { OVERLAPS, type Overlap, type Timing } from '../../schedules.js';
-import { again } from '../faults.js';
-import { drivers, duration, list, parallelism, wholeNumber } from '../options.js';
+import {
+  choiceOf,
+  drivers,
+  duration,
+  list,
+  parallelism,
+  repeatable,
+  wholeNumber,
+  type ChoiceOptions,
+} from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { receiversOf } from './receivers.js';
 import { sourceOf } from './from.js';
 import { timezone } from './timezone.js';
 import { showSchedule } from './view.js';
 
-interface CreateOptions extends CommonOptions {
+interface CreateOptions extends CommonOptions, ChoiceOptions {
   readonly cron?: string;
   readonly every?: number;
   readonly timezone?: string;
@@ -20,10 +28,7 @@ interface CreateOptions extends CommonOptions {
   readonly from: string;
   readonly ref?: string;
   readonly config?: string;
-  readonly driver?: readonly DriverName[];
-  readonly base?: readonly string[];
   readonly heal?: HealingPolicy['policy'];
-  readonly maxHeals?: number;
   readonly parallel?: 'auto' | number;
   readonly timeout?: number;
   readonly overlap: Overlap;
@@ -50,7 +55,7 @@ export function registerScheduleCreate(schedule: Command): void {
     .option('--config <path>', 'the configuration in it; default: found by its name')
     .option('--driver <names>', `how machines are driven: ${DRIVER_NAMES.join(', ')}`, drivers)
     .option('--base <bases>', 'what machines boot, instead of what the profiles say', list)
-    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(['auto', 'race', 'ask', 'never']))
+    .addOption(new Option('--heal <policy>', 'what to do about failures').choices(HEAL_POLICIES))
     .option('--max-heals <n>', 'how many heals a run may have', wholeNumber)
     .option('--parallel <n>', 'how many at once: a number, or auto', parallelism)
     .option('--timeout <duration>', 'a limit for each run as a whole', duration)
@@ -69,12 +74,12 @@ export function registerScheduleCreate(schedule: Command): void {
     .option(
       '--notify-url <url>',
       'POST changes of verdict there: an address, env:NAME or file:/PATH; repeatable',
-      again,
+      repeatable('an address'),
     )
     .option(
       '--notify-command <command>',
       'run this on the worker with a change as JSON on its input; repeatable',
-      again,
+      repeatable('a command'),
     )
     .option('--json', 'print the schedule as JSON')
     .option('--verbose', 'show stack traces of faults')
@@ -94,18 +99,12 @@ async function create(session: Session, name: string, options: CreateOptions): P
   const timing = timingOf(options);
   const receivers = receiversOf(options.notifyUrl ?? [], options.notifyCommand ?? []);
   const source = await sourceOf(options.from, options.ref, session);
-  const { heal, maxHeals, parallel, timeout, config } = options;
+  const { heal, parallel, timeout, config } = options;
   const suite = (searchAttributes: boolean): ScheduledSuite => ({
     schedule: name,
     source,
     ...(config === undefined ? {} : { config }),
-    choice: {
-      profiles: options.profiles ?? [],
-      ...(options.driver === undefined ? {} : { drivers: options.driver }),
-      ...(options.base === undefined ? {} : { bases: options.base }),
-      ...(heal === undefined ? {} : { heal }),
-      ...(maxHeals === undefined ? {} : { maxHeals }),
-    },
+    choice: choiceOf(options.profiles ?? [], options, heal),
     ...(parallel === undefined ? {} : { parallel }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     searchAttributes,

@@ -1,8 +1,9 @@
-import { realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import type { Source } from '../../domain/source.js';
 import type { Work } from '../../domain/work.js';
+import { isFolder } from '../../host/files.js';
 
 /** git's own addresses: a scheme, or `user@host:path`. */
 const ADDRESS = /^(?:(?:https?|ssh|git|file):\/\/|[\w.-]+@[\w.-]+:)/;
@@ -16,7 +17,7 @@ export async function sourceOf(from: string, ref: string | undefined, work: Work
   if (ADDRESS.test(from)) return { kind: 'git', repository: withoutSecret(from), ref: ref ?? 'HEAD', folder: '' };
   if (/^[a-z+]+:/.test(from)) throw wrong('--from', `${JSON.stringify(from)} is no address that git has`);
   const folder = path.resolve(from);
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw wrong('--from', `there is no folder ${from}`);
+  if (!(await isFolder(folder))) throw wrong('--from', `there is no folder ${from}`);
   const { workTreeOf, isDirty } = await import('../../suites/git.js');
   const tree = await workTreeOf(await realpath(folder), work);
   if (tree) {

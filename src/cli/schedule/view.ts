@@ -3,6 +3,7 @@ import { sourceText, type Source } from '../../domain/source.js';
 import { oneLine } from '../../reports/escape.js';
 import { lookOf } from '../../reports/outcome.js';
 import { durationText } from '../../reports/quantities.js';
+import { textTable } from '../../reports/text-table.js';
 import type { PastFiring, Schedule, Timing } from '../../schedules.js';
 import type { Session } from '../session.js';
 
@@ -71,10 +72,7 @@ export function scheduleTable(schedules: readonly Schedule[]): string {
     lastText(last),
     last?.result?.suite ?? '-',
   ]);
-  const table = [['name', 'when', 'next', 'last', 'suite'], ...rows];
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
-  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '));
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
+  return textTable([['name', 'when', 'next', 'last', 'suite'], ...rows]);
 }
 
 function lastText(last: PastFiring | undefined): string {
