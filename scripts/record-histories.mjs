@@ -175,7 +175,7 @@ const ended = async (run) => {
   worker(other);
   await ended(run);
   await record('run-host-lost', run);
-  first = worker();
+  worker();
   const left = `${run}-left-on-${readFileSync(path.join(home, 'host-id'), 'utf8').trim()}`;
   await link.client.workflow.getHandle(left).result();
   await record('left-behind', left);

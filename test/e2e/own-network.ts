@@ -32,8 +32,12 @@ export async function ownNetwork(number: number): Promise<OwnNetwork> {
   const network: OwnNetwork = {
     outside,
     inside: ['ip', 'netns', 'exec', name],
-    cut: async () => void (await ip('link', 'set', near, 'down')),
-    mend: async () => void (await ip('link', 'set', near, 'up')),
+    async cut() {
+      await ip('link', 'set', near, 'down');
+    },
+    async mend() {
+      await ip('link', 'set', near, 'up');
+    },
     async [Symbol.asyncDispose]() {
       await ip('link', 'del', near).catch(() => undefined);
       await ip('netns', 'del', name).catch(() => undefined);
