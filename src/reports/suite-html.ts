@@ -61,13 +61,15 @@ export function renderSuiteHtml(suite: SuiteReport, hrefOf: (run: RunReport) => 
 function row(run: RunReport, href: string | undefined): Html {
   const { key, word, sign } = lookOf(run.verdict);
   const name = oneLine(run.profile, 120);
-  const place = [run.driver, run.base ?? '', ...run.faults.map((fault) => fault.name)].filter((part) => part !== '');
+  const place = [run.base ?? '', ...run.faults.map((fault) => fault.name)].filter((part) => part !== '');
   return html`<tr>
     <td data-label="verdict">
-      <span class="status ${key === 'passed' ? 'pass' : key === 'failed' ? 'fail' : ''}">${sign} ${word}</span>
+      <span class="status is-${key}">${sign} ${word}</span>
     </td>
     <th scope="row">${href === undefined ? html`${name}` : html`<a href="${href}">${name}</a>`}</th>
-    <td data-label="on">${oneLine(place.join(', '), 200)}</td>
+    <td data-label="on">
+      <span class="short">${run.driver}</span>${place.map((part) => html`, ${oneLine(part, 200)}`)}
+    </td>
     <td data-label="what happened">${oneLine(storyOf(run), 400)}</td>
     <td data-label="took" class="number">${durationText(run.durationMs)}</td>
   </tr>`;

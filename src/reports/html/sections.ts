@@ -122,7 +122,7 @@ export function heals(run: RunReport): Html {
 function healRow(heal: HealRecord): Html {
   return html`<tr>
     <th scope="row">${oneLine(heal.name, 120)}<br /><span class="soft">${oneLine(heal.title, 200)}</span></th>
-    <td data-label="for"><code>${oneLine(heal.class, 100)}</code></td>
+    <td data-label="for" class="short"><code>${oneLine(heal.class, 100)}</code></td>
     <td data-label="confidence" class="short">${heal.confidence.toFixed(2)}</td>
     <td data-label="before" class="short">${seenText(heal)}</td>
     <td data-label="outcome">

@@ -46,6 +46,7 @@ thead th, .short { white-space: nowrap; }
 .bar { display: block; width: 100%; height: 1rem; margin-top: .25rem; }
 .bar .track { fill: var(--code); } .bar .fill { fill: var(--bar); } .bar .broken { fill: var(--failed); }
 .status { font-weight: 700; white-space: nowrap; }
+.status.is-passed { color: var(--passed); } .status.is-healed { color: var(--healed); } .status.is-failed { color: var(--failed); } .status.is-error { color: var(--error); }
 .pass { color: var(--passed); } .fail { color: var(--failed); } .skip { color: var(--soft); }
 tr.fail-row { background: var(--hit); color: inherit; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.25rem; margin: 0; }
