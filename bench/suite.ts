@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { suiteProgress } from '../src/client.js';
 import type { SuiteReport } from '../src/domain/suite.js';
 import { processesWithVariable, runCommand, waitUntil } from '../src/host/process.js';
 import { openArena, type Arena } from '../test/torture/arena.js';
+import { mib, usage, watchPeaks } from './usage.js';
 
 /**
  * A suite of many small sandbox runs on one worker and one server, beside the same installers run by xargs with the same
@@ -21,7 +22,6 @@ const parallel = Number(process.argv[3] ?? availableParallelism() * 4);
 const INSTALL = 'echo ::PHASE::ONLY; echo installed';
 const CONFIG = { profiles: { tiny: { driver: 'sandbox', install: { kind: 'script', run: INSTALL } } } };
 const seconds = (since: number) => (performance.now() - since) / 1000;
-const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
 
 function start(arena: Arena, folder: string, ...args: string[]) {
   const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
@@ -38,42 +38,22 @@ function test(arena: Arena, folder: string, ...more: string[]) {
   return start(arena, folder, 'test', '--repeat', String(runs), '--parallel', String(parallel), '--json', ...more);
 }
 
-/** Resident memory and processor time of the arena's processes by what they are. */
-async function usage(arena: Arena): Promise<Map<string, { readonly rss: number; readonly cpu: number }>> {
-  const found = new Map<string, { rss: number; cpu: number }>();
-  const ours = await processesWithVariable('NIXPROOF_HOME', (home) => home === arena.layout.home);
-  for (const { identity } of ours) {
-    const at = `/proc/${identity.pid}`;
-    const command = (await readFile(`${at}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    const kind = command.includes('start-dev') ? 'server' : command.includes('worker') ? 'worker' : undefined;
-    const fields = (await readFile(`${at}/stat`, 'utf8').catch(() => '')).replace(/^.*\) /, '').split(' ');
-    if (kind === undefined || fields.length < 22) continue;
-    found.set(kind, { rss: Number(fields[21]) * 4096, cpu: (Number(fields[11]) + Number(fields[12])) / 100 });
-  }
-  return found;
-}
-
 async function suiteOf(arena: Arena, folder: string) {
-  const peaks = new Map<string, number>();
-  const watching = setInterval(() => {
-    void usage(arena).then((now) => {
-      for (const [kind, { rss }] of now) peaks.set(kind, Math.max(rss, peaks.get(kind) ?? 0));
-    });
-  }, 1000);
+  const peaks = watchPeaks(arena);
   const before = await usage(arena);
   const since = performance.now();
   const { exit, stdout } = await test(arena, folder);
   const took = seconds(since);
-  clearInterval(watching);
   const suite = JSON.parse(stdout) as SuiteReport;
   const passed = suite.runs.filter(({ verdict }) => verdict === 'passed').length;
   console.log(
     `${passed} of ${runs} passed (exit ${exit}) in ${took.toFixed(1)} s: ${(runs / took).toFixed(1)} runs/s, ${parallel} at a time`,
   );
+  const peak = peaks.stop();
   for (const [kind, { cpu }] of await usage(arena)) {
     const spent = cpu - (before.get(kind)?.cpu ?? 0);
     console.log(
-      `${kind}: peak ${mib(peaks.get(kind) ?? 0)} resident, ${spent.toFixed(0)} s of processor (${((100 * spent) / took).toFixed(0)} % of a core)`,
+      `${kind}: peak ${mib(peak.get(kind) ?? 0)} resident, ${spent.toFixed(0)} s of processor (${((100 * spent) / took).toFixed(0)} % of a core)`,
     );
   }
   for await (const { historyLength, historySize, status } of arena.link.client.workflow.list({
