@@ -106,6 +106,16 @@ const peak = peaks.stop();
 const passed = reports.filter(({ verdict, log }) => verdict === 'passed' && log.verified).length;
 const lines = reports.reduce((sum, { log }) => sum + log.lines, 0);
 console.log(`${passed} of ${installs} passed with every byte of their logs; ${lines} lines`);
+const histories = await Promise.all(
+  runs.slice(0, WATCHED).map(async (run) => {
+    const { historyLength, historySize = 0 } = await arena.link.client.workflow.getHandle(run).describe();
+    return { events: historyLength, bytes: historySize };
+  }),
+);
+console.log(
+  `the longest history of ${histories.length} runs: ${Math.max(...histories.map(({ events }) => events))} events, ` +
+    `${Math.ceil(Math.max(...histories.map(({ bytes }) => bytes)) / 1024)} KiB`,
+);
 console.log(
   `lines here while they flowed: ${(here / flowing).toFixed(0)} a second (printed: ${(lines / duration).toFixed(0)})`,
 );
