@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
@@ -92,9 +93,16 @@ const peaks = watchPeaks(arena);
 const before = await usage(arena);
 await writeFile(gate, '');
 const begun = performance.now();
-const sizeOf = async (run: string) => (await readFile(logOf(run), 'utf8').catch(() => '')).split('\n').length - 1;
+/** How many lines of a run's log are here; a log may be longer than a string. */
+async function linesOf(run: string): Promise<number> {
+  let lines = 0;
+  for await (const chunk of createReadStream(logOf(run)) as AsyncIterable<Buffer>) {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
+  }
+  return lines;
+}
 await new Promise((resolve) => setTimeout(resolve, duration * 1000));
-const here = (await Promise.all(runs.map(sizeOf))).reduce((a, b) => a + b, 0);
+const here = (await Promise.all(runs.map(linesOf))).reduce((a, b) => a + b, 0);
 const flowing = (performance.now() - begun) / 1000;
 const after = await usage(arena);
 await Promise.all(watching);
