@@ -53,7 +53,7 @@ type Add = (key: string, value: number) => void;
 
 /** `  eth0: RECEIVED packets … 6 more SENT …`: the number may stand right at the colon. */
 function readInterface(line: string, add: Add): void {
-  const [, name, rest = ''] = /^\s*([^\s:]{1,15}):\s*([\d\s]+)$/.exec(line) ?? [];
+  const [, name, rest = ''] = /^\s*([^\s:]{1,15}):([\d\s]+)$/.exec(line) ?? [];
   const numbers = rest.trim().split(/\s+/).map(Number);
   if (name === undefined || name === 'lo' || numbers.length < 16) return;
   add('received', numbers[0] ?? NaN);
