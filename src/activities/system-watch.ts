@@ -1,11 +1,14 @@
 import { appendFile } from 'node:fs/promises';
 import type { Installation } from '../domain/profile.js';
+import type { SystemReading } from '../domain/system.js';
 import { passFence } from '../host/fence.js';
 import { readIfThere } from '../host/files.js';
 import type { Connection, Machine, Work } from '../machines/machine.js';
 import { cacheReader, readGuest, vmReader } from './system-readings.js';
 
 const EVERY_MS = 5000;
+/** A guest that takes long to answer, as an emulated one does, is asked less often: it has better things to do. */
+const REST = { times: 20, mostMs: 20_000 };
 /** After so many lines they come half as often, and again after as many more: a day's are less than 3 MB. */
 const HALVE_AFTER = 2000;
 /** How long the end of an attempt waits for a reading that is on its way. */
@@ -39,17 +42,24 @@ export function watchSystem({ machine, target, install, file, work }: WatchedSys
   let running: Promise<void> | undefined;
   let lines: number | undefined;
   let ticks = 0;
+  let restUntil = 0;
 
+  const readGuestAndCache = async (): Promise<readonly (SystemReading | undefined)[]> => {
+    const open = connection;
+    if (!open?.isOpen) return [];
+    const askedAt = performance.now();
+    try {
+      return [await readGuest(machine, open, signal), await readCache(open, signal).catch(() => undefined)];
+    } finally {
+      restUntil = performance.now() + Math.min(REST.mostMs, REST.times * (performance.now() - askedAt));
+    }
+  };
   const read = async () => {
     lines ??= await begin(file);
+    if (performance.now() < restUntil) return;
     if (ticks++ % 2 ** Math.floor(lines / HALVE_AFTER) !== 0) return;
-    const open = connection?.isOpen ? connection : undefined;
-    const readings = await Promise.allSettled([
-      open && readGuest(machine, open, signal),
-      open && readCache(open, signal),
-      readVm(),
-    ]);
-    const told = readings.flatMap((reading) => (reading.status === 'fulfilled' ? (reading.value ?? []) : []));
+    const [guest, vm] = await Promise.all([readGuestAndCache().catch(() => []), readVm().catch(() => undefined)]);
+    const told = [...guest, vm].filter((reading) => reading !== undefined);
     if (told.length === 0) return;
     await passFence();
     await appendFile(file, told.map((reading) => `${JSON.stringify(reading)}\n`).join(''));

@@ -25,7 +25,7 @@ function connectionThat(answer: (signal?: AbortSignal) => Promise<string>) {
     stdout: await answer(options?.signal),
     stderr: '',
   }));
-  return { isOpen: true, exec } as unknown as Connection & { readonly exec: typeof exec };
+  return { exec, connection: { isOpen: true, exec } as unknown as Connection };
 }
 
 function watched(more: Partial<Machine> = {}): WatchedSystem {
@@ -39,7 +39,7 @@ const lines = async () => (await readFile(file, 'utf8').catch(() => '')).split('
 test('what the guest and its process say is noted, behind what another one has left', async () => {
   await writeFile(file, '{"at":1,"of":"gu');
   const watch = watchSystem(watched({ hostProcess: () => identify(process.pid) }));
-  watch.through(connectionThat(async () => PROC));
+  watch.through(connectionThat(async () => PROC).connection);
   expect(await waitUntil(async () => (await lines()).length === 3, 10_000)).toBe(true);
   await watch.stop();
   const [torn, guest, vm] = await lines();
@@ -56,7 +56,7 @@ test('what the guest and its process say is noted, behind what another one has l
 
 test('what a sandbox tells is the host’s', async () => {
   const watch = watchSystem(watched({ info: { driver: 'sandbox' } as Machine['info'] }));
-  watch.through(connectionThat(async () => PROC));
+  watch.through(connectionThat(async () => PROC).connection);
   await watch.stop();
   expect((await lines()).map((line) => (JSON.parse(line) as SystemReading).of)).toEqual(['host']);
 });
@@ -67,7 +67,7 @@ test('a guest that does not answer is not asked again meanwhile, and the end doe
     (signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('given up')))),
   );
   const watch = watchSystem(watched());
-  watch.through(deaf);
+  watch.through(deaf.connection);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(deaf.exec).toHaveBeenCalledTimes(1);
   const stopped = watch.stop();
@@ -80,11 +80,11 @@ test('a dead connection is a reading less, and the next one is used', async () =
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const dead = connectionThat(() => Promise.reject(new Error('lost')));
   const watch = watchSystem(watched());
-  watch.through(dead);
+  watch.through(dead.connection);
   expect(await waitUntil(async () => dead.exec.mock.calls.length === 1, 10_000)).toBe(true);
   watch.through({ isOpen: false } as Connection);
   await vi.advanceTimersByTimeAsync(5000);
-  watch.through(connectionThat(async () => PROC));
+  watch.through(connectionThat(async () => PROC).connection);
   const noted = async () => {
     await vi.advanceTimersByTimeAsync(5000);
     return (await lines()).length > 0;
@@ -94,12 +94,25 @@ test('a dead connection is a reading less, and the next one is used', async () =
   await watch.stop();
 });
 
+test('a guest that is slow to answer is asked less often', async () => {
+  vi.useFakeTimers();
+  const slow = connectionThat(() => new Promise((resolve) => setTimeout(() => resolve('nothing of the kind'), 700)));
+  const watch = watchSystem(watched());
+  watch.through(slow.connection);
+  await vi.waitFor(() => expect(slow.exec).toHaveBeenCalledTimes(1), { timeout: 10_000 });
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(slow.exec).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(slow.exec).toHaveBeenCalledTimes(2);
+  await watch.stop();
+});
+
 test('the longer it goes on, the fewer', async () => {
   vi.useFakeTimers();
   await writeFile(file, '{}\n'.repeat(4000));
   const guest = connectionThat(async () => 'says nothing of the kind');
   const watch = watchSystem(watched());
-  watch.through(guest);
+  watch.through(guest.connection);
   // The file is really read.
   await vi.waitFor(() => expect(guest.exec).toHaveBeenCalledTimes(1), { timeout: 10_000 });
   await vi.advanceTimersByTimeAsync(200_000);
