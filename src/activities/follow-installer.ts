@@ -13,9 +13,12 @@ import { diagnoseAttempt } from './diagnose-attempt.js';
 import { endOf, lookAt, type Shell } from './guest-state.js';
 import { openRecording, type Recording } from './recording.js';
 import { stalledProcesses } from './stalled-processes.js';
+import { watchSystem } from './system-watch.js';
 
 export interface Following {
   readonly machine: Machine;
+  /** The machine that is installed: the same, or another one, or one that is away. */
+  readonly target: Machine | undefined;
   readonly attempt: AttemptRef;
   readonly install: Installation;
   readonly files: AttemptFiles;
@@ -50,12 +53,14 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
   const guest = guestAttempt(machine, attempt.guest);
   await using recording = await openRecording(files, Date.now);
   const watch = startWatch(following, recording);
+  const system = watchSystem({ ...following, file: files.system });
   try {
     let lostSince: number | undefined;
     for (;;) {
       work.signal.throwIfAborted();
       try {
         const connection = await machine.connect(work);
+        system.through(connection);
         const state = await lookAt(connection, guest);
         lostSince = undefined;
         const end = endOf(state, recording, watch.overdue());
@@ -87,6 +92,7 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
     }
   } finally {
     watch.stop();
+    await system.stop();
     await recording.checkpoint();
   }
 }

@@ -43,6 +43,7 @@ export async function follow(
   try {
     const outcome = await followInstaller({
       machine,
+      target,
       attempt,
       install: request.profile.install,
       files: files.attempt(attempt.number),

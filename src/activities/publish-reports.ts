@@ -1,11 +1,13 @@
 import type { FailureClass } from '../domain/diagnosis.js';
 import type { InjectedFault } from '../domain/fault.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
+import { systemMetricUnit } from '../domain/system.js';
 import { readIfThere, writeJson, writeWhole } from '../host/files.js';
 import type { RunFiles } from '../records/artifacts.js';
 import { collectMetrics } from '../records/events.js';
 import { recordHeal } from '../records/heal-record.js';
 import { combineChanges, unifiedDiff } from '../records/patch.js';
+import { readSystemMetrics } from '../records/system-metrics.js';
 import { reporters } from '../reports/index.js';
 import { reportSource } from '../reports/source.js';
 import { faultResults } from './faults/journal.js';
@@ -15,8 +17,7 @@ import { learnUsualLines } from './usual-lines.js';
 
 /** Writes a run's reports in every format and its heals' patch; gives the report with what only the artifacts know. */
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
-  const metrics: Record<string, MetricSeries> =
-    report.attempts > 0 ? await collectMetrics(files.attempt(report.attempts).events) : {};
+  const metrics = await metricsOf(files, report);
   const advice = report.verdict === 'failed' ? await lastAdvice(files, report.attempts) : undefined;
   const notes = advice === undefined ? report.notes : [...report.notes, advice];
   const full = {
@@ -34,6 +35,20 @@ export async function publishReports(files: RunFiles, report: RunReport): Promis
     await writeWhole(files.report[reporter.format], await reporter.render(source));
   }
   return full;
+}
+
+/** What the last attempt's installer measured itself, and what was measured of the system in all of them. */
+async function metricsOf(files: RunFiles, { attempts }: RunReport): Promise<Record<string, MetricSeries>> {
+  if (attempts === 0) return {};
+  const own = Object.entries(await collectMetrics(files.attempt(attempts).events));
+  const numbers = Array.from({ length: attempts }, (_, index) => index + 1);
+  return {
+    // The system's names are the bench's: nothing a guest says goes under them.
+    ...Object.fromEntries(
+      own.map(([name, series]) => [systemMetricUnit(name) === undefined ? name : `installer.${name}`, series]),
+    ),
+    ...(await readSystemMetrics(numbers.map((number) => files.attempt(number).system))),
+  };
 }
 
 /** Of the last attempt on whose machine somebody looked. */

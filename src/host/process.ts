@@ -25,11 +25,16 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
 }
 
 async function startTicks(pid: number): Promise<string | undefined> {
+  const fields = await statFields(pid);
+  return fields?.[0] === 'Z' ? undefined : fields?.[19];
+}
+
+/** The fields of /proc/PID/stat from the third, the state, on (proc(5)); undefined where there is no such process. */
+export async function statFields(pid: number): Promise<readonly string[] | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The command's name, in parentheses, may hold spaces and parentheses itself: count from the last one.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return undefined;
     throw error;
@@ -73,6 +78,17 @@ export async function processesWithVariable(
     if (identity) found.push({ identity, value: value.slice(name.length + 1) });
   }
   return found;
+}
+
+/** A living process that was started with these arguments one after the other, whoever started it (Linux). */
+export async function processWithArguments(args: readonly string[]): Promise<ProcessIdentity | undefined> {
+  const wanted = `\0${args.join('\0')}\0`;
+  for (const entry of await readdir('/proc').catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(wanted)) return identify(Number(entry));
+  }
+  return undefined;
 }
 
 export function signalIfThere(pid: number, signal: NodeJS.Signals): void {

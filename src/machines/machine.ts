@@ -2,6 +2,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { NixproofError } from '../domain/error.js';
 import type { DriverName, ExistingMachine, MachineShape } from '../domain/profile.js';
 import type { Work } from '../domain/work.js';
+import type { ProcessIdentity } from '../host/process.js';
 
 export type { Work };
 
@@ -97,6 +98,9 @@ export interface Machine extends AsyncDisposable {
 
   /** The serial console's log on the host, where the machine has one. */
   readonly consoleLog?: string;
+
+  /** The process on this host that is the machine, while there is one; absent where the machine is none. */
+  readonly hostProcess?: () => Promise<ProcessIdentity | undefined>;
 
   /** The abilities that not every driver has: absent where this machine has them not. */
   readonly checkpoints?: Checkpoints;

@@ -14,6 +14,8 @@ export interface AttemptFiles {
   readonly follow: string;
   /** What the processes of an installer were at that was stopped for silence or for its limit. */
   readonly stalled: string;
+  /** One SystemReading a line: see activities/system-watch.ts. */
+  readonly system: string;
 }
 
 /** The files of one heal. */
@@ -91,6 +93,7 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
         events: path.join(attempt, 'events.ndjson'),
         follow: path.join(attempt, 'follow.json'),
         stalled: path.join(attempt, 'stalled.txt'),
+        system: path.join(attempt, 'system.ndjson'),
       };
     },
   };

@@ -1,3 +1,5 @@
+import type { MetricUnit } from '../domain/system.js';
+
 const SECOND_MS = 1000;
 const MINUTE_S = 60;
 const HOUR_S = 3600;
@@ -43,8 +45,21 @@ export function countText(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** A measured value for people, whatever its size: at most four telling digits. */
-export function valueText(value: number): string {
+/** A measured value for people, with its unit where it is known. */
+export function measureText(value: number, unit: MetricUnit = 'number'): string {
+  return MEASURES[unit](value);
+}
+
+const MEASURES: Readonly<Record<MetricUnit, (value: number) => string>> = {
+  share: (value) => `${valueText(Math.round(value * 1000) / 10)} %`,
+  seconds: (value) => durationText(value * SECOND_MS),
+  bytes: (value) => bytesText(Math.round(value)),
+  'bytes/s': (value) => `${bytesText(Math.round(value))}/s`,
+  number: valueText,
+};
+
+/** Whatever its size: at most four telling digits. */
+function valueText(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return countText(value);
   return Math.abs(value) >= 1e9 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
@@ -32,6 +32,19 @@ async function retried({ client }: ServerLink, run: string): Promise<Record<stri
     found[name] = applicationFailureInfo?.type ?? (timeoutFailureInfo ? 'heartbeat timeout' : 'other');
   }
   return found;
+}
+
+/** What was measured of the system, of this host in a sandbox, in order of time. */
+function expectHostMetrics({ metrics }: RunReport): void {
+  const memory = metrics['host.memory.used'] ?? [];
+  expect(memory.length).toBeGreaterThan(2);
+  for (const [, bytes] of memory) expect(bytes).toBeGreaterThan(50 * 1024 * 1024);
+  const cpu = metrics['host.cpu'] ?? [];
+  expect(cpu.length).toBeGreaterThan(0);
+  for (const [, share] of cpu) expect(share).toBeLessThan(1.2);
+  expect(Object.keys(metrics).filter((name) => !name.startsWith('host.'))).toEqual([]);
+  const times = memory.map(([at]) => at);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -113,6 +126,12 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(await first.ended).toMatchObject({ exit: 0 });
     const soFar = (await stat(artifact)).size;
     await reached('more lines', async () => (await stat(artifact)).size > soFar + 100);
+    const system = path.join(bench.layout.runs, run, 'attempt-1', 'system.ndjson');
+    // As one leaves it that is killed.
+    await appendFile(system, '{"at":17957,"of":"ho');
+    const readings = async () => (await readFile(system, 'utf8')).match(/"of":"host"/g)?.length ?? 0;
+    const before = await readings();
+    await reached('three readings more', async () => (await readings()) >= before + 3);
     await writeFile(path.join(root, 'go'), '');
     const report = await bench.verdictOf(run);
     expect(report).toMatchObject({ verdict: 'passed', log: { verified: true } });
@@ -120,6 +139,7 @@ i=0; until [ -e "$NIXPROOF_ROOT/go" ]; do i=$((i + 1)); echo "line $i"; sleep 0.
     expect(log.toString()).toBe(Array.from({ length: report.log.lines }, (_, i) => `line ${i + 1}\n`).join(''));
     expect(await recordedEvents(artifact)).toEqual(parsedEvents(log));
     expect(await retried(bench.link, run)).toEqual({ followInstaller: 'INTERNAL_WORKER_SHUTDOWN' });
+    expectHostMetrics(report);
   });
 
   test('or seems to, stopped for longer than a heartbeat may take: back again, it writes nothing', LONG, async () => {

@@ -76,6 +76,26 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       expect(phaseNames(report('server-bios'))).toContain('BOOTLOADER');
     });
 
+    test.each(PROFILES)('%s: what its guest and its QEMU used was measured all the while', (profile) => {
+      const { metrics } = report(profile);
+      const values = (name: string) => (metrics[name] ?? []).map(([, value]) => value);
+      const GIB = 1024 ** 3;
+      const within = (name: string, low: number, high: number) => {
+        expect({ name, samples: values(name).length > 2 }).toEqual({ name, samples: true });
+        for (const value of values(name)) expect(value).toBeGreaterThanOrEqual(low);
+        for (const value of values(name)) expect(value).toBeLessThan(high);
+      };
+      within('guest.cpu', 0, 1.2);
+      within('guest.memory.used', 0.05 * GIB, 2 * GIB);
+      within('guest.network.receive', 0, GIB);
+      within('vm.cpu', 0, 16);
+      within('vm.memory', 0.05 * GIB, 8 * GIB);
+      // A system was written to its disk.
+      expect(Math.max(...values('guest.disk.write'))).toBeGreaterThan(1024 * 1024);
+      expect(Math.max(...values('vm.disk.write'))).toBeGreaterThan(1024 * 1024);
+      expect(Object.keys(metrics).filter((name) => name.startsWith('host.'))).toEqual([]);
+    });
+
     test('what the machines left is collected: console, journal, kernel log', async () => {
       const files = runFiles(bench.layout.runs, report('vm').run);
       expect(await readFile(files.console, 'utf8')).toMatch(/Linux version/);

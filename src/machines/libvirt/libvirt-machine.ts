@@ -1,5 +1,6 @@
 import { NixproofError } from '../../domain/error.js';
 import type { Layout } from '../../host/paths.js';
+import { processWithArguments } from '../../host/process.js';
 import { BOOT_DEADLINE_MS, wake } from '../boot.js';
 import { keepPinnedConnection } from '../kept-connection.js';
 import { benchKey } from '../login.js';
@@ -118,6 +119,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     },
     disks: record.shape.diskBytes.map((_, index) => guestDisk(record.liveDisks + index)),
     consoleLog: files.console,
+    hostProcess: () => processWithArguments(['-uuid', identity.uuid]),
     resolvePath: (absolute) => absolute,
     endpoint,
     connect: (work) => connection.get(work),

@@ -126,6 +126,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     },
     disks: record.shape.diskBytes.map((_, index) => guestDisk((record.liveDisks ?? 1) + index)),
     consoleLog: files.console,
+    hostProcess: async () => record.process?.identity,
     resolvePath: (absolute) => absolute,
     endpoint,
     connect: (work) => connection.get(work),

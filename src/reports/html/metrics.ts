@@ -1,6 +1,7 @@
 import type { MetricSeries, RunReport } from '../../domain/run.js';
+import { systemMetricUnit, type MetricUnit } from '../../domain/system.js';
 import { oneLine } from '../escape.js';
-import { durationText, plural, valueText } from '../quantities.js';
+import { durationText, measureText, plural } from '../quantities.js';
 import { html, ownMarkup, type Html } from './template.js';
 
 const SERIES_SHOWN = 24;
@@ -9,30 +10,50 @@ const WIDTH = 240;
 const HEIGHT = 60;
 const MARGIN = 4;
 
-/** A small plot for every metric that was measured. */
+/** A small plot for every metric that was measured: the system's, and those of the installer's own. */
 export function metrics(run: RunReport): Html {
   const all = Object.entries(run.metrics)
     .map(([name, series]) => ({
       name,
+      unit: systemMetricUnit(name),
       series: series.filter(([at, value]) => Number.isFinite(at) && Number.isFinite(value)),
     }))
     .filter(({ series }) => series.length > 0);
   if (all.length === 0) return html``;
-  const more = all.length - SERIES_SHOWN;
   return html`<section aria-labelledby="metrics">
     <h2 id="metrics">Metrics</h2>
-    <div class="plots">${all.slice(0, SERIES_SHOWN).map(({ name, series }) => plot(name, series))}</div>
-    ${more > 0 ? html`<p class="soft">… ${plural(more, 'metric')} left out</p>` : undefined}
+    ${group(
+      'From the installer',
+      all.filter(({ unit }) => unit === undefined),
+    )}
+    ${group(
+      'System',
+      all.filter(({ unit }) => unit !== undefined),
+    )}
   </section>`;
 }
 
-function plot(name: string, series: MetricSeries): Html {
+interface Metric {
+  readonly name: string;
+  readonly unit: MetricUnit | undefined;
+  readonly series: MetricSeries;
+}
+
+function group(title: string, all: readonly Metric[]): Html {
+  if (all.length === 0) return html``;
+  const more = all.length - SERIES_SHOWN;
+  return html`<h3>${title}</h3>
+    <div class="plots">${all.slice(0, SERIES_SHOWN).map(plot)}</div>
+    ${more > 0 ? html`<p class="soft">… ${plural(more, 'metric')} left out</p>` : undefined}`;
+}
+
+function plot({ name, unit, series }: Metric): Html {
   const values = series.map(([, value]) => value);
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
   const last = values.at(-1) ?? 0;
-  const range =
-    low === high ? `always ${valueText(low)}` : `${valueText(low)} to ${valueText(high)}, last ${valueText(last)}`;
+  const text = (value: number) => measureText(value, unit);
+  const range = low === high ? `always ${text(low)}` : `${text(low)} to ${text(high)}, last ${text(last)}`;
   const label = oneLine(name, 100);
   return html`<figure>
     <svg

@@ -60,6 +60,33 @@ describe('html', () => {
     );
   });
 
+  it('plots the system’s metrics apart from the installer’s, with their units', async () => {
+    const metrics = {
+      installed_mib: [[1000, 3]],
+      'installer.guest.cpu': [[1000, 7]],
+      'guest.cpu': [
+        [1000, 0.25],
+        [6000, 0.987],
+      ],
+      'guest.memory.used': [[1000, 300 * 1024 * 1024]],
+      'guest.network.receive': [
+        [1000, 0],
+        [6000, 1_572_864],
+      ],
+      'guest.cache.latency': [[1000, 0.042]],
+    } as const;
+    const page = await render(sourceOf({ ...passed, metrics }));
+    const [installer = '', system = ''] = page.split('From the installer')[1]?.split('<h3>System</h3>') ?? [];
+    const labels = (text: string) => [...text.matchAll(/aria-label="([^"]+: [^"]+)"/g)].map(([, label]) => label);
+    expect(labels(installer)).toEqual(['installed_mib: always 3', 'installer.guest.cpu: always 7']);
+    expect(labels(system)).toEqual([
+      'guest.cpu: 25 % to 98.7 %, last 98.7 %',
+      'guest.memory.used: always 300.0 MiB',
+      'guest.network.receive: 0 bytes/s to 1.5 MiB/s, last 1.5 MiB/s',
+      'guest.cache.latency: always 42 ms',
+    ]);
+  });
+
   it('names no address and allows nothing from one', async () => {
     const page = await render(sourceOf(passed, () => installerEvents(100)));
     expect(page).not.toMatch(/(?:src|href|action)=|url\(|@import|https?:/);

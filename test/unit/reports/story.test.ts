@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { attemptsOf, decidingFailure } from '../../../src/reports/outcome.js';
-import { bytesText, durationText, plural, secondsText, valueText } from '../../../src/reports/quantities.js';
+import { bytesText, durationText, measureText, plural, secondsText } from '../../../src/reports/quantities.js';
 import { storyOf } from '../../../src/reports/story.js';
 import { everyRun, failed, healed, hostile, passed } from './fixtures.js';
 
@@ -30,7 +30,16 @@ describe('quantities', () => {
       '5.0 TiB',
     ]);
     expect([plural(1, 'phase'), plural(12_345, 'line')]).toEqual(['1 phase', '12,345 lines']);
-    expect([valueText(0.123456), valueText(3000), valueText(1.5e12)]).toEqual(['0.1235', '3,000', '1.50e+12']);
+    expect([measureText(0.123456), measureText(3000), measureText(1.5e12)]).toEqual(['0.1235', '3,000', '1.50e+12']);
+    expect([measureText(0.98765, 'share'), measureText(1, 'share'), measureText(0.042, 'seconds')]).toEqual([
+      '98.8 %',
+      '100 %',
+      '42 ms',
+    ]);
+    expect([measureText(300.4 * 1024 * 1024, 'bytes'), measureText(0.4, 'bytes/s')]).toEqual([
+      '300.4 MiB',
+      '0 bytes/s',
+    ]);
     expect([secondsText(1234), secondsText(Number.NaN)]).toEqual(['1.234', '0.000']);
   });
 });
