@@ -19,17 +19,10 @@ export interface AutopkgtestGuest extends AsyncDisposable {
   run(argv: readonly string[]): Promise<void>;
 }
 
-const RUNNER = 'autopkgtest-virt-qemu';
+/** The program. */
+export const RUNNER = 'autopkgtest-virt-qemu';
 /** Given only where it does not answer: a boot under emulation takes its time. */
 const BOOT_SECONDS = 600;
-
-/** Whether the runner is installed. */
-export function hasAutopkgtest(): Promise<boolean> {
-  return runCommand(RUNNER, ['--help']).then(
-    () => true,
-    () => false,
-  );
-}
 
 export async function autopkgtestGuest(
   folder: string,
