@@ -1,4 +1,5 @@
-// Compiles src/ to dist/, bundles the workflows ahead of time, writes the configuration's JSON Schema and the manual page.
+// Compiles src/ to dist/, bundles the workflows ahead of time, writes the JSON Schemas of the configuration and of the reports, and the
+// manual page.
 // Does nothing where the sources, the lock file and the compiler's settings are those of the last build.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -42,6 +43,19 @@ writeFileSync(at('dist/workflow-bundle.js'), code);
 const { configJsonSchema } = await import(at('dist/config/json-schema.js'));
 mkdirSync(at('schema'), { recursive: true });
 writeFileSync(at('schema/nixproof.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+const { createGenerator } = await import('ts-json-schema-generator');
+const { $schema, ...reports } = createGenerator({
+  path: at('src/domain/suite.ts'),
+  tsconfig: at('tsconfig.json'),
+  skipTypeCheck: true,
+  sortProps: false,
+  // Fields are added in later versions: whoever reads a report passes over those it does not know.
+  additionalProperties: true,
+}).createSchema('SuiteReport');
+writeFileSync(
+  at('schema/report.schema.json'),
+  `${JSON.stringify({ $schema, title: 'nixproof suite report; a run is #/definitions/RunReport', ...reports }, null, 2)}\n`,
+);
 const { createProgram } = await import(at('dist/cli/program.js'));
 const { manPage } = await import(at('dist/cli/man-page.js'));
 mkdirSync(at('man'), { recursive: true });

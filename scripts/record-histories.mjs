@@ -29,7 +29,15 @@ await waitUntil(
     ),
   30_000,
 );
-children.push(spawn(process.execPath, [main, 'worker'], { env, stdio: 'inherit' }));
+const worker = (itsHome = home) => {
+  const child = spawn(process.execPath, [main, 'worker'], {
+    env: { ...env, NIXPROOF_HOME: itsHome },
+    stdio: 'inherit',
+  });
+  children.push(child);
+  return child;
+};
+let first = worker();
 
 const np = (...args) => {
   try {
@@ -49,7 +57,7 @@ mkdirSync(path.join(root, 'test/histories'), { recursive: true });
 function anonymous(text) {
   const hostId = readFileSync(path.join(home, 'host-id'), 'utf8').trim();
   return text
-    .replaceAll(home, '/home/tester/state')
+    .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
     .replaceAll(root, '/home/tester/nixproof')
     .replaceAll(hostId, 'host-000000')
     .replaceAll(hostname(), 'host');
@@ -139,6 +147,39 @@ await record('suite-cancelled', suite);
   const firing = np('schedule', 'trigger', 'broken').split(' ')[0];
   await link.client.workflow.getHandle(firing).result();
   await record('scheduled-broken', firing);
+}
+
+/** A run that installs. */
+async function installing() {
+  const { runs } = JSON.parse(np('test', 'two-steps', '--config', config, '--detach', '--json'));
+  const { run } = runs[0];
+  if (!(await waitUntil(async () => statusOf(run).state?.startsWith('installing'), 60_000)))
+    throw new Error('never installing');
+  return run;
+}
+const ended = async (run) => {
+  if (!(await waitUntil(async () => statusOf(run).verdict !== null, 180_000))) throw new Error(`${run} never ended`);
+};
+
+{
+  const run = await installing();
+  first.kill('SIGKILL');
+  first = worker();
+  await ended(run);
+  await record('run-worker-killed', run);
+}
+{
+  const run = await installing();
+  first.kill('SIGKILL');
+  const other = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
+  worker(other);
+  await ended(run);
+  await record('run-host-lost', run);
+  worker();
+  const left = `${run}-left-on-${readFileSync(path.join(home, 'host-id'), 'utf8').trim()}`;
+  await link.client.workflow.getHandle(left).result();
+  await record('left-behind', left);
+  rmSync(other, { recursive: true, force: true });
 }
 
 await link[Symbol.asyncDispose]();

@@ -30,6 +30,11 @@ import { version } from './version.js';
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
 const GRACE_MS = 500;
+/**
+ * How many steps a worker does at once, far above its machines: a step that waits for room on its host, or follows an installer, costs
+ * next to nothing, and a step that no worker takes at once is a sign of a lost host.
+ */
+const STEPS_AT_ONCE = 2000;
 /** What the SDK holds back of heartbeats: cancellation comes back with one, so it is seldom. */
 const HEARTBEAT_THROTTLE_MS = 1500;
 
@@ -66,6 +71,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
       namespace: server.namespace ?? 'default',
       identity: `${hostId}@${process.pid}`,
       shutdownGraceTime: GRACE_MS,
+      maxConcurrentActivityTaskExecutions: STEPS_AT_ONCE,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     };

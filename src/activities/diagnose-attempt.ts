@@ -15,8 +15,7 @@ const LIMITS = { diagnoses: 3, evidence: 3, chars: 300, captures: 4 } as const;
 export async function diagnoseAttempt(files: AttemptFiles, usual?: TemplatesState): Promise<readonly Diagnosis[]> {
   const log = createReadStream(files.log, { highWaterMark: 1 << 18 });
   try {
-    const diagnoses = await diagnoseLog(log as AsyncIterable<Buffer>, usual);
-    return diagnoses.slice(0, LIMITS.diagnoses).map(clipped);
+    return clipped(await diagnoseLog(log as AsyncIterable<Buffer>, usual));
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;
@@ -25,11 +24,12 @@ export async function diagnoseAttempt(files: AttemptFiles, usual?: TemplatesStat
   }
 }
 
-function clipped(diagnosis: Diagnosis): Diagnosis {
-  return {
+/** The best diagnoses, each cut to what may travel through history. */
+export function clipped(diagnoses: readonly Diagnosis[]): readonly Diagnosis[] {
+  return diagnoses.slice(0, LIMITS.diagnoses).map((diagnosis) => ({
     ...diagnosis,
     why: diagnosis.why.slice(0, LIMITS.chars),
     evidence: diagnosis.evidence.slice(0, LIMITS.evidence).map((line) => line.slice(0, LIMITS.chars)),
     captures: Object.fromEntries(Object.entries(diagnosis.captures).slice(0, LIMITS.captures)),
-  };
+  }));
 }

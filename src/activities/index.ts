@@ -43,7 +43,6 @@ export interface Place {
   readonly host: string;
   readonly taskQueue: string;
   readonly artifacts: string;
-  readonly notes: readonly string[];
 }
 
 export type SharedActivities = ReturnType<typeof createSharedActivities>;
@@ -54,10 +53,14 @@ export type HostActivities = ReturnType<typeof createHostActivities>;
 export function createSharedActivities({ hostId, layout, machines, labels }: ActivityDependencies) {
   return {
     ...createSchedulingActivities({ layout, machines }),
-    /** Finds a host that can drive the machine and may have the run. @throws `HOST_*`, `UNSUPPORTED_*` */
-    acquireMachine: (request: RunRequest): Promise<Place> =>
+    /**
+     * Finds a host that can drive the machine and may have the run.
+     * @param held the host that has it and does not do its steps: it keeps it where it is there after all
+     * @throws NixproofError `HOST_*`, `UNSUPPORTED_*`
+     */
+    acquireMachine: (request: RunRequest, held?: string): Promise<Place> =>
       inActivity((work) =>
-        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client }, work),
+        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client, held }, work),
       ),
   };
 }
@@ -134,12 +137,15 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
       ),
 
     restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
-      inActivity((work) => onMachine(request, work, ({ machine }) => bootInstalled(machine, work))),
+      inActivity((work) =>
+        onMachine(request, work, ({ machine }) => bootInstalled(machine, work, request.profile.timeouts?.boot)),
+      ),
 
     verify: (request: RunRequest): Promise<readonly CheckResult[]> =>
       inActivity((work) =>
         onMachine(request, work, async ({ machine, files }) => {
-          const results = await verify(machine, request.profile.checks, work);
+          const { checks, timeouts } = request.profile;
+          const results = await verify(machine, checks, work, timeouts?.checks);
           await writeJson(files.checks, results);
           return results;
         }),

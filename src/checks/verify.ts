@@ -12,13 +12,27 @@ const DETAIL_CHARS = 300;
 
 type Seen = Pick<CheckResult, 'status' | 'detail'>;
 
-/** Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red. */
-export async function verify(machine: Machine, checks: readonly Check[], work: Work): Promise<CheckResult[]> {
+/**
+ * Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red.
+ * @param limitMs how long all of them may take; what has not ended by then is red
+ */
+export async function verify(
+  machine: Machine,
+  checks: readonly Check[],
+  work: Work,
+  limitMs?: number,
+): Promise<CheckResult[]> {
+  const late = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
+  const limited: Work = late ? { ...work, signal: AbortSignal.any([work.signal, late]) } : work;
   const results: CheckResult[] = [];
   for (const check of checks) {
     work.progress(`check: ${check.name}`);
     const started = performance.now();
-    const seen = await outcomeOf(machine, check, work);
+    const seen = await outcomeOf(machine, check, limited).catch((error: unknown): Seen => {
+      work.signal.throwIfAborted();
+      if (late?.aborted !== true) throw error;
+      return { status: 'fail', detail: `it had not ended when the time of timeouts.checks was used up` };
+    });
     results.push({ name: check.name, ...seen, durationMs: Math.round(performance.now() - started) });
   }
   return results;
@@ -26,6 +40,7 @@ export async function verify(machine: Machine, checks: readonly Check[], work: W
 
 async function outcomeOf(machine: Machine, check: Check, work: Work): Promise<Seen> {
   try {
+    work.signal.throwIfAborted();
     if (check.kind === 'reboot') return await reboot(machine, check.times, work);
     if (!check.login) return await perform(await machine.connect(work), check, work);
     await using connection = await loginAs(machine, check.login, work);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRIVER_NAMES, type DriverName } from '../domain/profile.js';
+import { DRIVER_NAMES, type DriverName, type LimitedStep } from '../domain/profile.js';
 import { LABEL } from '../host/labels.js';
 import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
@@ -104,6 +104,14 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const timeouts = section({
+  machine: duration.optional().describe('Until there is a machine, the wait for room on the host included.'),
+  deploy: duration.optional().describe('Copying the configuration.'),
+  boot: duration.optional().describe('From power-on of the installed system until it answers SSH.'),
+  checks: duration.optional().describe('All checks together.'),
+  collect: duration.optional().describe('Collecting logs at the end.'),
+} satisfies Record<LimitedStep, unknown>);
+
 const drill = text('a fault such as dns-broken or tmp-full@NIX_BUILD').superRefine((spec, context) => {
   const parsed = parseFault(spec);
   if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.problem });
@@ -130,6 +138,11 @@ export const profile = section({
   deploy: deploy.prefault({}).describe('What is copied into the machine before the installer runs.'),
   install: install.describe('How the system is installed.'),
   checks: z.array(check).default([]).describe('What is verified on the installed system, in order.'),
+  timeouts: timeouts
+    .optional()
+    .describe(
+      "How long the steps may take beside the installer's own `timeout`. Default: what is usual for the driver.",
+    ),
   drills: z
     .array(drill)
     .min(1)

@@ -74,6 +74,7 @@ export async function resolveProfiles(
         install: installationOf(config),
         checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
         healing: healingOf(loaded.config, settings, flags),
+        ...(config.timeouts === undefined ? {} : { timeouts: timeoutsOf(config.timeouts) }),
         ...(config.drills === undefined ? {} : { drills: drillsOf(config.drills) }),
       };
     }),
@@ -118,6 +119,14 @@ function installationOf({ install }: ProfileConfig): Installation {
   const { timeout, stall, ...rest } = install;
   const limits = { timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
   return rest.kind === 'nix-check' ? { ...rest, ...limits, reboot: false } : { ...rest, ...limits };
+}
+
+function timeoutsOf(written: NonNullable<ProfileConfig['timeouts']>): NonNullable<Profile['timeouts']> {
+  return Object.fromEntries(
+    Object.entries(written).flatMap(([step, duration]) =>
+      duration === undefined ? [] : [[step, validated(parseDuration(duration))]],
+    ),
+  );
 }
 
 function drillsOf(specs: readonly string[]): readonly FaultRequest[] {

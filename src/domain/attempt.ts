@@ -104,7 +104,9 @@ export type BootOutcome =
   | { readonly booted: true }
   | {
       readonly booted: false;
-      /** The console's last telling line. Guest text: hostile. */
+      /** The console's last line. Guest text: hostile. */
       readonly line: string;
       readonly reason: string;
+      /** Why, as the end of the console tells, best first, at most three. */
+      readonly diagnoses: readonly Diagnosis[];
     };

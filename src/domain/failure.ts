@@ -1,4 +1,5 @@
 import type { AttemptOutcome } from './attempt.js';
+import type { Diagnosis } from './diagnosis.js';
 import type { FailureRecord } from './run.js';
 
 /**
@@ -10,12 +11,18 @@ export function failureOf(outcome: AttemptOutcome): FailureRecord | undefined {
   const line = outcome.errors[0] ?? outcome.tail.at(-1);
   const reason = describeEnd(outcome);
   const phase = outcome.phases.at(-1)?.name ?? '';
-  const best = outcome.diagnoses?.[0];
-  if (best !== undefined) {
-    const { class: failureClass, confidence, offset, evidence } = best;
-    return { class: failureClass, phase, line: evidence[0] ?? line?.text ?? reason, offset, confidence, reason };
-  }
-  return plainFailure(phase, line?.text ?? reason, line?.offset ?? outcome.log.bytes, reason);
+  return diagnosedFailure(
+    plainFailure(phase, line?.text ?? reason, line?.offset ?? outcome.log.bytes, reason),
+    outcome.diagnoses,
+  );
+}
+
+/** The same failure with what a diagnosis says of it; as it was where there is none. */
+export function diagnosedFailure(failure: FailureRecord, diagnoses: readonly Diagnosis[] = []): FailureRecord {
+  const [best] = diagnoses;
+  if (best === undefined) return failure;
+  const { class: failureClass, confidence, offset, evidence } = best;
+  return { ...failure, class: failureClass, line: evidence[0] ?? failure.line, offset, confidence };
 }
 
 /** A failure that nobody has diagnosed. */

@@ -142,6 +142,10 @@ export interface ExistingMachine {
   readonly bootTimeoutMs: number;
 }
 
+/** The steps of a run that a profile may limit, beside its installer. */
+export const LIMITED_STEPS = ['machine', 'deploy', 'boot', 'checks', 'collect'] as const;
+export type LimitedStep = (typeof LIMITED_STEPS)[number];
+
 /** A profile with every default filled in and every path absolute: what a run is asked to do. Plain data. */
 export interface Profile {
   readonly name: string;
@@ -158,6 +162,8 @@ export interface Profile {
   readonly install: Installation;
   readonly checks: readonly Check[];
   readonly healing: HealingPolicy;
+  /** How long each step may take, milliseconds; absent: as long as the bench lets it. */
+  readonly timeouts?: Readonly<Partial<Record<LimitedStep, number>>>;
   /** What `--drill` injects, a run each; absent: all that its machine can suffer. */
   readonly drills?: readonly FaultRequest[];
 }

@@ -17,7 +17,8 @@ export const BOOT_DEADLINE_MS: Readonly<Record<Accelerator, number>> = {
 
 /** How often people are told that a system still boots. */
 const PROGRESS_MS = 4000;
-const CONSOLE_TAIL_LINES = 40;
+/** A kernel's panic prints some thirty lines after the one that says why. */
+const CONSOLE_TAIL_LINES = 80;
 /** A serial console may say a lot; its end is enough. */
 const CONSOLE_TAIL_BYTES = 64 * 1024;
 

@@ -87,9 +87,10 @@ export interface Machine extends AsyncDisposable {
   /**
    * Starts the machine again from the disk that was installed, without the live system, and resolves when it answers SSH.
    * This is where its host key may change once. Idempotent: a machine that runs from its installed disk already is left alone.
+   * @param deadlineMs how long it may take; absent: as the driver has it
    * @throws NixproofError `MACHINE_NEVER_BOOTED` with the console's tail in its details
    */
-  restartInstalled(work: Work): Promise<void>;
+  restartInstalled(work: Work, deadlineMs?: number): Promise<void>;
 
   /** Reboots what runs and resolves when it answers SSH as a new boot. */
   reboot(work: Work): Promise<void>;

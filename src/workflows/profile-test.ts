@@ -7,27 +7,22 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Place } from '../activities/index.js';
 import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/attempt.js';
-import { failureOf, plainFailure } from '../domain/failure.js';
+import { diagnosedFailure, failureOf, plainFailure } from '../domain/failure.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
+import type { LimitedStep } from '../domain/profile.js';
 import { QUERIES, SIGNALS, machineOf } from '../domain/names.js';
 import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
 import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
 import { createForce } from './force.js';
 import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
+import { healSteps, onMachine } from './heal-steps.js';
 import { createHolding } from './holding.js';
+import { HostLost, clearLater, stepsUntilLost } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import {
-  FOLLOW_RETRY,
-  LONGEST_RUN_MS,
-  MINUTE_MS,
-  acquireMachine,
-  faultOf,
-  healSteps,
-  hostSteps,
-  onMachine,
-  type HostSteps,
-} from './steps.js';
+import { FOLLOW_RETRY, LONGEST_RUN_MS, MINUTE_MS, acquireMachine, faultOf, type HostSteps } from './steps.js';
 import { runDetails } from './story.js';
 
 export const reportQuery = defineQuery<RunReport>(QUERIES.report);
@@ -42,6 +37,8 @@ const BOOT = 'BOOT';
 const PHASE_UPDATES = 15;
 /** So long a machine may take to go where the end is forced: on a host that answers it takes less. */
 const FORCED_RELEASE_MS = 15_000;
+/** So many hosts a run may lose until it is taken for what they are lost by. */
+const HOSTS_LOST = 2;
 
 /**
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
@@ -64,33 +61,36 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
 
 function createRun(asked: RunRequest) {
   let request = asked;
-  const draft: Draft = emptyReport(request);
+  let draft: Draft = emptyReport(request);
+  /** Where the run is; absent before there is a host for it. */
+  let place: Place | undefined;
   /** Machines beside the one that has the run. */
   const spare = new Set<string>();
-  let host: HostSteps | undefined;
   let phaseUpdates = PHASE_UPDATES;
   let cloned = false;
   let faults: readonly FaultResult[] = [];
 
   let doing = '';
+  const show = (state: string) => {
+    draft.state = state;
+    setCurrentDetails(runDetails(draft));
+  };
   const tell = (state: string) => {
     doing = state;
-    draft.state = holding.paused ? `${state}; then paused` : state;
-    setCurrentDetails(runDetails(draft));
+    show(holding.paused ? `${state}; then paused` : state);
   };
   const holding = createHolding(() => tell(doing));
   const force = createForce();
   /** Before each step: here a paused run stands still. */
   const begin = async (state: string) => {
     if (holding.paused) {
-      draft.state = `paused before ${state}`;
-      setCurrentDetails(runDetails(draft));
+      show(`paused before ${state}`);
       await holding.go();
     }
     tell(state);
   };
   setHandler(reportQuery, () => report());
-  setHandler(waitingSignal, (why) => tell(why));
+  setHandler(waitingSignal, show);
   const progressed = (progress: InstallProgress) => {
     phaseUpdates -= 1;
     setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
@@ -104,42 +104,97 @@ function createRun(asked: RunRequest) {
 
   async function test(): Promise<void> {
     await begin('looking for a host');
-    const place = await acquireMachine.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]);
-    draft.host = place.host;
-    draft.artifacts = place.artifacts;
-    draft.notes = [...draft.notes, ...place.notes];
-    host = hostSteps(place.taskQueue);
+    moveTo(await acquireMachine.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]));
+    for (let lost = 0; ; lost++) {
+      try {
+        await testOn(stepsHere());
+        return;
+      } catch (error) {
+        if (!(error instanceof HostLost)) throw error;
+        await leaveHost(error.place);
+        if (lost === HOSTS_LOST)
+          throw ApplicationFailure.create({ type: 'HOST_LOST', message: draft.notes.at(-1) ?? '' });
+        const { host, artifacts, notes } = draft;
+        draft = { ...emptyReport(asked), startedAt: draft.startedAt, notes, artifacts, ...(host ? { host } : {}) };
+        request = asked;
+        faults = [];
+      }
+    }
+  }
 
+  /** The whole test on the host that has the run now. */
+  async function testOn(steps: HostSteps): Promise<void> {
     await begin('getting a pristine machine');
     cloned = true;
-    const machine = await host.cloneMachine.executeWithOptions(
-      {
-        summary: machineSummary(request),
-        // It waits until there is a machine or room for one, however long other runs have them all.
-        startToCloseTimeout: LONGEST_RUN_MS,
-      },
-      [request, report()],
+    const machine = await within('machine', () =>
+      steps.cloneMachine.executeWithOptions(
+        {
+          summary: machineSummary(request),
+          // It waits until there is a machine or room for one, however long other runs have them all.
+          startToCloseTimeout: LONGEST_RUN_MS,
+        },
+        [request, report()],
+      ),
     );
     note(machine.detail);
 
     await begin('deploying the configuration');
-    await host.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]);
+    await within('deploy', () =>
+      steps.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]),
+    );
 
     if (request.faults) {
       await begin('injecting faults');
       const names = request.faults.map(faultText).join(', ').slice(0, 200);
-      tellFaults(await host.injectFaults.executeWithOptions({ summary: `make go wrong: ${names}` }, [request]));
+      tellFaults(await steps.injectFaults.executeWithOptions({ summary: `make go wrong: ${names}` }, [request]));
     }
 
-    if (!(await install(host)) || !(await boot(host))) {
+    if (!(await install(steps)) || !(await boot(steps))) {
       draft.verdict = 'failed';
       return;
     }
     await begin('checking the installed system');
-    draft.checks = await host.verify.executeWithOptions({ summary: `${request.profile.checks.length} checks` }, [
-      request,
-    ]);
+    const { checks } = request.profile;
+    draft.checks = await steps.verify.executeWithOptions({ summary: `${checks.length} checks` }, [request]);
     draft.verdict = verdictOf(draft);
+  }
+
+  function moveTo(next: Place): void {
+    place = next;
+    draft.host = next.host;
+    draft.artifacts = next.artifacts;
+  }
+
+  /** The steps on the host that has the run; told by the report where there is none yet. */
+  function stepsHere(): HostSteps {
+    if (!place) throw new Error('the run has no host');
+    return stepsUntilLost(place, { request: () => request, back: () => tell(doing) });
+  }
+
+  /** What the run has there goes when that host is back; the run, or what is left to do of it, goes on on another. */
+  async function leaveHost(next: Place): Promise<void> {
+    const lost = place;
+    if (!lost) return;
+    note(`host ${lost.host} was lost while ${doing}; it goes on on ${next.host}`);
+    const requests = cloned ? [machineOf(request), ...spare].map((machine) => onMachine(request, machine)) : [];
+    const left = { host: lost.host, requests, report: { ...report(), state: `lost; it goes on on ${next.host}` } };
+    await CancellationScope.nonCancellable(() => clearLater(left, request.run));
+    spare.clear();
+    cloned = false;
+    moveTo(next);
+  }
+
+  /** A step within the profile's limit for it. @throws ApplicationFailure `MACHINE_STEP_TIMEOUT` */
+  async function within<T>(step: Exclude<LimitedStep, 'boot' | 'checks'>, body: () => Promise<T>): Promise<T> {
+    const limitMs = request.profile.timeouts?.[step];
+    if (limitMs === undefined) return body();
+    try {
+      return await CancellationScope.withTimeout(limitMs, body);
+    } catch (error) {
+      if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error;
+      const message = `${doing} took longer than timeouts.${step}, ${Math.round(limitMs / 1000)} s`;
+      throw ApplicationFailure.create({ type: 'MACHINE_STEP_TIMEOUT', message, nonRetryable: true });
+    }
   }
 
   /** The installer, again after every heal; false where it failed for good. */
@@ -261,7 +316,10 @@ function createRun(asked: RunRequest) {
     draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
     draft.bootedInstalled = outcome.booted;
     if (outcome.booted) return true;
-    draft.failures = [...draft.failures, plainFailure(BOOT, outcome.line, draft.log.bytes, outcome.reason)];
+    const { bytes } = draft.log;
+    const failure = diagnosedFailure(plainFailure(BOOT, outcome.line, bytes, outcome.reason), outcome.diagnoses);
+    // What the console says has no place in the installer's log.
+    draft.failures = [...draft.failures, { ...failure, offset: bytes }];
     return false;
   }
 
@@ -288,11 +346,12 @@ function createRun(asked: RunRequest) {
     draft.notes = [...draft.notes, ...missedFaults(request, faults)];
     delete draft.pending;
     delete draft.replayedPhases;
-    const steps = host;
-    if (steps && cloned) {
+    if (cloned) {
       tell('collecting logs');
       await unlessForced('collecting logs', 0, () =>
-        steps.collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request, verdict]),
+        within('collect', () =>
+          stepsHere().collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request, verdict]),
+        ),
       );
     }
     setAttribute(request.searchAttributes, 'verdict', verdict);
@@ -301,21 +360,21 @@ function createRun(asked: RunRequest) {
     const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
     const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
     if (keep && cloned) note(`machine ${machineOf(request)} is kept`);
-    if (steps && cloned) {
+    if (cloned) {
       tell(keep ? 'keeping the machine' : 'releasing the machine');
       if (spare.size > 0) {
-        await unlessForced('releasing the machines of a race', FORCED_RELEASE_MS, () => releaseSpare(steps));
+        await unlessForced('releasing the machines of a race', FORCED_RELEASE_MS, () => releaseSpare(stepsHere()));
       }
       await unlessForced('releasing the machine', FORCED_RELEASE_MS, () =>
-        steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
+        stepsHere().releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
       );
     }
     draft.verdict = verdict;
     draft.durationMs = Date.now() - Date.parse(draft.startedAt);
     tell('done');
-    if (steps)
+    if (place)
       await unlessForced('writing the report', FORCED_RELEASE_MS, () =>
-        steps.writeReports.executeWithOptions({ summary: verdict }, [request, report()]),
+        stepsHere().writeReports.executeWithOptions({ summary: verdict }, [request, report()]),
       );
     setCurrentDetails(runDetails(draft));
   }
@@ -329,6 +388,7 @@ function createRun(asked: RunRequest) {
         note(`${what} was broken off: the end was forced; \`nixproof cleanup\` removes what is left`);
         return;
       }
+      if (error instanceof HostLost) return leaveHost(error.place);
       const fault = faultOf(error);
       note(`${fault.code}: ${fault.message}`);
     }

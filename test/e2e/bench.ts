@@ -73,12 +73,20 @@ afterAll(async () => {
   await Promise.all(opened.map((bench) => bench[Symbol.asyncDispose]()));
 }, DEADLINE_MS);
 
-/** Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest. */
-export async function openBench(server: 'own' | 'local stack', extra: NodeJS.ProcessEnv = {}): Promise<Bench> {
+/**
+ * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
+ * @param server `reachable`: one of its own that listens on every address of this host
+ * @param inside the command through which everything of it is run
+ */
+export async function openBench(
+  server: 'own' | 'reachable' | 'local stack',
+  extra: NodeJS.ProcessEnv = {},
+  inside: readonly string[] = [],
+): Promise<Bench> {
   const root = await mkdtemp(path.join(tmpdir(), 'nixproof-e2e-'));
   const layout = layoutOf(path.join(root, 'home'));
   await mkdir(layout.home);
-  const own = server === 'own' ? await startServer() : undefined;
+  const own = server === 'local stack' ? undefined : await startServer(server === 'own' ? '127.0.0.1' : '0.0.0.0');
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
     NIXPROOF_HOME: layout.home,
@@ -92,7 +100,8 @@ export async function openBench(server: 'own' | 'local stack', extra: NodeJS.Pro
     const start = (cwd: string, ...args: string[]) => {
       // A test that ran out of time may still go on: it starts nothing that nobody would end.
       if (closed) throw new Error('the bench is closed');
-      return run(process.execPath, [CLI, ...args], cwd, environment);
+      const [file = '', ...rest] = [...inside, process.execPath, CLI, ...args];
+      return run(file, rest, cwd, environment);
     };
     return { start, np: (cwd, ...args) => start(cwd, ...args).ended };
   };
@@ -236,10 +245,12 @@ const children = new Set<ChildProcess>();
 process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
 /** A Temporal dev server in memory, from the executable that the local stack uses. */
-async function startServer(): Promise<{ readonly address: string; readonly link: ServerLink } & AsyncDisposable> {
+async function startServer(
+  ip: string,
+): Promise<{ readonly address: string; readonly link: ServerLink } & AsyncDisposable> {
   const { file } = await getTemporalServer({ work });
   const ports = await freePorts();
-  const options = ['--headless', '--port', String(ports.grpc), '--metrics-port', String(ports.metrics)];
+  const options = ['--headless', '--ip', ip, '--port', String(ports.grpc), '--metrics-port', String(ports.metrics)];
   const server = run(file, ['server', 'start-dev', ...options, '--log-level', 'error'], tmpdir(), process.env);
   if (!(await waitUntil(() => isListening(ports.grpc), DEADLINE_MS)))
     throw new Error(`the Temporal server does not listen: ${server.output.stderr}`);

@@ -25,11 +25,7 @@ function tests(): void {
   beforeAll(async () => {
     box = await makeLabBox('lab');
     bench = await openBench('own');
-    folder = await bench.folder({
-      'install.sh': INSTALL,
-      'power.sh': `#!/bin/sh\necho "$NIXPROOF_MACHINE_NAME $1 $NIXPROOF_MACHINE_BOOT" >>${box.folder}/switched\nexec ${box.command('on').replace(' on ', ' "$1" ')}\n`,
-      id_ed25519: await readFile(box.host.key, 'utf8'),
-      'nixproof.yaml': `machines:
+    const machines = `machines:
   lab:
     address: 127.0.0.1
     port: ${box.host.port}
@@ -38,7 +34,17 @@ function tests(): void {
     reset: ./power.sh reset
     start: ./power.sh on
     stop: ./power.sh off
-profiles:
+`;
+    folder = await bench.folder({
+      'impatient.yaml': `${machines}profiles:
+  impatient:
+    install: { kind: script, run: ./install.sh }
+    timeouts: { machine: 3s }
+`,
+      'install.sh': INSTALL,
+      'power.sh': `#!/bin/sh\necho "$NIXPROOF_MACHINE_NAME $1 $NIXPROOF_MACHINE_BOOT" >>${box.folder}/switched\nexec ${box.command('on').replace(' on ', ' "$1" ')}\n`,
+      id_ed25519: await readFile(box.host.key, 'utf8'),
+      'nixproof.yaml': `${machines}profiles:
   stays:
     install: { kind: script, run: ./install.sh, reboot: false }
     checks:
@@ -97,6 +103,16 @@ profiles:
     expect((await bench.np(folder, 'vm', 'ssh', run, '--', 'cat', '/var/lib/nixproof/machine')).stdout).toBe(
       `${run}\n`,
     );
+    // Who gives a machine three seconds to be free does not get this one.
+    const impatient = ['test', '--driver', 'ssh', '--config', 'impatient.yaml', '--json'];
+    expect(onlyRun(await bench.np(folder, ...impatient))).toMatchObject({
+      verdict: 'error',
+      attempts: 0,
+      fault: {
+        code: 'MACHINE_STEP_TIMEOUT',
+        message: 'getting a pristine machine took longer than timeouts.machine, 3 s',
+      },
+    });
     expect((await bench.np(folder, 'vm', 'stop', run)).exit).toBe(0);
     await bench.expectNothingLeft();
   });

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
+import { reportProblems } from '../report-schema.js';
 import { openBench, parsed, type Bench, type Ended } from './bench.js';
 
 const GOOD = ['ok1', 'ok2', 'ok3', 'ok4', 'ok5'];
@@ -40,6 +41,7 @@ test('six profiles side by side: five pass, one fails, exit 1', () => {
     ['bad', 'failed', undefined],
   ]);
   expect(suite).toMatchObject({ verdict: 'failed' });
+  expect(reportProblems(suite)).toEqual([]);
   expect(ended.exit).toBe(1);
   expect(runOf('bad').failures).toMatchObject([{ phase: 'MEETING', reason: 'the installer ended with exit status 7' }]);
 });

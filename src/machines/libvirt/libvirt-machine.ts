@@ -124,7 +124,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
     isRunning: async () => record.stage === 'restarting' || (await isRunning()),
 
-    async restartInstalled(work) {
+    async restartInstalled(work, limitMs) {
       await refresh();
       const libvirt = await findLibvirt(record.uri, work.signal);
       if (record.stage !== 'installed' || !(await isRunning())) {
@@ -138,7 +138,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
         await startDomain(virsh, identity, work.signal);
         await save({ stage: 'installed' });
       }
-      await connection.adopt(await boot('the installed system', work, deadlineMs(libvirt)));
+      await connection.adopt(await boot('the installed system', work, limitMs ?? deadlineMs(libvirt)));
     },
 
     async reboot(work) {

@@ -132,7 +132,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
     isRunning: async () => record.stage === 'restarting' || (await isRunning()),
 
-    async restartInstalled(work) {
+    async restartInstalled(work, deadlineMs) {
       await refresh();
       const installation = await findInstallation(cacheDirectory(), work.signal);
       if (record.stage !== 'installed' || !(await isRunning())) {
@@ -144,7 +144,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
         const process = await startInstalled(layout, record, installation, work);
         await save({ stage: 'installed', process });
       }
-      await connection.adopt(await boot('the installed system', work, bootDeadlineMs(installation)));
+      await connection.adopt(await boot('the installed system', work, deadlineMs ?? bootDeadlineMs(installation)));
     },
 
     async reboot(work) {

@@ -37,6 +37,7 @@ test('every mapping is closed and every key of it explained', () => {
     '.profiles.*.checks[]|1',
     '.profiles.*.checks[]|2',
     '.profiles.*.checks[]|3',
+    '.profiles.*.timeouts',
     '.machines.*',
     '.healing',
     '.healing.heals[]',

@@ -71,7 +71,7 @@ describe('the console’s tail', () => {
     const log = path.join(folder, 'console.log');
     await writeFile(log, Array.from({ length: 100 }, (_, i) => `line ${i}\r\n\r\n`).join(''));
     const tail = await consoleTail(log);
-    expect(tail).toHaveLength(40);
+    expect(tail).toHaveLength(80);
     expect(tail.at(-1)).toBe('line 99');
   });
 

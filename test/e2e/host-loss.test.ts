@@ -1,0 +1,131 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteReport } from '../../src/domain/suite.js';
+import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
+import { noNetworks, ownNetwork } from './own-network.js';
+
+const hostId = async (bench: Bench) => (await readFile(path.join(bench.layout.home, 'host-id'), 'utf8')).trim();
+
+/** An installer that prints a line every 50 ms until the test lets it go, on whichever host it is. */
+async function begin(bench: Bench, go: string): Promise<string> {
+  const run = `i=0; until [ -e ${go} ]; do i=$((i+1)); echo line $i; sleep 0.05; done; echo done`;
+  const profile = {
+    driver: 'sandbox',
+    install: { kind: 'script', run },
+    checks: [{ name: 'there', run: 'echo yes', expect: 'yes' }],
+  };
+  const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles: { one: profile } }) });
+  const suite = parsed<SuiteReport>(await bench.np(folder, 'test', 'one', '--detach', '--json'));
+  return suite.runs[0]?.run ?? '';
+}
+
+const installingAt = (bench: Bench, run: string, host: string) => async () => {
+  const report = await bench.status(run);
+  return report.host === host && report.state.startsWith('installing');
+};
+
+async function ended(bench: Bench, run: string): Promise<RunReport> {
+  let report: RunReport | undefined;
+  await reached(`the end of ${run}`, async () => (report = await bench.status(run)).verdict !== null);
+  return report as RunReport;
+}
+
+const reason = await noNetworks();
+if (reason !== undefined) {
+  if ((process.env['NIXPROOF_TEST_REQUIRE'] ?? '').split(',').includes('netns'))
+    throw new Error(`required, but missing: netns: ${reason}`);
+  console.warn(`skipped: netns: ${reason}`);
+}
+
+const partitioned = reason === undefined ? test.concurrent : test.skip;
+
+partitioned(
+  'a host behind a cut cable: its run starts over on another, and it does not disturb when it is back',
+  LONG,
+  async () => {
+    const network = await ownNetwork(1);
+    try {
+      const center = await openBench('reachable');
+      const port = center.link.address.split(':')[1] ?? '';
+      const far = await openBench('own', { TEMPORAL_ADDRESS: `${network.outside}:${port}` }, network.inside);
+      const go = path.join(center.layout.home, 'go');
+      const farWorker = await far.worker();
+      const farId = await hostId(far);
+      const run = await begin(center, go);
+      await reached('the far host', installingAt(center, run, farId));
+      await center.worker();
+      const nearId = await hostId(center);
+      const farLog = path.join(far.layout.runs, run, 'attempt-1', 'install.log');
+      await reached('lines', async () => (await readFile(farLog, 'utf8').catch(() => '')).includes('line 5\n'));
+
+      await network.cut();
+      await reached('the near host', installingAt(center, run, nearId));
+      await writeFile(go, '');
+      const report = await ended(center, run);
+      expect(report).toMatchObject({ verdict: 'passed', host: nearId, attempts: 1, log: { verified: true } });
+      expect(report.checks.map(({ status }) => status)).toEqual(['pass']);
+      expect(report.notes).toContainEqual(
+        expect.stringMatching(new RegExp(`^host ${farId} was lost while installing.*; it goes on on ${nearId}$`)),
+      );
+      expect(await isThere(path.join(center.layout.runs, run, 'report.html'))).toBe(true);
+      expect(await isThere(path.join(far.layout.machines, run))).toBe(true);
+
+      // Back again it clears what the run left there, and the report stands as it was.
+      await network.mend();
+      await reached('its machine to go', async () => !(await isThere(path.join(far.layout.machines, run))));
+      await far.expectNothingLeft();
+      await center.expectNothingLeft();
+      expect(await center.status(run)).toEqual(report);
+      const left = JSON.parse(await readFile(path.join(far.layout.runs, run, 'run.json'), 'utf8')) as RunReport;
+      expect(left).toMatchObject({ verdict: null, state: `lost; it goes on on ${nearId}` });
+      farWorker.kill('SIGTERM');
+      expect(await farWorker.ended).toMatchObject({ exit: 0 });
+    } finally {
+      await network[Symbol.asyncDispose]();
+    }
+  },
+);
+
+test.concurrent('a host that dies: its run starts over on another', LONG, async () => {
+  const first = await openBench('own');
+  const second = await openBench('own', { TEMPORAL_ADDRESS: first.link.address });
+  const go = path.join(first.layout.home, 'go');
+  const worker = await first.worker();
+  const firstId = await hostId(first);
+  const run = await begin(first, go);
+  await reached('the first host', installingAt(first, run, firstId));
+  worker.kill('SIGKILL');
+  await worker.ended;
+  await second.worker();
+  const secondId = await hostId(second);
+  await reached('the second host', installingAt(second, run, secondId));
+  expect((await second.status(run)).notes.join()).toContain(`host ${firstId} was lost while installing`);
+  expect(await first.np(first.layout.home, 'cancel', run)).toMatchObject({ exit: 0 });
+  expect(await ended(second, run)).toMatchObject({ verdict: 'cancelled', host: secondId });
+  await second.expectNothingLeft();
+  expect(await isThere(path.join(first.layout.machines, run))).toBe(true);
+  await first.worker();
+  await first.expectNothingLeft();
+});
+
+test.concurrent('the only host is waited for, and goes on where it was', LONG, async () => {
+  const bench = await openBench('own');
+  const go = path.join(bench.layout.home, 'go');
+  const worker = await bench.worker();
+  const id = await hostId(bench);
+  const run = await begin(bench, go);
+  await reached('the installer', installingAt(bench, run, id));
+  worker.kill('SIGKILL');
+  await worker.ended;
+  // Longer than a step waits for a worker: nobody is there even to ask where it is.
+  const pending = async () =>
+    (await bench.link.client.workflow.getHandle(run).describe()).raw.pendingActivities?.length ?? 0;
+  await reached('the end of the step’s patience', async () => (await pending()) === 0);
+  await bench.worker();
+  await reached('the step once more', installingAt(bench, run, id));
+  await writeFile(go, '');
+  expect(await ended(bench, run)).toMatchObject({ verdict: 'passed', host: id, attempts: 1, log: { verified: true } });
+  await bench.expectNothingLeft();
+});
