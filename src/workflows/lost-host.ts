@@ -1,4 +1,10 @@
-import { ParentClosePolicy, isCancellation, proxyActivities, startChild } from '@temporalio/workflow';
+import {
+  ParentClosePolicy,
+  isCancellation,
+  proxyActivities,
+  startChild,
+  type ChildWorkflowHandle,
+} from '@temporalio/workflow';
 import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
 import type { HostActivities, Place } from '../activities/index.js';
 import { hostTaskQueue } from '../domain/names.js';
@@ -80,19 +86,18 @@ export interface LeftBehind {
 /** So long a host that was lost may stay away until what is on it is no longer waited for. */
 const AWAY = '30 days';
 
-/** Sees to it that what a run left on a lost host goes when that is back, whatever becomes of the run. May be done again. */
-export async function clearLater(left: LeftBehind, run: string): Promise<void> {
-  try {
-    await startChild(leftBehind, {
-      workflowId: `${run}-left-on-${left.host}`,
-      args: [left],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      workflowExecutionTimeout: AWAY,
-      staticSummary: `what ${run} left on ${left.host}`,
-    });
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'WorkflowExecutionAlreadyStartedError') throw error;
-  }
+/**
+ * Sees to it that what a run left on a lost host goes when that is back, whatever becomes of the run.
+ * @returns the workflow that does: its result is there when it has gone
+ */
+export function clearLater(left: LeftBehind, run: string): Promise<ChildWorkflowHandle<typeof leftBehind>> {
+  return startChild(leftBehind, {
+    workflowId: `${run}-left-on-${left.host}`,
+    args: [left],
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    workflowExecutionTimeout: AWAY,
+    staticSummary: `what ${run} left on ${left.host}`,
+  });
 }
 
 /** Waits for a lost host, and takes away what a run left there. */

@@ -6,6 +6,7 @@ import {
   setCurrentDetails,
   setHandler,
   workflowInfo,
+  type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
@@ -20,7 +21,7 @@ import { createForce } from './force.js';
 import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
 import { healSteps, onMachine } from './heal-steps.js';
 import { createHolding } from './holding.js';
-import { HostLost, clearLater, stepsUntilLost } from './lost-host.js';
+import { HostLost, clearLater, stepsUntilLost, type leftBehind } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
 import { FOLLOW_RETRY, LONGEST_RUN_MS, MINUTE_MS, acquireMachine, faultOf, type HostSteps } from './steps.js';
 import { runDetails } from './story.js';
@@ -62,6 +63,8 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
 function createRun(asked: RunRequest) {
   let request = asked;
   let draft: Draft = emptyReport(request);
+  /** What takes away what the run has left on hosts that it lost, by host. */
+  const leftOn = new Map<string, ChildWorkflowHandle<typeof leftBehind>>();
   /** Where the run is; absent before there is a host for it. */
   let place: Place | undefined;
   /** Machines beside the one that has the run. */
@@ -178,10 +181,12 @@ function createRun(asked: RunRequest) {
     note(`host ${lost.host} was lost while ${doing}; it goes on on ${next.host}`);
     const requests = cloned ? [machineOf(request), ...spare].map((machine) => onMachine(request, machine)) : [];
     const left = { host: lost.host, requests, report: { ...report(), state: `lost; it goes on on ${next.host}` } };
-    await CancellationScope.nonCancellable(() => clearLater(left, request.run));
+    leftOn.set(lost.host, await CancellationScope.nonCancellable(() => clearLater(left, request.run)));
     spare.clear();
     cloned = false;
     moveTo(next);
+    // A host that was lost before and is back clears what was left there first.
+    await leftOn.get(next.host)?.result();
   }
 
   /** A step within the profile's limit for it. @throws ApplicationFailure `MACHINE_STEP_TIMEOUT` */

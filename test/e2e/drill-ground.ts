@@ -18,7 +18,7 @@ export interface Ground extends AsyncDisposable {
   readonly folder: string;
 }
 
-export async function openGround(bench: Bench): Promise<Ground> {
+export async function openGround(bench: Pick<Bench, 'folder'>): Promise<Ground> {
   const answer: RequestListener = (_, response) => void response.end('here it is\n');
   const key = await readFile(path.join(GROUND, 'tls/mirror.key'));
   const cert = await readFile(path.join(GROUND, 'tls/mirror.pem'));
@@ -33,7 +33,7 @@ export async function openGround(bench: Bench): Promise<Ground> {
 }
 
 /** Builds what its machines are cloned from, once. */
-export async function prepareGround(bench: Bench): Promise<void> {
+export async function prepareGround(bench: Pick<Bench, 'layout'>): Promise<void> {
   await prepareBase('debian', bench.layout, WORK, SHAPE);
 }
 
