@@ -22,7 +22,7 @@ import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
-import { placeRun } from './place-run.js';
+import { placeRun, type Loss } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { requireSource } from './pinned-source.js';
 import { leaveAsItWas } from './releasing.js';
@@ -55,12 +55,12 @@ export function createSharedActivities({ hostId, layout, machines, labels }: Act
     ...createSchedulingActivities({ layout, machines }),
     /**
      * Finds a host that can drive the machine and may have the run.
-     * @param held the host that has it and does not do its steps: it keeps it where it is there after all
+     * @param loss asked with a host that has the run and seems gone: that keeps it where it is there after all
      * @throws NixproofError `HOST_*`, `UNSUPPORTED_*`
      */
-    acquireMachine: (request: RunRequest, held?: string): Promise<Place> =>
+    acquireMachine: (request: RunRequest, loss?: Loss): Promise<Place> =>
       inActivity((work) =>
-        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client, held }, work),
+        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client, loss }, work),
       ),
   };
 }

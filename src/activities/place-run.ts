@@ -16,8 +16,16 @@ export interface Placing {
   readonly layout: Layout;
   readonly machines: Registry;
   readonly client: Client;
-  /** The host that has the run, where that seems to be gone. */
-  readonly held: string | undefined;
+  /** Absent where the run has no host yet. */
+  readonly loss: Loss | undefined;
+}
+
+/** What a run knows of hosts that are gone. */
+export interface Loss {
+  /** The host that has the run, and does not do its steps. */
+  readonly held: string;
+  /** Those that it has lost before: what is left there is another run's to them. */
+  readonly before: readonly string[];
 }
 
 /** A host that did not do a step for most of a minute and is there asks for work again at once; the server may have been away too. */
@@ -32,39 +40,61 @@ const LOOK_MS = 2000;
  * @throws NixproofError `HOST_*`, `UNSUPPORTED_*` where no host can drive such a machine
  */
 export async function placeRun(request: RunRequest, placing: Placing, work: Work): Promise<Place> {
-  const { hostId, layout, machines, client, held } = placing;
+  const { hostId, layout, machines, client, loss } = placing;
+  const held = loss?.held;
   const wanted = request.profile.labels ?? [];
   const ours = placeOn(hostId, layout.runs, request);
   if (held === hostId) return ours;
+  const keeper = held === undefined ? undefined : watchKeeper(held);
+  const since = Date.now();
   let told = '';
-  for (const since = Date.now(); ;) {
-    if (held !== undefined) {
-      const keeper = (await listHosts(client)).find(({ host }) => host === held);
-      if (keeper && isBack(keeper)) return placeOn(held, keeper.runs, request);
+  for (;;) {
+    const hosts = keeper ? await listHosts(client) : undefined;
+    const back = hosts && keeper?.(hosts);
+    if (back) return placeOn(back.host, back.runs, request);
+    if (!mayMove(request, keeper ? Date.now() - since : Infinity)) {
+      await delay(LOOK_MS, undefined, { signal: work.signal });
+      continue;
     }
-    const mayMove = held === undefined || Date.now() - since > BACK_WITHIN_MS;
     const drained = (await hostRecord(client, hostId))?.drained ?? false;
-    const here = obstacle({ labels: placing.labels, drained }, wanted);
+    const here = loss?.before.includes(hostId) ? 'it was lost' : obstacle({ labels: placing.labels, drained }, wanted);
     const probe = here === undefined ? await machines.driver(request.driver).probe(work) : undefined;
-    if (probe?.available && mayMove) return ours;
-    const others = (await listHosts(client)).filter(({ host, alive }) => alive && host !== hostId && host !== held);
+    if (probe?.available) return ours;
+    const others = (hosts ?? (await listHosts(client))).filter(
+      ({ host, alive }) => alive && host !== hostId && host !== held && !loss?.before.includes(host),
+    );
     const able = others.filter(({ drivers }) => drivers.includes(request.driver));
     const other = able.find((host) => obstacle(host, wanted) === undefined);
-    if (mayMove && other) return placeOn(other.host, other.runs, request);
+    if (other) return placeOn(other.host, other.runs, request);
     // Where only the driver is missing, nothing that anybody does to the hosts of now brings it.
     if (probe?.available === false && able.length === 0 && held === undefined) throw probe.reason;
-    const why = [...able, ...(here === undefined ? [] : [{ host: hostId, labels: placing.labels, drained }])];
-    const reasons = why.map((host) => `${host.host}: ${obstacle(host, wanted) ?? ''}`);
-    const away = held === undefined ? [] : [`${held}: it is gone`];
-    const text = `waiting for a host (${[...away, ...reasons].join('; ')})`;
-    if (mayMove && text !== told) await client.workflow.getHandle(request.run).signal(SIGNALS.waiting, text);
-    if (mayMove) told = text;
+    const reasons = [
+      ...(held === undefined ? [] : [`${held}: it is gone`]),
+      ...able.map((host) => `${host.host}: ${obstacle(host, wanted) ?? ''}`),
+      ...(here === undefined ? [] : [`${hostId}: ${here}`]),
+    ];
+    const text = `waiting for a host (${reasons.join('; ')})`;
+    if (text !== told) await client.workflow.getHandle(request.run).signal(SIGNALS.waiting, text);
+    told = text;
     await delay(LOOK_MS, undefined, { signal: work.signal });
   }
 }
 
-function isBack({ lastSeen }: HostStatus): boolean {
-  return lastSeen !== undefined && Date.now() - Date.parse(lastSeen) < BACK_WITHIN_MS;
+/** A machine that exists once is not made anew elsewhere, as long as its host may have it still. */
+function mayMove({ driver }: RunRequest, waitedMs: number): boolean {
+  return waitedMs > BACK_WITHIN_MS && (driver !== 'ssh' || waitedMs === Infinity);
+}
+
+/** What finds a host that has asked for work again since the first look, or did so just now, by whichever clock. */
+function watchKeeper(held: string): (hosts: readonly HostStatus[]) => HostStatus | undefined {
+  let first: { readonly seen: string | undefined } | undefined;
+  return (hosts) => {
+    const keeper = hosts.find(({ host }) => host === held);
+    first ??= { seen: keeper?.lastSeen };
+    if (keeper?.lastSeen === undefined) return undefined;
+    const isNews = keeper.lastSeen !== first.seen || Date.now() - Date.parse(keeper.lastSeen) < BACK_WITHIN_MS;
+    return isNews ? keeper : undefined;
+  };
 }
 
 function placeOn(host: string, runs: string, { run }: RunRequest): Place {

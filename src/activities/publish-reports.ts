@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { FailureClass } from '../domain/diagnosis.js';
 import type { InjectedFault } from '../domain/fault.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
@@ -24,7 +25,7 @@ export async function publishReports(files: RunFiles, report: RunReport): Promis
     ...report,
     notes,
     metrics,
-    faults: await injectedFaults(files),
+    faults: await injectedFaults(files, report.faults),
     ...(await unfinishedAttempt(files, report)),
   };
   await writeJson(files.metrics, metrics);
@@ -61,8 +62,10 @@ async function lastAdvice(files: RunFiles, attempts: number): Promise<string | u
 }
 
 /** A run that ended in a fault of the bench never heard of those that were injected last. */
-async function injectedFaults(files: RunFiles): Promise<readonly InjectedFault[]> {
+async function injectedFaults(files: RunFiles, heardOf: readonly InjectedFault[]): Promise<readonly InjectedFault[]> {
   const results = (await faultResults(files)).filter(({ refused }) => refused === undefined);
+  // On a host that only writes the report there is no record of them.
+  if (results.length === 0) return heardOf;
   return results.map(({ name, phase, at, seen }) => ({ name, phase, at, seen }));
 }
 
@@ -86,7 +89,9 @@ export async function recordHeals(home: string, { run, profile, heals }: RunRepo
 export async function learnFromSuccess(home: string, files: RunFiles, report: RunReport): Promise<void> {
   const { verdict, attempts, faults } = report;
   if ((verdict !== 'passed' && verdict !== 'healed') || attempts === 0 || faults.length > 0) return;
-  await learnUsualLines(home, report, files.attempt(attempts).log);
+  const { log } = files.attempt(attempts);
+  // On a host that only writes the report there is no log.
+  if (existsSync(log)) await learnUsualLines(home, report, log);
 }
 
 /** A run that was cancelled or ran out of time while its installer ran never heard of that attempt's phases and log. */

@@ -9,7 +9,9 @@ import { readRunReport } from '../records/artifacts.js';
 export async function suiteReport(link: ServerLink, layout: Layout, outcome: SuiteOutcome): Promise<SuiteReport> {
   const runs = await Promise.all(
     outcome.runs.map(async ({ run, profile, driver, verdict, retriedAs }) => {
-      const report = (await readRunReport(layout.runs, run)) ?? (await queryRun(link, run).catch(() => undefined));
+      const here = await readRunReport(layout.runs, run);
+      // One without a verdict was left on this host by a run that ended on another.
+      const report = here?.verdict ? here : ((await queryRun(link, run).catch(() => undefined)) ?? here);
       if (!report) return neverStarted({ run, profile, driver, suite: outcome.suite }, verdict);
       const events = await historyEvents(link, run).catch(() => report.historyEvents);
       const notes = retriedAs === undefined ? report.notes : [...report.notes, `run again as ${retriedAs}`];

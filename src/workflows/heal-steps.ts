@@ -59,7 +59,10 @@ export function healSteps(
   };
 }
 
-/** The same run, done on another machine. */
+/** The same run, done on another machine; its own one has no name beside the run's. */
 export function onMachine(request: RunRequest, machine: string | undefined): RunRequest {
-  return machine === undefined ? request : { ...request, machine };
+  if (machine === undefined) return request;
+  const plain = { ...request };
+  delete plain.machine;
+  return machine === request.run ? plain : { ...plain, machine };
 }

@@ -6,7 +6,6 @@ import {
   setCurrentDetails,
   setHandler,
   workflowInfo,
-  type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
@@ -16,14 +15,15 @@ import { faultText, type FaultResult } from '../domain/fault.js';
 import type { LimitedStep } from '../domain/profile.js';
 import { QUERIES, SIGNALS, machineOf } from '../domain/names.js';
 import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
+import type { Verdict } from '../domain/verdict.js';
 import { checkpointCosts, emptyReport, missedFaults, phaseRecord, phasesOf, verdictOf, type Draft } from './draft.js';
 import { createForce } from './force.js';
 import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
 import { healSteps, onMachine } from './heal-steps.js';
 import { createHolding } from './holding.js';
-import { HostLost, clearLater, stepsUntilLost, type leftBehind } from './lost-host.js';
+import { HostLost, clearLater, stepsUntilLost, type Fate } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import { FOLLOW_RETRY, LONGEST_RUN_MS, MINUTE_MS, acquireMachine, faultOf, type HostSteps } from './steps.js';
+import { PATIENT_RETRY, LONGEST_RUN_MS, MINUTE_MS, acquireMachine, faultOf, type HostSteps } from './steps.js';
 import { runDetails } from './story.js';
 
 export const reportQuery = defineQuery<RunReport>(QUERIES.report);
@@ -63,8 +63,10 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
 function createRun(asked: RunRequest) {
   let request = asked;
   let draft: Draft = emptyReport(request);
-  /** What takes away what the run has left on hosts that it lost, by host. */
-  const leftOn = new Map<string, ChildWorkflowHandle<typeof leftBehind>>();
+  /** In the order in which they were lost. */
+  let hostsLost: readonly string[] = [];
+  /** What becomes of the machine at the end. */
+  let fate: Fate = 'destroy';
   /** Where the run is; absent before there is a host for it. */
   let place: Place | undefined;
   /** Machines beside the one that has the run. */
@@ -108,19 +110,20 @@ function createRun(asked: RunRequest) {
   async function test(): Promise<void> {
     await begin('looking for a host');
     moveTo(await acquireMachine.executeWithOptions({ summary: `find a host for ${request.driver}` }, [request]));
-    for (let lost = 0; ; lost++) {
+    for (;;) {
       try {
         await testOn(stepsHere());
         return;
       } catch (error) {
         if (!(error instanceof HostLost)) throw error;
         await leaveHost(error.place);
-        if (lost === HOSTS_LOST)
+        if (hostsLost.length > HOSTS_LOST)
           throw ApplicationFailure.create({ type: 'HOST_LOST', message: draft.notes.at(-1) ?? '' });
         const { host, artifacts, notes } = draft;
         draft = { ...emptyReport(asked), startedAt: draft.startedAt, notes, artifacts, ...(host ? { host } : {}) };
         request = asked;
         faults = [];
+        phaseUpdates = PHASE_UPDATES;
       }
     }
   }
@@ -171,7 +174,7 @@ function createRun(asked: RunRequest) {
   /** The steps on the host that has the run; told by the report where there is none yet. */
   function stepsHere(): HostSteps {
     if (!place) throw new Error('the run has no host');
-    return stepsUntilLost(place, { request: () => request, back: () => tell(doing) });
+    return stepsUntilLost(place, { request: () => request, before: hostsLost, back: () => tell(doing) });
   }
 
   /** What the run has there goes when that host is back; the run, or what is left to do of it, goes on on another. */
@@ -179,14 +182,18 @@ function createRun(asked: RunRequest) {
     const lost = place;
     if (!lost) return;
     note(`host ${lost.host} was lost while ${doing}; it goes on on ${next.host}`);
-    const requests = cloned ? [machineOf(request), ...spare].map((machine) => onMachine(request, machine)) : [];
-    const left = { host: lost.host, requests, report: { ...report(), state: `lost; it goes on on ${next.host}` } };
-    leftOn.set(lost.host, await CancellationScope.nonCancellable(() => clearLater(left, request.run)));
+    if (cloned) {
+      const spares = [...spare].map((machine) => ({ request: onMachine(request, machine), fate: 'destroy' as const }));
+      const left = { ...report(), state: `lost; it goes on on ${next.host}` };
+      const machines = [{ request, fate }, ...spares];
+      await CancellationScope.nonCancellable(() =>
+        clearLater({ host: lost.host, machines, report: left }, request.run),
+      );
+    }
+    hostsLost = [...hostsLost, lost.host];
     spare.clear();
     cloned = false;
     moveTo(next);
-    // A host that was lost before and is back clears what was left there first.
-    await leftOn.get(next.host)?.result();
   }
 
   /** A step within the profile's limit for it. @throws ApplicationFailure `MACHINE_STEP_TIMEOUT` */
@@ -270,7 +277,7 @@ function createRun(asked: RunRequest) {
       {
         summary,
         startToCloseTimeout: of.profile.install.timeoutMs + 30 * MINUTE_MS,
-        retry: FOLLOW_RETRY,
+        retry: PATIENT_RETRY,
       },
       [of, ref, phaseUpdates],
     );
@@ -351,6 +358,7 @@ function createRun(asked: RunRequest) {
     draft.notes = [...draft.notes, ...missedFaults(request, faults)];
     delete draft.pending;
     delete draft.replayedPhases;
+    fate = fateOf(verdict);
     if (cloned) {
       tell('collecting logs');
       await unlessForced('collecting logs', 0, () =>
@@ -360,42 +368,57 @@ function createRun(asked: RunRequest) {
       );
     }
     setAttribute(request.searchAttributes, 'verdict', verdict);
-    const wrong = verdict === 'failed' || verdict === 'error';
-    const keep = request.keep === 'always' || (request.keep === 'failed' && wrong);
-    const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
-    const fate = !keep ? 'destroy' : verdict === 'failed' && !installed ? 'freeze' : 'keep';
-    if (keep && cloned) note(`machine ${machineOf(request)} is kept`);
-    if (cloned) {
-      tell(keep ? 'keeping the machine' : 'releasing the machine');
-      if (spare.size > 0) {
-        await unlessForced('releasing the machines of a race', FORCED_RELEASE_MS, () => releaseSpare(stepsHere()));
-      }
-      await unlessForced('releasing the machine', FORCED_RELEASE_MS, () =>
-        stepsHere().releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
-      );
-    }
+    if (cloned) await release();
     draft.verdict = verdict;
     draft.durationMs = Date.now() - Date.parse(draft.startedAt);
     tell('done');
-    if (place)
+    // Once more on another host where this one is lost over it.
+    for (let at: Place | undefined; place && at !== place;) {
+      at = place;
       await unlessForced('writing the report', FORCED_RELEASE_MS, () =>
         stepsHere().writeReports.executeWithOptions({ summary: verdict }, [request, report()]),
       );
+    }
     setCurrentDetails(runDetails(draft));
   }
 
-  /** A fault in tidying up is told, and never hides the verdict. Who forces the end does not wait for it, `graceMs` apart. */
-  async function unlessForced(what: string, graceMs: number, step: () => Promise<void>): Promise<void> {
+  function fateOf(verdict: Verdict): Fate {
+    const wrong = verdict === 'failed' || verdict === 'error';
+    if (request.keep === 'never' || (request.keep === 'failed' && !wrong)) return 'destroy';
+    const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
+    return verdict === 'failed' && !installed ? 'freeze' : 'keep';
+  }
+
+  async function release(): Promise<void> {
+    tell(fate === 'destroy' ? 'releasing the machine' : 'keeping the machine');
+    const released =
+      (spare.size === 0 ||
+        (await unlessForced('releasing the machines of a race', FORCED_RELEASE_MS, () => releaseSpare(stepsHere())))) &&
+      (await unlessForced('releasing the machine', FORCED_RELEASE_MS, () =>
+        stepsHere().releaseMachine.executeWithOptions({ summary: fate }, [request, fate]),
+      ));
+    if (!released) return;
+    if (fate !== 'destroy') note(`machine ${machineOf(request)} is kept`);
+    cloned = false;
+  }
+
+  /**
+   * A fault in tidying up is told, and never hides the verdict. Who forces the end does not wait for it, `graceMs` apart.
+   * @returns whether it was done
+   */
+  async function unlessForced(what: string, graceMs: number, step: () => Promise<void>): Promise<boolean> {
     try {
       await force.unless(graceMs, step);
+      return true;
     } catch (error) {
-      if (isCancellation(error)) {
+      if (error instanceof HostLost) await leaveHost(error.place);
+      else if (isCancellation(error)) {
         note(`${what} was broken off: the end was forced; \`nixproof cleanup\` removes what is left`);
-        return;
+      } else {
+        const fault = faultOf(error);
+        note(`${fault.code}: ${fault.message}`);
       }
-      if (error instanceof HostLost) return leaveHost(error.place);
-      const fault = faultOf(error);
-      note(`${fault.code}: ${fault.message}`);
+      return false;
     }
   }
 

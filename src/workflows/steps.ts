@@ -11,8 +11,8 @@ export const HEARTBEAT = {
   heartbeatTimeout: 10_000,
   retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },
 };
-/** A worker's death is no failure of the installer: following it has no limit of tries but its own deadline. */
-export const FOLLOW_RETRY = {
+/** A worker's death is no failure of an installer that is followed, nor of a host that is waited for: their limit is their time. */
+export const PATIENT_RETRY = {
   initialInterval: 500,
   backoffCoefficient: 1.5,
   maximumInterval: 10_000,
@@ -37,6 +37,7 @@ export const acquireMachine = proxyActivities<SharedActivities>({
   // It waits where every host is drained, or lacks a label.
   startToCloseTimeout: LONGEST_RUN_MS,
   ...HEARTBEAT,
+  retry: PATIENT_RETRY,
 }).acquireMachine;
 
 /** The steps on the host whose queue this is. */

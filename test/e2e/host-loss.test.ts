@@ -62,6 +62,10 @@ partitioned(
 
       await network.cut();
       await reached('the near host', installingAt(center, run, nearId));
+      expect(await isThere(path.join(far.layout.machines, run))).toBe(true);
+      // Back again it clears what the run left there, while that installs elsewhere.
+      await network.mend();
+      await reached('its machine to go', async () => !(await isThere(path.join(far.layout.machines, run))));
       await writeFile(go, '');
       const report = await ended(center, run);
       expect(report).toMatchObject({ verdict: 'passed', host: nearId, attempts: 1, log: { verified: true } });
@@ -70,15 +74,13 @@ partitioned(
         expect.stringMatching(new RegExp(`^host ${farId} was lost while installing.*; it goes on on ${nearId}$`)),
       );
       expect(await isThere(path.join(center.layout.runs, run, 'report.html'))).toBe(true);
-      expect(await isThere(path.join(far.layout.machines, run))).toBe(true);
-
-      // Back again it clears what the run left there, and the report stands as it was.
-      await network.mend();
-      await reached('its machine to go', async () => !(await isThere(path.join(far.layout.machines, run))));
+      // And the report stands as it was.
       await far.expectNothingLeft();
       await center.expectNothingLeft();
       expect(await center.status(run)).toEqual(report);
-      const left = JSON.parse(await readFile(path.join(far.layout.runs, run, 'run.json'), 'utf8')) as RunReport;
+      const file = path.join(far.layout.runs, run, 'run.json');
+      await reached('what its folder says', async () => (await readFile(file, 'utf8')).includes('"lost; it goes on'));
+      const left = JSON.parse(await readFile(file, 'utf8')) as RunReport;
       expect(left).toMatchObject({ verdict: null, state: `lost; it goes on on ${nearId}` });
       farWorker.kill('SIGTERM');
       expect(await farWorker.ended).toMatchObject({ exit: 0 });
@@ -104,10 +106,12 @@ test.concurrent('a host that dies: its run starts over on another', LONG, async 
   expect((await second.status(run)).notes.join()).toContain(`host ${firstId} was lost while installing`);
   expect(await first.np(first.layout.home, 'cancel', run)).toMatchObject({ exit: 0 });
   expect(await ended(second, run)).toMatchObject({ verdict: 'cancelled', host: secondId });
-  await second.expectNothingLeft();
+  expect(await isThere(path.join(second.layout.machines, run))).toBe(false);
   expect(await isThere(path.join(first.layout.machines, run))).toBe(true);
   await first.worker();
+  await reached('its machine to go', async () => !(await isThere(path.join(first.layout.machines, run))));
   await first.expectNothingLeft();
+  await second.expectNothingLeft();
 });
 
 test.concurrent('the only host is waited for, and goes on where it was', LONG, async () => {

@@ -4,7 +4,7 @@ import { NixproofError } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
-import { processesWithEnvironment, signalIfThere, terminate } from '../../host/process.js';
+import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
 import { keyPairAt } from '../keys.js';
@@ -61,7 +61,7 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
 
     async destroy(id) {
       await passFence();
-      await endProcesses(id);
+      await endProcesses(rootOf(machineFolder(layout, id)));
       await rm(machineFolder(layout, id), { recursive: true, force: true });
     },
   };
@@ -70,7 +70,7 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
 
 async function statusOf(layout: Layout, record: SandboxRecord): Promise<MachineStatus> {
   const { id, driver, base, createdAt } = record;
-  const processes = await processesWithEnvironment('NIXPROOF_MACHINE', id);
+  const processes = await processesOf(rootOf(machineFolder(layout, id)));
   return {
     id,
     driver,
@@ -88,7 +88,7 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   await mkdir(folder, { recursive: true });
   await requireSpace(layout.home);
   work.progress('making a scratch root');
-  const root = path.join(folder, 'root');
+  const root = rootOf(folder);
   for (const name of FOLDERS) await mkdir(path.join(root, name), { recursive: true });
   const disks: string[] = [];
   for (const [index, size] of request.shape.diskBytes.entries()) {
@@ -130,10 +130,19 @@ function hostKeyFile(folder: string, stage: SandboxRecord['stage']): string {
   return path.join(folder, `host-key-${stage}`);
 }
 
-async function endProcesses(id: string): Promise<void> {
+function rootOf(folder: string): string {
+  return path.join(folder, 'root');
+}
+
+/** Everything that a sandbox has started and that still runs. */
+function processesOf(root: string): Promise<ProcessIdentity[]> {
+  return processesWithEnvironment('NIXPROOF_ROOT', root);
+}
+
+async function endProcesses(root: string): Promise<void> {
   // What is killed may have started more in the meantime: look again until there is nothing.
   for (;;) {
-    const processes = await processesWithEnvironment('NIXPROOF_MACHINE', id);
+    const processes = await processesOf(root);
     if (processes.length === 0) return;
     await Promise.all(processes.map((identity) => terminate(identity, 1000)));
   }
@@ -146,7 +155,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const login = await keyPairAt(path.join(layout.home, 'ssh', 'id_ed25519'), 'nixproof');
   let server: SandboxServer | undefined;
   let record = first;
-  const root = path.join(folder, 'root');
+  const root = rootOf(folder);
 
   const serve = async () =>
     (server ??= await startSandboxServer({
@@ -178,7 +187,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const restart = async (stage: SandboxRecord['stage']) => {
     await close();
     await passFence();
-    await endProcesses(id);
+    await endProcesses(root);
     if (stage === 'installed') await keyPairAt(hostKeyFile(folder, 'installed'), 'nixproof-sandbox');
     record = { ...record, boot: record.boot + 1, stage };
     await writeRecord(layout, record);
@@ -206,8 +215,8 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
       await writeRecord(layout, record);
       await close();
       // As when the power goes: nothing has the time to tidy up.
-      for (const { pid } of await processesWithEnvironment('NIXPROOF_MACHINE', id)) signalIfThere(pid, 'SIGKILL');
-      await endProcesses(id);
+      for (const { pid } of await processesOf(root)) signalIfThere(pid, 'SIGKILL');
+      await endProcesses(root);
     },
     [Symbol.asyncDispose]: close,
   };
@@ -226,8 +235,8 @@ function sandboxEnvironment(id: string, root: string): Record<string, string> {
     LANG: 'C.UTF-8',
     TERM: 'dumb',
     TMPDIR: `${root}/tmp`,
+    // The mark by which everything the machine ever started is found again: no other home has such a folder.
     NIXPROOF_ROOT: root,
-    // The mark by which everything the machine ever started is found again.
     NIXPROOF_MACHINE: id,
   };
 }
