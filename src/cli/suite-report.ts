@@ -1,3 +1,4 @@
+import { messageOf } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
 import type { SuiteReport } from '../domain/suite.js';
 import { worstVerdict } from '../domain/verdict.js';
@@ -7,11 +8,21 @@ import { changesSince } from '../records/changes.js';
 import { openRunIndex, type RunIndex } from '../records/run-index.js';
 import { repeatsOf } from '../reports/repeats.js';
 import { slowerText, slowerThanBefore } from '../reports/trend.js';
+import type { Session } from './session.js';
 
 /** Adds what only many runs together tell: how steady each profile is, and what changed since the runs before. */
-export async function withComparison(layout: Layout, suite: SuiteReport): Promise<SuiteReport> {
-  await using index = await openRunIndex(layout);
-  return compared(index, suite);
+export async function withComparison(
+  { layout, progress }: Pick<Session, 'layout' | 'progress'>,
+  suite: SuiteReport,
+): Promise<SuiteReport> {
+  try {
+    await using index = await openRunIndex(layout);
+    return compared(suite, index);
+  } catch (error) {
+    // The verdict is known: an index that cannot be read is no reason to keep it back.
+    progress(`no comparison with the runs before: ${messageOf(error)}`);
+    return compared(suite, undefined);
+  }
 }
 
 /** A suite that has ended, from the runs recorded on this host; undefined where there is none of it. */
@@ -22,15 +33,16 @@ export async function recordedSuite(layout: Layout, suite: string): Promise<Suit
   const runs = found.filter((run): run is RunReport => run !== undefined);
   if (runs.length === 0) return undefined;
   const verdicts = runs.flatMap(({ verdict }) => (verdict === null ? [] : [verdict]));
-  return compared(index, { suite, verdict: worstVerdict(verdicts), runs });
+  return compared({ suite, verdict: worstVerdict(verdicts), runs }, index);
 }
 
-function compared(index: RunIndex, suite: SuiteReport): SuiteReport {
+function compared(suite: SuiteReport, index: RunIndex | undefined): SuiteReport {
   const repeats = repeatsOf(suite.runs);
-  const changes = changesSince(index, suite.runs, (durations) => {
+  const slowerNow = (durations: Parameters<typeof slowerThanBefore>[0]) => {
     const slower = slowerThanBefore(durations);
     return slower && slowerText(slower);
-  });
+  };
+  const changes = index ? changesSince(index, suite.runs, slowerNow) : [];
   return {
     ...suite,
     ...(repeats.length === 0 ? {} : { repeats }),

@@ -167,7 +167,7 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
   const { withComparison } = await import('./suite-report.js');
-  const report = await withComparison(session.layout, options.drill === true ? withDrills(plain, suite) : plain);
+  const report = await withComparison(session, options.drill === true ? withDrills(plain, suite) : plain);
   await publish(report, options);
   await summarize(session, server, report);
   if (session.signal.aborted) return EXIT.interrupted;

@@ -34,7 +34,7 @@ async function watch(session: Session, id: string): Promise<number> {
     return EXIT.interrupted;
   }
   const { withComparison } = await import('./suite-report.js');
-  const report = await withComparison(session.layout, await suiteReport(server.link, session.layout, outcome));
+  const report = await withComparison(session, await suiteReport(server.link, session.layout, outcome));
   if (session.json) session.print(`${JSON.stringify(report, null, 2)}\n`);
   else {
     const { renderTerminalSummary } = await import('../reports/index.js');
