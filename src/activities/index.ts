@@ -66,7 +66,7 @@ export function createSharedActivities({ hostId, layout, machines, labels }: Act
 }
 
 /** Activities of the host that has the machine. Each looks at the world before it changes it, so each may be done again. */
-export function createHostActivities({ layout, machines }: ActivityDependencies) {
+export function createHostActivities({ hostId, layout, machines }: ActivityDependencies) {
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
 
@@ -104,7 +104,9 @@ export function createHostActivities({ layout, machines }: ActivityDependencies)
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
       inActivity((work, beat) =>
-        onBoth(request, work, (scene) => follow(scene, attempt, { phaseUpdates, home: layout.home }, beat)),
+        onBoth(request, work, (scene) =>
+          follow(scene, attempt, { phaseUpdates, home: layout.home, host: hostId }, beat),
+        ),
       ),
 
     /** @param diagnoses of the attempt that failed, best first */

@@ -22,18 +22,27 @@ export async function install({ machine, target, request, work }: InstallScene, 
   await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier, target });
 }
 
-/** Follows it to its end. `phaseUpdates`: how many changes of phase the workflow may still be told of; `home`: the bench's. */
+/** What following an installer takes beside it. */
+export interface FollowedFrom {
+  /** How many changes of phase the workflow may still be told of. */
+  readonly phaseUpdates: number;
+  /** The bench's. */
+  readonly home: string;
+  readonly host: string;
+}
+
+/** Follows it to its end. */
 export async function follow(
   scene: InstallScene,
   attempt: AttemptRef,
-  { phaseUpdates, home }: { readonly phaseUpdates: number; readonly home: string },
+  { phaseUpdates, home, host }: FollowedFrom,
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
   const { machine, target, request, files, work } = scene;
   const workflow = Context.current().client.workflow.getHandle(request.run);
   const tell = createPhaseUpdates(
     phaseUpdates,
-    (progress) => void workflow.signal(SIGNALS.progressed, progress).catch(() => undefined),
+    (progress) => void workflow.signal(SIGNALS.progressed, { ...progress, host }).catch(() => undefined),
     Date.now,
   );
   const strike = async (occasion: Occasion) => {

@@ -90,6 +90,8 @@ export interface AttemptOutcome {
 /** How far a running installer has come: heartbeats and signals carry it. */
 export interface InstallProgress {
   readonly attempt: number;
+  /** The host that tells it: one that was lost may do so late. Absent in heartbeats and older records. */
+  readonly host?: string;
   readonly phase: string;
   /** How many phases the stream has named; absent in older records. */
   readonly phases?: number;

@@ -62,17 +62,16 @@ test('what a sandbox tells is the host’s', async () => {
 });
 
 test('a guest that does not answer is not asked again meanwhile, and the end does not wait for it', async () => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const deaf = connectionThat(
     (signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('given up')))),
   );
   const watch = watchSystem(watched());
   watch.through(deaf.connection);
+  expect(await waitUntil(async () => deaf.exec.mock.calls.length === 1, 10_000)).toBe(true);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(deaf.exec).toHaveBeenCalledTimes(1);
-  const stopped = watch.stop();
-  await vi.advanceTimersByTimeAsync(2000);
-  await stopped;
+  await watch.stop();
   expect(await lines()).toEqual([]);
 });
 
