@@ -34,7 +34,7 @@ const GRACE_MS = 500;
  * How many steps a worker does at once, far above its machines: a step that waits for room on its host, or follows an installer, costs
  * next to nothing, and a step that no worker takes at once is a sign of a lost host.
  */
-const STEPS_AT_ONCE = 2000;
+const STEPS_AT_ONCE = 400;
 /** What the SDK holds back of heartbeats: cancellation comes back with one, so it is seldom. */
 const HEARTBEAT_THROTTLE_MS = 1500;
 

@@ -212,8 +212,8 @@ async function tail(
 ): Promise<void> {
   // Plain POSIX, so that it works in any guest; the loop ends it when the installer has ended.
   const script = `while [ ! -s "$1/pid" ] || [ ! -e "$1/install.log" ]; do sleep 0.2; n=$((n+1)); [ $n -gt 50 ] && exit 0; done
-    tail -c +"$2" -f "$1/install.log" & t=$!
-    while kill -0 "$(cat "$1/pid")" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
+    p=$(cat "$1/pid"); tail -c +"$2" -f "$1/install.log" & t=$!
+    while kill -0 "$p" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
     kill $t 2>/dev/null`;
   const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.offset + 1)];
   const stream = await connection.stream(argv, { signal: following.work.signal });
