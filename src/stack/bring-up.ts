@@ -1,8 +1,8 @@
 import { NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
-import { lockOwner } from '../host/lock.js';
+import { lockOwner, withLock } from '../host/lock.js';
 import type { Layout } from '../host/paths.js';
-import { isAlive, type ProcessIdentity } from '../host/process.js';
+import { isAlive, waitUntil, type ProcessIdentity } from '../host/process.js';
 import { startChild } from './child.js';
 import { ownCommand } from './holder.js';
 import { logTail } from './logs.js';
@@ -11,6 +11,8 @@ import { readFailure, readLiveRecord, type StackRecord } from './record.js';
 import type { StackFiles } from './stack-files.js';
 import { getTemporalServer } from './temporal-server.js';
 
+/** Far longer than a holder takes from its start to its lock. */
+const HOLDS_WITHIN_MS = 10_000;
 /** Holders that may die without a word before we believe that there will be none. */
 const MOST_SPAWNS = 3;
 
@@ -34,8 +36,8 @@ export async function bringUp(files: StackFiles, options: JoinOptions): Promise<
       if (!(spawned && (await isAlive(spawned))) && !(await lockOwner(files.lock))) {
         if (spawned) await explain(files, spawned, spawns);
         await getTemporalServer({ work });
-        spawned = await spawnHolder(files, options);
-        spawns++;
+        spawned = await withLock(files.starting, work, () => spawnUnlessHeld(files, options));
+        if (spawned) spawns++;
       }
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
@@ -55,6 +57,14 @@ async function explain(files: StackFiles, spawned: ProcessIdentity, spawns: numb
     hint: `read ${files.holderLog} and ${files.serverLog}`,
     details: { log: tail.split('\n'), logFile: files.holderLog },
   });
+}
+
+/** Under the lock of those who start one: until the new holder has its own lock, nobody else starts another beside it. */
+async function spawnUnlessHeld(files: StackFiles, options: JoinOptions): Promise<ProcessIdentity | undefined> {
+  if (await lockOwner(files.lock)) return undefined;
+  const holder = await spawnHolder(files, options);
+  await waitUntil(async () => !(await isAlive(holder)) || (await lockOwner(files.lock)) !== undefined, HOLDS_WITHIN_MS);
+  return holder;
 }
 
 async function spawnHolder(

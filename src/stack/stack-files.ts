@@ -6,6 +6,8 @@ export interface StackFiles {
   readonly folder: string;
   /** Held by the holder for its lifetime. */
   readonly lock: string;
+  /** Held by who starts a holder, until that has its lock. */
+  readonly starting: string;
   /** StackRecord: there while the stack is ready. */
   readonly record: string;
   /** ChildrenRecord: the server and the worker from the moment they are started. */
@@ -28,6 +30,7 @@ export function stackFiles(layout: Layout): StackFiles {
   return {
     folder: layout.stack,
     lock: file('holder.lock'),
+    starting: file('starting.lock'),
     record: file('stack.json'),
     children: file('children.json'),
     last: file('last-start.json'),

@@ -83,10 +83,9 @@ test('tells people what goes on, on standard error where standard output is JSON
   expect(plain.exit).toBe(0);
 });
 
-test('two commands share one stack, and the last one ends it', LONG, async () => {
-  // Both may set out to start it; the holder that comes second ends.
+test('of two commands one starts the stack, and the last one ends it', LONG, async () => {
   const started = [json, plain].filter(({ stderr }) => stderr.includes('starting the local Temporal server\n'));
-  expect(started.length).toBeGreaterThanOrEqual(1);
+  expect(started).toHaveLength(1);
   const uis = [json.stderr, plain.stdout].map((text) => /^temporal {2}(http:\/\/[^/]+)/m.exec(text)?.[1]);
   expect(uis[0]).toBe(uis[1]);
   await bench.expectNothingLeft();
