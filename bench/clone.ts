@@ -25,6 +25,7 @@ import { machineFiles } from '../src/machines/qemu/record.js';
 import { templateFor } from '../src/machines/qemu/template.js';
 import { RUNNER, autopkgtestGuest } from './autopkgtest-guest.js';
 import { libvirtGuest } from './libvirt-guest.js';
+import { median } from './median.js';
 
 interface Sample {
   /** The hypervisor says that the guest runs; autopkgtest's runner, that it can be used. */
@@ -54,7 +55,6 @@ const load = loadavg()[0]?.toFixed(1);
 const home = await mkdtemp(path.join(tmpdir(), 'nixproof-bench-'));
 const layout = layoutOf(home);
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 const medians = (samples: readonly Sample[]): Sample => ({
   runningMs: median(samples.map(({ runningMs }) => runningMs)),
   answeredMs: median(samples.map(({ answeredMs }) => answeredMs)),

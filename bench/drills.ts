@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { SuiteReport } from '../src/domain/suite.js';
 import { openGround, prepareGround } from '../test/e2e/drill-ground.js';
+import { makeFolder } from '../test/e2e/make-folder.js';
 import { openArena } from '../test/torture/arena.js';
+import { nixproof } from './command.js';
 
 /**
  * A suite of three profiles with two drills each on qemu machines, all at once; the same six one after another; and what their
@@ -15,13 +15,12 @@ import { openArena } from '../test/torture/arena.js';
  *     npm run bench:drills
  */
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const PROFILES = ['one', 'two', 'three'];
 const DRILLS = ['dns-broken', 'tmp-full'];
 
 await using arena = await openArena(1);
 const root = path.dirname(arena.layout.home);
-await using ground = await openGround({ folder });
+await using ground = await openGround({ folder: (files) => makeFolder(root, files) });
 await prepareGround({ layout: arena.layout });
 const file = path.join(ground.folder, 'nixproof.yaml');
 const { profiles, ...rest } = parse(await readFile(file, 'utf8')) as { readonly profiles: { readonly ground: object } };
@@ -31,30 +30,9 @@ await writeFile(
   JSON.stringify({ ...rest, profiles: Object.fromEntries(PROFILES.map((name) => [name, profile])) }),
 );
 
-async function folder(files: Readonly<Record<string, string>>): Promise<string> {
-  const made = await mkdtemp(path.join(root, 'config-'));
-  for (const [name, content] of Object.entries(files)) {
-    const target = path.join(made, name);
-    await mkdir(path.dirname(target), { recursive: true });
-    await writeFile(target, content);
-    if (content.startsWith('#!')) await chmod(target, 0o755);
-  }
-  return made;
-}
-
 async function suiteOf(...args: string[]): Promise<{ readonly suite: SuiteReport; readonly seconds: number }> {
-  const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
-  const since = performance.now();
-  const child = spawn(process.execPath, [CLI, 'test', '--json', ...args], {
-    cwd: ground.folder,
-    env,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  await new Promise((resolve) => child.once('close', resolve));
-  const suite = JSON.parse(Buffer.concat(output).toString()) as SuiteReport;
-  return { suite, seconds: (performance.now() - since) / 1000 };
+  const { stdout, seconds } = await nixproof(arena, ground.folder, ['test', '--json', ...args]);
+  return { suite: JSON.parse(stdout) as SuiteReport, seconds };
 }
 
 const told = ({ suite }: { readonly suite: SuiteReport }) =>

@@ -14,10 +14,10 @@ import { openArena, type Arena } from '../test/torture/arena.js';
 import { checkRun } from '../test/torture/invariants.js';
 import { requestOf } from '../test/torture/profiles.js';
 import type { PlannedRun } from '../test/torture/plan.js';
+import { median } from './median.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const rounds = Number(process.argv[2] ?? 20);
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 /** A worker of the arena's that is ours to end, ready to work. */
 async function startWorker({ layout, address }: Arena) {

@@ -3,12 +3,13 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { MachineShape } from '../src/domain/profile.js';
 import type { SuiteReport } from '../src/domain/suite.js';
 import type { Work } from '../src/domain/work.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
 import { openArena } from '../test/torture/arena.js';
+import { nixproof } from './command.js';
+import { median } from './median.js';
 
 /**
  * The same install driven by a script of four lines and by nixproof: wall times and their ratio. On sandbox the script is the
@@ -18,7 +19,6 @@ import { openArena } from '../test/torture/arena.js';
  *     npm run bench:overhead -- [sandbox|qemu] [SECONDS] [ROUNDS]
  */
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const driver = process.argv[2] === 'qemu' ? 'qemu' : 'sandbox';
 const wantedSeconds = Number(process.argv[3] ?? 120);
 const rounds = Number(process.argv[4] ?? 3);
@@ -29,7 +29,6 @@ i=0; while [ $i -lt "$1" ]; do i=$((i+1)); echo "step $i $(head -c 4000000 /dev/
 `;
 const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'bios' };
 const work: Work = { signal: new AbortController().signal, progress: () => undefined };
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 await using arena = await openArena(1);
 const folder = path.join(path.dirname(arena.layout.home), 'config');
@@ -75,18 +74,8 @@ async function bench(steps: number): Promise<Sample> {
   const machine = { memory: SHAPE.memoryMiB, cpus: SHAPE.cpus, disks: ['1G'], firmware: SHAPE.firmware };
   const profile = { driver, ...(driver === 'qemu' ? { base: 'debian', machine } : {}), install };
   await writeFile(path.join(folder, 'nixproof.json'), JSON.stringify({ profiles: { one: profile } }));
-  const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address };
-  const since = performance.now();
-  const child = spawn(process.execPath, [CLI, 'test', '--json'], {
-    cwd: folder,
-    env,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  await new Promise((resolve) => child.once('close', resolve));
-  const whole = (performance.now() - since) / 1000;
-  const [run] = (JSON.parse(Buffer.concat(output).toString()) as SuiteReport).runs;
+  const { stdout, seconds: whole } = await nixproof(arena, folder, ['test', '--json']);
+  const [run] = (JSON.parse(stdout) as SuiteReport).runs;
   if (run?.verdict !== 'passed') throw new Error(`nixproof: ${JSON.stringify(run?.fault ?? run?.failures)}`);
   return { install: run.phases.reduce((sum, { durationMs }) => sum + durationMs, 0) / 1000, whole };
 }

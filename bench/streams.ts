@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { SuiteReport } from '../src/domain/suite.js';
 import { waitUntil } from '../src/host/process.js';
 import { readRunReport, runFiles } from '../src/records/artifacts.js';
 import { openArena } from '../test/torture/arena.js';
+import { nixproof } from './command.js';
 import { mib, usage, watchPeaks } from './usage.js';
 
 /**
@@ -18,7 +17,6 @@ import { mib, usage, watchPeaks } from './usage.js';
  *     npm run bench:streams -- [INSTALLS] [LINES_A_SECOND] [SECONDS]
  */
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const installs = Number(process.argv[2] ?? 500);
 const rate = Number(process.argv[3] ?? 20);
 const duration = Number(process.argv[4] ?? 60);
@@ -51,16 +49,6 @@ await writeFile(
   path.join(folder, 'nixproof.json'),
   JSON.stringify({ profiles: { one: { driver: 'sandbox', install } } }),
 );
-const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
-
-/** Runs a command of ours; what it prints is handed on as it comes. */
-function np(args: readonly string[], stream: 'stdout' | 'stderr', onText: (text: string) => void): Promise<void> {
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const other of [child.stdout, child.stderr]) other.setEncoding('utf8').resume();
-  child[stream].on('data', onText);
-  return new Promise((resolve) => child.once('close', () => resolve()));
-}
-
 const rank = (values: readonly number[], share: number) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? NaN;
 const logOf = (run: string) => runFiles(arena.layout.runs, run).attempt(1).log;
@@ -69,10 +57,9 @@ console.log(
   `${installs} installs of ${rate} lines/s for ${duration} s, ${availableParallelism()} cores, load ${loadavg()[0]?.toFixed(1)}`,
 );
 const since = performance.now();
-let text = '';
 const many = String(installs);
-await np(['test', '--repeat', many, '--parallel', many, '--detach', '--json'], 'stdout', (more) => (text += more));
-const suite = JSON.parse(text) as SuiteReport;
+const started = await nixproof(arena, folder, ['test', '--repeat', many, '--parallel', many, '--detach', '--json']);
+const suite = JSON.parse(started.stdout) as SuiteReport;
 const runs = suite.runs.map(({ run }) => run);
 const isFollowed = async (run: string) => (await readFile(logOf(run)).catch(() => undefined)) !== undefined;
 await waitUntil(async () => (await Promise.all(runs.map(isFollowed))).every(Boolean), 3_600_000, { everyMs: 1000 });
@@ -81,7 +68,7 @@ console.log(`all of them are followed after ${((performance.now() - since) / 100
 const latencies: number[] = [];
 const watching = runs.slice(0, WATCHED).map((run) => {
   const seen = new Set<string>();
-  return np(['watch', run], 'stdout', (text) => {
+  return nixproof(arena, folder, ['watch', run], (text) => {
     for (const [marker, at] of text.matchAll(/▸ T(\d{13})/g)) {
       if (seen.has(marker)) continue;
       seen.add(marker);
@@ -106,7 +93,7 @@ const here = (await Promise.all(runs.map(linesOf))).reduce((a, b) => a + b, 0);
 const flowing = (performance.now() - begun) / 1000;
 const after = await usage(arena);
 await Promise.all(watching);
-await np(['watch', suite.suite], 'stderr', () => undefined);
+await nixproof(arena, folder, ['watch', suite.suite]);
 const reports = (await Promise.all(runs.map((run) => readRunReport(arena.layout.runs, run)))).filter(
   (report) => report !== undefined,
 );

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suiteProgress } from '../src/client.js';
 import type { SuiteReport } from '../src/domain/suite.js';
 import { processesWithVariable, runCommand, waitUntil } from '../src/host/process.js';
 import { openArena, type Arena } from '../test/torture/arena.js';
+import { nixproof } from './command.js';
 import { mib, usage, watchPeaks } from './usage.js';
 
 /**
@@ -16,26 +15,16 @@ import { mib, usage, watchPeaks } from './usage.js';
  *     npm run bench:suite -- [RUNS [PARALLEL]]
  */
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const runs = Number(process.argv[2] ?? 1000);
 const parallel = Number(process.argv[3] ?? availableParallelism() * 4);
 const INSTALL = 'echo ::PHASE::ONLY; echo installed';
 const CONFIG = { profiles: { tiny: { driver: 'sandbox', install: { kind: 'script', run: INSTALL } } } };
 const seconds = (since: number) => (performance.now() - since) / 1000;
 
-function start(arena: Arena, folder: string, ...args: string[]) {
-  const env = { ...process.env, NIXPROOF_HOME: arena.layout.home, TEMPORAL_ADDRESS: arena.address, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] });
-  const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  return new Promise<{ readonly exit: number | null; readonly stdout: string }>((resolve) =>
-    child.once('close', (exit) => resolve({ exit, stdout: Buffer.concat(output).toString('utf8') })),
-  );
-}
-
 /** The suite of this bench. */
 function test(arena: Arena, folder: string, ...more: string[]) {
-  return start(arena, folder, 'test', '--repeat', String(runs), '--parallel', String(parallel), '--json', ...more);
+  const options = ['--repeat', String(runs), '--parallel', String(parallel), '--json', ...more];
+  return nixproof(arena, folder, ['test', ...options]);
 }
 
 async function suiteOf(arena: Arena, folder: string) {
@@ -81,7 +70,7 @@ async function cancelled(arena: Arena, folder: string): Promise<void> {
     everyMs: 200,
   });
   const since = performance.now();
-  await start(arena, folder, 'cancel', suite);
+  await nixproof(arena, folder, ['cancel', suite]);
   const took = seconds(since);
   const machines = await readdir(arena.layout.machines).catch(() => []);
   const processes = await processesWithVariable('NIXPROOF_ROOT', (root) => root.startsWith(arena.layout.machines));

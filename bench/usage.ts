@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { processesWithVariable } from '../src/host/process.js';
+import { processUsage } from '../src/host/process-usage.js';
 import type { Arena } from '../test/torture/arena.js';
 
 export const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
@@ -9,12 +10,10 @@ export async function usage(arena: Arena): Promise<Map<string, { readonly rss: n
   const found = new Map<string, { rss: number; cpu: number }>();
   const ours = await processesWithVariable('NIXPROOF_HOME', (home) => home === arena.layout.home);
   for (const { identity } of ours) {
-    const at = `/proc/${identity.pid}`;
-    const command = (await readFile(`${at}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    const command = (await readFile(`/proc/${identity.pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
     const kind = command.includes('start-dev') ? 'server' : command.includes('worker') ? 'worker' : undefined;
-    const fields = (await readFile(`${at}/stat`, 'utf8').catch(() => '')).replace(/^.*\) /, '').split(' ');
-    if (kind === undefined || fields.length < 22) continue;
-    found.set(kind, { rss: Number(fields[21]) * 4096, cpu: (Number(fields[11]) + Number(fields[12])) / 100 });
+    const used = kind === undefined ? undefined : await processUsage(identity);
+    if (kind !== undefined && used) found.set(kind, { rss: used.residentBytes, cpu: used.cpuSeconds });
   }
   return found;
 }

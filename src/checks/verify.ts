@@ -31,7 +31,7 @@ export async function verify(
     const seen = await outcomeOf(machine, check, limited).catch((error: unknown): Seen => {
       work.signal.throwIfAborted();
       if (late?.aborted !== true) throw error;
-      return { status: 'fail', detail: `it had not ended when the time of timeouts.checks was used up` };
+      return { status: 'fail', detail: 'it had not ended when the time of timeouts.checks was used up' };
     });
     results.push({ name: check.name, ...seen, durationMs: Math.round(performance.now() - started) });
   }

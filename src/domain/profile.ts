@@ -143,8 +143,7 @@ export interface ExistingMachine {
 }
 
 /** The steps of a run that a profile may limit, beside its installer. */
-export const LIMITED_STEPS = ['machine', 'deploy', 'boot', 'checks', 'collect'] as const;
-export type LimitedStep = (typeof LIMITED_STEPS)[number];
+export type LimitedStep = 'machine' | 'deploy' | 'boot' | 'checks' | 'collect';
 
 /** A profile with every default filled in and every path absolute: what a run is asked to do. Plain data. */
 export interface Profile {

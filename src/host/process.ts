@@ -57,6 +57,11 @@ export async function terminate(identity: ProcessIdentity, graceMs = 5000): Prom
   await waitUntil(async () => !(await isAlive(identity)), 5000);
 }
 
+async function processIds(): Promise<readonly number[]> {
+  const entries = await readdir('/proc').catch(() => []);
+  return entries.filter((entry) => /^\d+$/.test(entry)).map(Number);
+}
+
 /** Every living process whose environment holds `NAME=value`: how a tree of processes is found after it daemonised (Linux). */
 export async function processesWithEnvironment(name: string, value: string): Promise<ProcessIdentity[]> {
   const found = await processesWithVariable(name, (set) => set === value);
@@ -69,12 +74,11 @@ export async function processesWithVariable(
   isWanted: (value: string) => boolean,
 ): Promise<{ readonly identity: ProcessIdentity; readonly value: string }[]> {
   const found: { identity: ProcessIdentity; value: string }[] = [];
-  for (const entry of await readdir('/proc').catch(() => [])) {
-    if (!/^\d+$/.test(entry)) continue;
-    const environment = await readFile(`/proc/${entry}/environ`, 'utf8').catch(() => '');
+  for (const pid of await processIds()) {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
     const value = environment.split('\0').find((variable) => variable.startsWith(`${name}=`));
     if (value === undefined || !isWanted(value.slice(name.length + 1))) continue;
-    const identity = await identify(Number(entry));
+    const identity = await identify(pid);
     if (identity) found.push({ identity, value: value.slice(name.length + 1) });
   }
   return found;
@@ -83,10 +87,9 @@ export async function processesWithVariable(
 /** A living process that was started with these arguments one after the other, whoever started it (Linux). */
 export async function processWithArguments(args: readonly string[]): Promise<ProcessIdentity | undefined> {
   const wanted = `\0${args.join('\0')}\0`;
-  for (const entry of await readdir('/proc').catch(() => [])) {
-    if (!/^\d+$/.test(entry)) continue;
-    const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
-    if (line.includes(wanted)) return identify(Number(entry));
+  for (const pid of await processIds()) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(wanted)) return identify(pid);
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { readRunReport } from '../../src/records/artifacts.js';
 import { findStack } from '../../src/stack/join.js';
 import { freePorts, isListening } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import { makeFolder } from './make-folder.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 /** Far more than anything here takes: a test that waits so long has failed. */
@@ -203,17 +204,6 @@ async function processesOf(layout: Layout) {
   ];
   const found = marks.map(async ([name = '', value = '']) => processesWithEnvironment(name, value));
   return (await Promise.all(found)).flat();
-}
-
-async function makeFolder(root: string, files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(path.join(root, 'config-'));
-  for (const [name, content] of Object.entries(files)) {
-    const file = path.join(folder, name);
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, content);
-    if (content.startsWith('#!')) await chmod(file, 0o755);
-  }
-  return folder;
 }
 
 function run(file: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Running {

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
+import { hasOrSkip } from '../contract/requirements.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
-import { noNetworks, ownNetwork } from './own-network.js';
+import { ownNetwork, probeNetworks } from './own-network.js';
 
 const hostId = async (bench: Bench) => (await readFile(path.join(bench.layout.home, 'host-id'), 'utf8')).trim();
 
@@ -26,20 +27,20 @@ const installingAt = (bench: Bench, run: string, host: string) => async () => {
   return report.host === host && report.state.startsWith('installing');
 };
 
-async function ended(bench: Bench, run: string): Promise<RunReport> {
-  let report: RunReport | undefined;
-  await reached(`the end of ${run}`, async () => (report = await bench.status(run)).verdict !== null);
-  return report as RunReport;
+/** A bench whose only worker was killed while a run's installer went on. */
+async function killedInMidInstall() {
+  const bench = await openBench('own');
+  const go = path.join(bench.layout.home, 'go');
+  const worker = await bench.worker();
+  const id = await hostId(bench);
+  const run = await begin(bench, go);
+  await reached('the installer', installingAt(bench, run, id));
+  worker.kill('SIGKILL');
+  await worker.ended;
+  return { bench, id, run, go };
 }
 
-const reason = await noNetworks();
-if (reason !== undefined) {
-  if ((process.env['NIXPROOF_TEST_REQUIRE'] ?? '').split(',').includes('netns'))
-    throw new Error(`required, but missing: netns: ${reason}`);
-  console.warn(`skipped: netns: ${reason}`);
-}
-
-const partitioned = reason === undefined ? test.concurrent : test.skip;
+const partitioned = (await hasOrSkip('netns', { probe: probeNetworks })) ? test.concurrent : test.skip;
 
 partitioned(
   'a host behind a cut cable: its run starts over on another, and it does not disturb when it is back',
@@ -67,7 +68,7 @@ partitioned(
       await network.mend();
       await reached('its machine to go', async () => !(await isThere(path.join(far.layout.machines, run))));
       await writeFile(go, '');
-      const report = await ended(center, run);
+      const report = await center.verdictOf(run);
       expect(report).toMatchObject({ verdict: 'passed', host: nearId, attempts: 1, log: { verified: true } });
       expect(report.checks.map(({ status }) => status)).toEqual(['pass']);
       expect(report.notes).toContainEqual(
@@ -91,21 +92,14 @@ partitioned(
 );
 
 test.concurrent('a host that dies: its run starts over on another', LONG, async () => {
-  const first = await openBench('own');
+  const { bench: first, id: firstId, run } = await killedInMidInstall();
   const second = await openBench('own', { TEMPORAL_ADDRESS: first.link.address });
-  const go = path.join(first.layout.home, 'go');
-  const worker = await first.worker();
-  const firstId = await hostId(first);
-  const run = await begin(first, go);
-  await reached('the first host', installingAt(first, run, firstId));
-  worker.kill('SIGKILL');
-  await worker.ended;
   await second.worker();
   const secondId = await hostId(second);
   await reached('the second host', installingAt(second, run, secondId));
   expect((await second.status(run)).notes.join()).toContain(`host ${firstId} was lost while installing`);
   expect(await first.np(first.layout.home, 'cancel', run)).toMatchObject({ exit: 0 });
-  expect(await ended(second, run)).toMatchObject({ verdict: 'cancelled', host: secondId });
+  expect(await second.verdictOf(run)).toMatchObject({ verdict: 'cancelled', host: secondId });
   expect(await isThere(path.join(second.layout.machines, run))).toBe(false);
   expect(await isThere(path.join(first.layout.machines, run))).toBe(true);
   await first.worker();
@@ -115,14 +109,7 @@ test.concurrent('a host that dies: its run starts over on another', LONG, async 
 });
 
 test.concurrent('the only host is waited for, and goes on where it was', LONG, async () => {
-  const bench = await openBench('own');
-  const go = path.join(bench.layout.home, 'go');
-  const worker = await bench.worker();
-  const id = await hostId(bench);
-  const run = await begin(bench, go);
-  await reached('the installer', installingAt(bench, run, id));
-  worker.kill('SIGKILL');
-  await worker.ended;
+  const { bench, id, run, go } = await killedInMidInstall();
   // Longer than a step waits for a worker: nobody is there even to ask where it is.
   const pending = async () =>
     (await bench.link.client.workflow.getHandle(run).describe()).raw.pendingActivities?.length ?? 0;
@@ -130,6 +117,11 @@ test.concurrent('the only host is waited for, and goes on where it was', LONG, a
   await bench.worker();
   await reached('the step once more', installingAt(bench, run, id));
   await writeFile(go, '');
-  expect(await ended(bench, run)).toMatchObject({ verdict: 'passed', host: id, attempts: 1, log: { verified: true } });
+  expect(await bench.verdictOf(run)).toMatchObject({
+    verdict: 'passed',
+    host: id,
+    attempts: 1,
+    log: { verified: true },
+  });
   await bench.expectNothingLeft();
 });

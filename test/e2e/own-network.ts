@@ -1,4 +1,6 @@
 import { execa } from 'execa';
+import { NixproofError, messageOf } from '../../src/domain/error.js';
+import type { DriverProbe } from '../../src/machines/machine.js';
 
 /** A network namespace, linked to this host's by a cable that can be pulled: what makes a process another host's, as far as the network goes. */
 export interface OwnNetwork extends AsyncDisposable {
@@ -13,21 +15,21 @@ export interface OwnNetwork extends AsyncDisposable {
 
 const ip = (...args: string[]) => execa('ip', args);
 
-/** Why there is none; undefined where there can be one. It takes root and iproute2. */
-export async function noNetworks(): Promise<string | undefined> {
+/** Whether there can be one: it takes root and iproute2. */
+export async function probeNetworks(): Promise<DriverProbe> {
   try {
     await using network = await ownNetwork(200);
     await execa(network.inside[0] ?? '', [...network.inside.slice(1), 'true']);
-    return undefined;
+    return { available: true, detail: 'network namespaces' };
   } catch (error) {
-    return String(error);
+    return { available: false, reason: new NixproofError('HOST_TOOL_MISSING', messageOf(error)) };
   }
 }
 
 /** @param number another one for each that there is at a time, below 250 */
 export async function ownNetwork(number: number): Promise<OwnNetwork> {
-  const name = `np-${process.pid % 100_000}-${number}`;
-  const [near, far] = [`npa${process.pid % 100_000}-${number}`, `npb${process.pid % 100_000}-${number}`];
+  const tag = `${process.pid % 100_000}-${number}`;
+  const [name, near, far] = [`np-${tag}`, `npa${tag}`, `npb${tag}`];
   const outside = `10.213.${number}.1`;
   const network: OwnNetwork = {
     outside,
