@@ -46,16 +46,16 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
   const ours = placeOn(hostId, layout.runs, request);
   if (held === hostId) return ours;
   const keeper = held === undefined ? undefined : watchKeeper(held);
+  // What a host that is missed for a moment is given to come back; a machine that exists once is not made anew elsewhere.
+  const patienceMs = !keeper ? 0 : request.driver === 'ssh' ? Infinity : BACK_WITHIN_MS;
   const since = Date.now();
   let told = '';
-  for (;;) {
+  for (let look = 0; ; look++) {
+    if (look > 0) await delay(LOOK_MS, undefined, { signal: work.signal });
     const hosts = keeper ? await listHosts(client) : undefined;
     const back = hosts && keeper?.(hosts);
     if (back) return placeOn(back.host, back.runs, request);
-    if (!mayMove(request, keeper ? Date.now() - since : Infinity)) {
-      await delay(LOOK_MS, undefined, { signal: work.signal });
-      continue;
-    }
+    if (Date.now() - since < patienceMs) continue;
     const drained = (await hostRecord(client, hostId))?.drained ?? false;
     const here = loss?.before.includes(hostId) ? 'it was lost' : obstacle({ labels: placing.labels, drained }, wanted);
     const probe = here === undefined ? await machines.driver(request.driver).probe(work) : undefined;
@@ -76,13 +76,7 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
     const text = `waiting for a host (${reasons.join('; ')})`;
     if (text !== told) await client.workflow.getHandle(request.run).signal(SIGNALS.waiting, text);
     told = text;
-    await delay(LOOK_MS, undefined, { signal: work.signal });
   }
-}
-
-/** A machine that exists once is not made anew elsewhere, as long as its host may have it still. */
-function mayMove({ driver }: RunRequest, waitedMs: number): boolean {
-  return waitedMs > BACK_WITHIN_MS && (driver !== 'ssh' || waitedMs === Infinity);
 }
 
 /** What finds a host that has asked for work again since the first look, or did so just now, by whichever clock. */

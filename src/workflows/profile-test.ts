@@ -96,16 +96,6 @@ function createRun(asked: RunRequest) {
   };
   setHandler(reportQuery, () => report());
   setHandler(waitingSignal, show);
-  /** False where a host that was lost tells it late. */
-  const progressed = (progress: InstallProgress): boolean => {
-    if (progress.host !== undefined && progress.host !== place?.host) return false;
-    phaseUpdates -= 1;
-    setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
-    tell(`installing: ${keyword(progress.phase)}`);
-    return true;
-  };
-  setHandler(progressedSignal, (progress) => void progressed(progress));
-
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
   };
@@ -238,7 +228,12 @@ function createRun(asked: RunRequest) {
     );
     setHandler(decideSignal, healing.decide);
     setHandler(progressedSignal, (progress) => {
-      if (progressed(progress)) healing.progressed(progress);
+      // One that was lost tells it late.
+      if (progress.host !== undefined && progress.host !== place?.host) return;
+      phaseUpdates -= 1;
+      setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
+      tell(`installing: ${keyword(progress.phase)}`);
+      healing.progressed(progress);
     });
     let next: NextAttempt | undefined = { attempt: { number: 1, guest: 1, replayedPhases: 0, heals: [] } };
     while (next) {
