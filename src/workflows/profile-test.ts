@@ -222,7 +222,7 @@ function createRun(asked: RunRequest) {
       ...(last
         ? {
             code: 'HOST_LOST',
-            message: `host ${last.host} was lost while ${doing}, and not back within the run's ${limit}`,
+            message: `host ${last.host} was lost while ${doing}, and not back within the run’s ${limit}`,
           }
         : { code: 'HOST_NONE', message: `the run had no host within its ${limit}: ${state}` }),
       hint: 'see `nixproof hosts` for the hosts there are',
