@@ -118,18 +118,13 @@ export function createStay(run: Run, place: Place, draft: Draft) {
 
   /** The installer, again after every heal; false where it failed for good. */
   async function install(steps: HostSteps): Promise<boolean> {
-    const ofRace = {
-      follow: (ref: AttemptRef, machine: string | undefined) => follow(steps, onMachine(request, machine), ref),
-      settleOn: (machine: string | undefined) => settleOn(steps, machine),
-    };
-    const asTold = healSteps(steps, () => request, note, ofRace);
-    const fork: typeof asTold.fork = async (forks) => {
-      for (const { machine } of forks) spare.add(machine);
-      return asTold.fork(forks);
-    };
     const healing = createHealLoop(
       request,
-      { ...asTold, fork },
+      {
+        ...healSteps(steps, () => request, note, spare),
+        follow: (ref, machine) => follow(steps, onMachine(request, machine), ref),
+        settleOn: (machine) => settleOn(steps, machine),
+      },
       {
         note,
         tell,

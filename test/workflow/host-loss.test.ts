@@ -2,10 +2,8 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Loss } from '../../src/activities/place-run.js';
-import type { AttemptOutcome } from '../../src/domain/attempt.js';
-import type { Candidate } from '../../src/domain/heal.js';
 import { DEADLINE_MS, LONG, reached } from '../e2e/bench.js';
-import { openGround, placeOn, succeeded, type Ground, type Host } from './hosts.js';
+import { candidate, checkpointed, openGround, placeOn, type Ground, type Host } from './hosts.js';
 
 let ground: Ground;
 beforeAll(async () => {
@@ -35,22 +33,8 @@ test.concurrent(
   'lost in a race of heals: nothing of it goes along, its machines go when it is back',
   LONG,
   async () => {
-    const failed: AttemptOutcome = {
-      ...succeeded,
-      end: { kind: 'exited', exitCode: 1 },
-      checkpoints: [{ name: 'a1-p1', barrier: 1, takenAt: 0, tookMs: 1, bytes: 1 }],
-    };
-    const plan = { commands: [], undo: [], edits: [], resume: 'phase' } as const;
-    const candidate = (name: string): Candidate => ({
-      name,
-      class: 'disk.busy',
-      title: name,
-      confidence: 0.9,
-      seen: { worked: 0, notWorked: 0 },
-      plan,
-    });
     const first: Host = await ground.host('race-a', {
-      followInstaller: () => Promise.resolve(failed),
+      followInstaller: () => Promise.resolve(checkpointed),
       planHeals: () => Promise.resolve(['x', 'y'].map(candidate)),
       forkMachine: (_request, forks) => {
         void first.leave();

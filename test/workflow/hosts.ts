@@ -3,6 +3,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import type { HostActivities, Place, SharedActivities } from '../../src/activities/index.js';
 import { hostTaskQueue, QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
 import type { AttemptOutcome } from '../../src/domain/attempt.js';
+import type { Candidate } from '../../src/domain/heal.js';
 import type { RunReport, RunRequest } from '../../src/domain/run.js';
 import { openBench, type Bench } from '../e2e/bench.js';
 
@@ -45,6 +46,18 @@ export const succeeded: AttemptOutcome = {
   barrier: 1,
   checkpoints: [],
 };
+
+/** Failed, on a machine that can go back to its first phase. */
+export const checkpointed: AttemptOutcome = {
+  ...succeeded,
+  end: { kind: 'exited', exitCode: 1 },
+  checkpoints: [{ name: 'a1-p1', barrier: 1, takenAt: 0, tookMs: 1, bytes: 1 }],
+};
+
+export function candidate(name: string): Candidate {
+  const plan = { commands: [], undo: [], edits: [], resume: 'phase' } as const;
+  return { name, class: 'disk.busy', title: name, confidence: 0.9, seen: { worked: 0, notWorked: 0 }, plan };
+}
 
 const nothing = () => Promise.resolve();
 const WELL: HostActivities = {
