@@ -59,7 +59,7 @@ function createRun(asked: RunRequest) {
   /** In the order in which they were lost. */
   const hostsLost: string[] = [];
   /** What it was at when its time was up. */
-  let late: { readonly state: string; readonly doing: string } | undefined;
+  let late: string | undefined;
   /** What becomes of the machine at the end. */
   let fate: Fate = 'destroy';
 
@@ -144,7 +144,7 @@ function createRun(asked: RunRequest) {
   }
 
   function ranOutOfTime(): void {
-    late = { state: draft.state, doing };
+    late = draft.state;
     draft.verdict = 'failed';
   }
 
@@ -170,7 +170,7 @@ function createRun(asked: RunRequest) {
       tell('collecting logs');
       await unlessForced('collecting logs', 0, () => last.collect(verdict));
     }
-    if (late) {
+    if (late !== undefined) {
       verdict = outOfTime(late, last);
       fate = fateOf(verdict);
     }
@@ -207,24 +207,23 @@ function createRun(asked: RunRequest) {
   }
 
   /**
-   * What it comes to that the run's time was up: of the configuration that says something unless the run had no host then.
+   * What it comes to that the run's time was up: of the configuration that says something unless the run had no host then, or had to
+   * begin on another.
    * @param last where it was
    */
-  function outOfTime({ state, doing }: { readonly state: string; readonly doing: string }, last?: Stay): Verdict {
+  function outOfTime(state: string, last?: Stay): Verdict {
     const limit = `${Math.round((asked.timeoutMs ?? LONGEST_RUN_MS) / 1000)} s`;
-    if (last && !last.missed) {
+    const lost = last?.missed ? last.host : hostsLost.at(-1);
+    if (last && lost === undefined) {
       const reason = `the run took longer than ${limit} while ${state}`;
       const phase = draft.phases.at(-1)?.name ?? '';
       draft.failures = [...draft.failures, plainFailure(phase, reason, draft.log.bytes, reason)];
       return 'failed';
     }
+    const before = lost === undefined ? 'there was no host for it' : `host ${lost} was lost`;
     draft.fault = {
-      ...(last
-        ? {
-            code: 'HOST_LOST',
-            message: `host ${last.host} was lost while ${doing}, and not back within the run’s ${limit}`,
-          }
-        : { code: 'HOST_NONE', message: `the run had no host within its ${limit}: ${state}` }),
+      code: lost === undefined ? 'HOST_NONE' : 'HOST_LOST',
+      message: `${before}, and the run’s ${limit} were up while ${state}`,
       hint: 'see `nixproof hosts` for the hosts there are',
     };
     return 'error';

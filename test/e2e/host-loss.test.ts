@@ -169,9 +169,7 @@ test.concurrent('a run whose time is up does not wait for its host: an error, no
   expect(stdout).toContain('HOST_LOST');
   const report = await other.status(run);
   expect(report).toMatchObject({ verdict: 'error', host: id, failures: [], fault: { code: 'HOST_LOST' } });
-  expect(report.fault?.message).toMatch(
-    new RegExp(`^host ${id} was lost while .*, and not back within the run’s 75 s$`),
-  );
+  expect(report.fault?.message).toMatch(new RegExp(`^host ${id} was lost, and the run’s 75 s were up while `));
   await bench.worker();
   const { state, fault, notes } = report;
   expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'error', state, fault, notes });

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Loss } from '../../src/activities/place-run.js';
 import { DEADLINE_MS, LONG, reached } from '../e2e/bench.js';
-import { candidate, checkpointed, openGround, placeOn, type Ground, type Host } from './hosts.js';
+import { candidate, checkpointed, endless, openGround, placeOn, type Ground, type Host } from './hosts.js';
 
 let ground: Ground;
 beforeAll(async () => {
@@ -113,11 +113,30 @@ test.concurrent(
       failures: [],
       fault: {
         code: 'HOST_LOST',
-        message: 'host late-a was lost while starting the installer, and not back within the run’s 5 s',
+        message: 'host late-a was lost, and the run’s 5 s were up while starting the installer',
       },
     });
     expect(report.notes).toContain('host late-a does what is left to do when it is there');
     await backAgain('late-a', ['releaseMachine keep', 'writeReports']);
+  },
+);
+
+test.concurrent(
+  'its time is up on another host than it began on: no word on the configuration, either',
+  LONG,
+  async () => {
+    const second = await ground.host('again-b', { startInstaller: endless });
+    const { losses, place } = inTurn('again-a', 'again-b');
+    const { ended } = await ground.begin({ run: 'again-20261128-000000-0000', timeoutMs: 75_000 }, place);
+    const report = await ended();
+    expect(losses).toHaveLength(1);
+    expect(report).toMatchObject({
+      verdict: 'error',
+      host: 'again-b',
+      failures: [],
+      fault: { message: 'host again-a was lost, and the run’s 75 s were up while starting the installer' },
+    });
+    expect(second.did.slice(-3)).toEqual(['collect', 'releaseMachine destroy', 'writeReports']);
   },
 );
 
@@ -129,6 +148,9 @@ test.concurrent('its time is up before there is a host for it', LONG, async () =
   expect(await ended()).toMatchObject({
     verdict: 'error',
     failures: [],
-    fault: { code: 'HOST_NONE', message: 'the run had no host within its 1 s: looking for a host' },
+    fault: {
+      code: 'HOST_NONE',
+      message: 'there was no host for it, and the run’s 1 s were up while looking for a host',
+    },
   });
 });

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { HostActivities, Place, SharedActivities } from '../../src/activities/index.js';
 import { hostTaskQueue, QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
@@ -57,6 +58,13 @@ export const checkpointed: AttemptOutcome = {
 export function candidate(name: string): Candidate {
   const plan = { commands: [], undo: [], edits: [], resume: 'phase' } as const;
   return { name, class: 'disk.busy', title: name, confidence: 0.9, seen: { worked: 0, notWorked: 0 }, plan };
+}
+
+/** A step that goes on until it is cancelled. */
+export async function endless(): Promise<never> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), 200);
+  return context.cancelled.finally(() => clearInterval(beat));
 }
 
 const nothing = () => Promise.resolve();

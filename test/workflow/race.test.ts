@@ -1,22 +1,14 @@
-import { Context } from '@temporalio/activity';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AttemptOutcome } from '../../src/domain/attempt.js';
 import type { RunRequest } from '../../src/domain/run.js';
 import { DEADLINE_MS } from '../e2e/bench.js';
-import { candidate, checkpointed, openGround, placeOn, succeeded, type Ground, type Steps } from './hosts.js';
+import { candidate, checkpointed, endless, openGround, placeOn, succeeded, type Ground, type Steps } from './hosts.js';
 
 let ground: Ground;
 beforeAll(async () => {
   ground = await openGround();
 }, DEADLINE_MS);
 afterAll(() => ground[Symbol.asyncDispose](), DEADLINE_MS);
-
-/** Goes on until the race is decided elsewhere. */
-async function endless(): Promise<never> {
-  const context = Context.current();
-  const beat = setInterval(() => context.heartbeat(), 200);
-  return context.cancelled.finally(() => clearInterval(beat));
-}
 
 /** A run whose first attempt fails, with two heals for it. @param follow the attempt of a race on this machine */
 async function raceOn(
