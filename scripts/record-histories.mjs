@@ -1,7 +1,7 @@
 // Records the histories that test/replay replays: real runs of test/fixtures/histories on a server of their own. Run it after a
 // change of workflow code that is meant to be incompatible; otherwise the old histories must go on replaying.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { connectClient } from '../dist/client.js';
 import { waitUntil } from '../dist/host/process.js';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const packages = realpathSync(path.join(root, 'node_modules'));
 const main = path.join(root, 'dist/cli/main.js');
 const config = path.join(root, 'test/fixtures/histories/nixproof.yaml');
 const home = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
@@ -61,6 +62,8 @@ function anonymous(text) {
   return text
     .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
     .replaceAll(root, '/home/tester/nixproof')
+    // Packages may be linked from elsewhere: stack traces name where they are.
+    .replaceAll(packages, '/home/tester/nixproof/node_modules')
     .replaceAll(hostIdOf(home), 'host-000000')
     .replaceAll(hostname(), 'host');
 }
