@@ -59,13 +59,15 @@ mkdirSync(path.join(root, 'test/histories'), { recursive: true });
 
 /** Names of the machine it was recorded on have no place in the repository: not in the JSON, nor in the payloads' base64. */
 function anonymous(text) {
-  return text
-    .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
-    .replaceAll(root, '/home/tester/nixproof')
-    // Packages may be linked from elsewhere: stack traces name where they are.
-    .replaceAll(packages, '/home/tester/nixproof/node_modules')
-    .replaceAll(hostIdOf(home), 'host-000000')
-    .replaceAll(hostname(), 'host');
+  return (
+    text
+      .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
+      .replaceAll(root, '/home/tester/nixproof')
+      // Packages may be linked from elsewhere: stack traces name where they are.
+      .replaceAll(packages, '/home/tester/nixproof/node_modules')
+      .replaceAll(hostIdOf(home), 'host-000000')
+      .replaceAll(hostname(), 'host')
+  );
 }
 
 function isPayload(value) {
