@@ -36,7 +36,13 @@ async function sample(arena: Arena, index: number, signal: NodeJS.Signals) {
   const handle = await arena.link.client.workflow.start(WORKFLOWS.run, {
     workflowId: run,
     taskQueue: SHARED_TASK_QUEUE,
-    args: [requestOf(planned, run, arena)],
+    args: [
+      requestOf(planned, run, {
+        machines: 'sandbox',
+        deploy: arena.deploy,
+        recording: { folder: arena.records, port: 0 },
+      }),
+    ],
   });
   const { log } = runFiles(arena.layout.runs, run).attempt(1);
   const size = async () => (await readFile(log).catch(() => Buffer.alloc(0))).length;
