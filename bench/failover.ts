@@ -56,7 +56,7 @@ async function sample(arena: Arena, index: number, signal: NodeJS.Signals) {
   const ms = performance.now() - killed;
   await handle.result();
   const result = await handle.query<RunReport>(QUERIES.report);
-  const broken = await checkRun({ planned, run, result, layout: arena.layout, records: arena.records });
+  const broken = await checkRun({ planned, run, result, homes: [arena.layout], records: arena.records });
   second.kill('SIGTERM');
   await new Promise((resolve) => second.once('exit', resolve));
   return { ms, broken };

@@ -8,6 +8,7 @@ import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
 import { freePorts, isListening } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import type { OwnNetwork } from '../e2e/own-network.js';
 import { CLUSTER_PORTS, clusterPorts, openCluster, type Cluster } from './cluster.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -16,6 +17,8 @@ const DEADLINE_MS = 120_000;
 /** A home with a Temporal server and several workers, each a process that faults may happen to. */
 export interface Arena extends AsyncDisposable {
   readonly layout: Layout;
+  /** The home of the host behind a cable; there is none unless one was asked for. */
+  readonly farLayout?: Layout;
   /** Where installers and heals write down that they ran. */
   readonly records: string;
   /** What is deployed. */
@@ -28,7 +31,7 @@ export interface Arena extends AsyncDisposable {
   /** Set where the server is on PostgreSQL. */
   readonly cluster?: Cluster;
   /** Starts one worker more. */
-  startWorker(env?: Readonly<Record<string, string>>): ChildProcess;
+  startWorker(env?: Readonly<Record<string, string>>, host?: 'near' | 'far'): ChildProcess;
 }
 
 /** What is started, killed and started again. */
@@ -42,6 +45,8 @@ export interface ArenaOptions {
   /** An empty folder that is its caller's; one of its own unless given. */
   readonly root?: string;
   readonly server?: 'file' | 'postgres';
+  /** Where another host's workers are to be. */
+  readonly far?: OwnNetwork;
 }
 
 /** Opens a home with a server and so many workers. */
@@ -49,7 +54,9 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
   const root = options.root ?? (await mkdtemp(path.join(tmpdir(), 'nixproof-arena-')));
   const layout = layoutOf(path.join(root, 'home'));
   const [records, deploy] = [path.join(root, 'records'), path.join(root, 'deploy')];
-  for (const folder of [layout.home, records, deploy]) await mkdir(folder, { recursive: true });
+  const farLayout = options.far && layoutOf(path.join(root, 'far-home'));
+  for (const folder of [layout.home, records, deploy, ...(farLayout ? [farLayout.home] : [])])
+    await mkdir(folder, { recursive: true });
   await writeFile(path.join(deploy, 'README'), 'deployed\n');
   const { file } = await getTemporalServer({
     work: { signal: new AbortController().signal, progress: () => undefined },
@@ -67,7 +74,8 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
     child.once('exit', () => children.delete(child));
     return child;
   };
-  const command = cluster?.command ?? [file, ...devServerOptions(root, ports ?? { grpc, metrics: 0 })];
+  const listenAt = options.far ? '0.0.0.0' : '127.0.0.1';
+  const command = cluster?.command ?? [file, ...devServerOptions(root, listenAt, ports ?? { grpc, metrics: 0 })];
   let running: ChildProcess | undefined;
   const server: Service = {
     async start() {
@@ -82,10 +90,17 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
   await server.start();
   await cluster?.registerNamespace(file);
   const link = await connectClient({ address });
-  const startWorker: Arena['startWorker'] = (env) => start(process.execPath, [CLI, 'worker'], env);
+  const startWorker: Arena['startWorker'] = (env, host = 'near') => {
+    const worker = [process.execPath, CLI, 'worker'];
+    if (host === 'near' || !options.far || !farLayout) return start(worker[0] ?? '', worker.slice(1), env);
+    const [program = '', ...args] = [...options.far.inside, ...worker];
+    const farAway = { NIXPROOF_HOME: farLayout.home, TEMPORAL_ADDRESS: `${options.far.outside}:${grpc}` };
+    return start(program, args, { ...env, ...farAway });
+  };
   for (let worker = 0; worker < workers; worker++) startWorker();
   return {
     layout,
+    ...(farLayout ? { farLayout } : {}),
     records,
     deploy,
     address,
@@ -104,8 +119,18 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
 }
 
 /** The development server on a database file. */
-function devServerOptions(root: string, { grpc, metrics }: { grpc: number; metrics: number }): readonly string[] {
-  const options = ['--headless', '--port', String(grpc), '--metrics-port', String(metrics), '--log-level', 'never'];
+function devServerOptions(root: string, ip: string, { grpc, metrics }: { grpc: number; metrics: number }): string[] {
+  const options = [
+    '--headless',
+    '--ip',
+    ip,
+    '--port',
+    String(grpc),
+    '--metrics-port',
+    String(metrics),
+    '--log-level',
+    'never',
+  ];
   const database = ['--db-filename', path.join(root, 'temporal.db')];
   const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
   return ['server', 'start-dev', ...options, ...database, ...pragmas];

@@ -93,7 +93,10 @@ export async function openCluster(root: string): Promise<Cluster> {
   const config = path.join(root, 'temporal');
   await mkdir(config);
   // YAML's flow style is JSON.
-  await writeFile(path.join(config, 'torture.yaml'), JSON.stringify(configuration(), undefined, 2));
+  await writeFile(
+    path.join(config, 'torture.yaml'),
+    JSON.stringify(configuration(path.join(config, 'dynamic.yaml')), undefined, 2),
+  );
   await writeFile(path.join(config, 'dynamic.yaml'), '{}\n');
   return {
     command: [server, '--root', config, '--config', '.', '--env', 'torture', '--allow-no-auth', 'start'],
@@ -107,12 +110,14 @@ export async function openCluster(root: string): Promise<Cluster> {
       const registered = async () => (await execa(temporal, create, { reject: false })).exitCode === 0;
       if (!(await waitUntil(registered, DEADLINE_MS, { everyMs: 1000 }))) throw new Error('there is no namespace');
     },
-    [Symbol.asyncDispose]: async () => void (await stop()),
+    async [Symbol.asyncDispose]() {
+      await stop();
+    },
   };
 }
 
 /** Temporal's server with every service in one process, four shards. */
-function configuration(): object {
+function configuration(dynamic: string): object {
   const store = (databaseName: string, maxConns: number) => ({
     sql: {
       pluginName: 'postgres12',
@@ -166,6 +171,6 @@ function configuration(): object {
       },
     },
     dcRedirectionPolicy: { policy: 'noop' },
-    dynamicConfigClient: { filepath: './dynamic.yaml', pollInterval: '10s' },
+    dynamicConfigClient: { filepath: dynamic, pollInterval: '10s' },
   };
 }

@@ -25,7 +25,12 @@ export async function confine(server: 'file' | 'postgres'): Promise<number> {
   const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const namespaces = ['--net', '--mount', '--pid', '--mount-proc', '--fork', '--kill-child', ...asRoot];
   // A shell is the first process: it reaps what loses its parents.
-  const first = ['sh', '-c', 'ip link set lo up && { "$@" & wait $!; }', 'sh'];
+  const first = [
+    'sh',
+    '-c',
+    'ip link set lo up && mkdir -p /run/netns && mount -t tmpfs nixproof-torture /run/netns && { "$@" & wait $!; }',
+    'sh',
+  ];
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const waitForIt = () => undefined;
   process.on('SIGINT', waitForIt);

@@ -24,6 +24,8 @@ export type PlannedFault = { readonly atMs: number } & (
   | { readonly kind: 'swallow-machines'; readonly forMs: number }
   /** What is sent to the server and comes from it vanishes. */
   | { readonly kind: 'swallow-server'; readonly forMs: number }
+  /** The cable of the second host is cut: it is lost where that takes longer than a minute. */
+  | { readonly kind: 'cut-host'; readonly forMs: number }
   /** No room for artifacts. */
   | { readonly kind: 'fill-disk'; readonly forMs: number }
   /** A worker's clock is wrong by so much. */
@@ -45,6 +47,8 @@ export interface PlanSize {
   /** Seconds from one fault to the next, on average. */
   readonly every: number;
   readonly machines: 'sandbox' | 'qemu';
+  /** With two, every second worker is on a host behind a cable. */
+  readonly hosts: 1 | 2;
   /** The development server on a database file, or a server on PostgreSQL. */
   readonly server: 'file' | 'postgres';
 }
@@ -85,7 +89,7 @@ function plannedRun(index: number, random: () => number): PlannedRun {
   };
 }
 
-function plannedFaults({ minutes, workers, every, server }: PlanSize, random: () => number): PlannedFault[] {
+function plannedFaults({ minutes, workers, every, server, hosts }: PlanSize, random: () => number): PlannedFault[] {
   const whole = (from: number, to: number) => from + Math.floor(random() * (to - from));
   const oneOf = <T>(choices: readonly (readonly [share: number, make: () => T])[]): T => {
     let which = random() * choices.reduce((sum, [share]) => sum + share, 0);
@@ -117,6 +121,7 @@ function plannedFaults({ minutes, workers, every, server }: PlanSize, random: ()
             forMs: whole(3000, 20_000),
           }),
         ],
+        [hosts === 2 ? 10 : 0, () => ({ atMs, kind: 'cut-host', forMs: whole(10_000, 120_000) })],
         [onDatabase, () => ({ atMs, kind: 'restart-database' })],
       ]),
     );

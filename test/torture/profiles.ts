@@ -36,10 +36,10 @@ export interface Recording {
   readonly port: number;
 }
 
-/** Appends its second argument to the run's file of that kind. In a guest bash makes the connection; 10.0.2.2 is QEMU's name for the host. */
+/** Appends its second argument, and which machine it is, to the run's file of that kind. In a guest bash makes the connection; 10.0.2.2 is QEMU's name for the host. */
 function recordCommand(machines: PlanSize['machines'], run: string, { folder, port }: Recording): string {
   return machines === 'sandbox'
-    ? `echo "$2" >>"${folder}/${run}.$1"`
+    ? `echo "$2 $NIXPROOF_ROOT" >>"${folder}/${run}.$1"`
     : `bash -c 'echo "$0" >/dev/tcp/10.0.2.2/${port}' "${run}.$1 $2"`;
 }
 

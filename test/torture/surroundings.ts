@@ -60,7 +60,9 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Su
   };
   const both = async (...some: Promise<Mend>[]): Promise<Mend> => {
     const mends = await Promise.all(some);
-    return async () => void (await Promise.all(mends.map((mend) => mend())));
+    return async () => {
+      await Promise.all(mends.map((mend) => mend()));
+    };
   };
   const server = `{ ${serverPorts.join(', ')} }`;
   const kept = `{ ${[...serverPorts, ...otherPorts].join(', ')} }`;

@@ -1,10 +1,13 @@
 import { rm } from 'node:fs/promises';
 import type { RunReport, RunRequest, RunResult } from '../../src/domain/run.js';
+import { baseFor } from '../../src/bases/registry.js';
+import type { Work } from '../../src/domain/work.js';
 import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
 import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
 import { runFiles } from '../../src/records/artifacts.js';
+import { ownNetwork } from '../e2e/own-network.js';
 import { openArena, type Arena } from './arena.js';
-import { checkHost, checkRun, type Broken } from './invariants.js';
+import { checkHosts, checkRun, type Broken } from './invariants.js';
 import { faultText, type Plan, type PlannedRun } from './plan.js';
 import { requestOf, type Recording } from './profiles.js';
 import { openRecorder } from './recorder.js';
@@ -13,7 +16,8 @@ import { createTormentor } from './tormentor.js';
 
 /** A run that has not ended so long after it began is stuck. */
 const STUCK_MS = 10 * 60_000;
-const TIDY_MS = 120_000;
+const TIDY_MS = 240_000;
+const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
 
 export interface Torment {
   readonly runs: number;
@@ -34,7 +38,10 @@ export interface TormentOptions {
 /** Carries a plan out and checks every run when it has ended, the host when all have. Only where this process is confined. */
 export async function torment(plan: Plan, { root, parallel, say }: TormentOptions): Promise<Torment> {
   const { size } = plan;
-  await using arena = await openArena(0, { root, server: size.server });
+  await using far = size.hosts === 2 ? await ownNetwork(1) : undefined;
+  await using arena = await openArena(0, { root, server: size.server, ...(far ? { far } : {}) });
+  const homes = [arena.layout, ...(arena.farLayout ? [arena.farLayout] : [])];
+  if (size.machines === 'qemu') await baseFor('debian', arena.layout).prepare(WORK);
   await using recorder = await openRecorder(arena.records);
   const recording: Recording = { folder: arena.records, port: recorder.port };
   const surroundings = await openSurroundings({
@@ -43,7 +50,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
     serverPorts: arena.serverPorts,
     otherPorts: [recorder.port],
   });
-  const tormentor = createTormentor(arena, surroundings, size.workers);
+  const tormentor = createTormentor(arena, surroundings, { workers: size.workers, cable: far });
   const started = performance.now();
   const over = new AbortController();
   const faults: Record<string, number> = {};
@@ -63,7 +70,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
   const whatIsBroken = async (planned: PlannedRun, run: string, result: RunReport | undefined): Promise<Broken[]> => {
     if (!result)
       return [{ invariant: 'no run is stuck', run, detail: `it has not ended in ${STUCK_MS / 60_000} minutes` }];
-    const ended = { planned, run, result, layout: arena.layout, records: arena.records };
+    const ended = { planned, run, result, homes, records: arena.records };
     return checkRun(ended).catch((error: unknown) => [
       { invariant: 'its files are whole', run, detail: String(error) },
     ]);
@@ -80,7 +87,8 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
       for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
       if (found.length > 0) say(`${run}: ${JSON.stringify({ failures: result?.failures, notes: result?.notes })}`);
       broken.push(...found);
-      if (found.length === 0) await rm(runFiles(arena.layout.runs, run).folder, { recursive: true, force: true });
+      if (found.length > 0) continue;
+      for (const { runs } of homes) await rm(runFiles(runs, run).folder, { recursive: true, force: true });
     }
   };
   await Promise.all(Array.from({ length: parallel }, lane));
@@ -89,8 +97,8 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
   timers.forEach(clearTimeout);
   await tormentor.settle();
   // What came back from the dead may need a moment until it has heard that it is.
-  await waitUntil(async () => (await checkHost(arena.layout, begun)).length === 0, TIDY_MS, { everyMs: 500 });
-  broken.push(...(await checkHost(arena.layout, begun)));
+  await waitUntil(async () => (await checkHosts(homes, begun)).length === 0, TIDY_MS, { everyMs: 500 });
+  broken.push(...(await checkHosts(homes, begun)));
   return { runs: begun.size, verdicts, faults, broken, seconds };
 }
 

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { OwnNetwork } from '../e2e/own-network.js';
 import { end, type Arena } from './arena.js';
 import type { PlannedFault } from './plan.js';
 import type { Mend, Surroundings } from './surroundings.js';
@@ -12,18 +13,26 @@ export interface Tormentor {
   settle(): Promise<void>;
 }
 
+/** Of what there is only one: done to one that is down already, it does nothing. */
+type Single = 'server' | 'database' | 'cable';
+
 /** Starts the arena's workers, to whom it happens. */
-export function createTormentor(arena: Arena, surroundings: Surroundings, workers: number): Tormentor {
-  const startWorker = (slot: number) => arena.startWorker(surroundings.workerEnv(slot));
+export function createTormentor(
+  arena: Arena,
+  surroundings: Surroundings,
+  { workers, cable }: { readonly workers: number; readonly cable?: Pick<OwnNetwork, 'cut' | 'mend'> | undefined },
+): Tormentor {
+  const startWorker = (slot: number) =>
+    arena.startWorker(surroundings.workerEnv(slot), cable && slot % 2 === 1 ? 'far' : 'near');
   const slots: ChildProcess[] = Array.from({ length: workers }, (_, slot) => startWorker(slot));
   const pending = new Set<Promise<void>>();
-  const down = new Set<'server' | 'database'>();
+  const down = new Set<Single>();
   const during = async (spoiled: Promise<Mend>, forMs: number) => {
     const mend = await spoiled;
     await delay(forMs);
     await mend();
   };
-  const alone = async (what: 'server' | 'database', body: () => Promise<void>) => {
+  const alone = async (what: Single, body: () => Promise<void>) => {
     if (down.has(what)) return;
     down.add(what);
     await body().finally(() => down.delete(what));
@@ -56,6 +65,12 @@ export function createTormentor(arena: Arena, surroundings: Surroundings, worker
     'cut-machines': ({ forMs }) => during(surroundings.cutMachines(), forMs),
     'swallow-machines': ({ forMs }) => during(surroundings.swallowMachines(), forMs),
     'swallow-server': ({ forMs }) => during(surroundings.swallowServer(), forMs),
+    'cut-host': ({ forMs }) =>
+      alone('cable', async () => {
+        await cable?.cut();
+        await delay(forMs);
+        await cable?.mend();
+      }),
     'fill-disk': ({ forMs }) => during(surroundings.fillDisk(), forMs),
     'jump-clock': ({ worker, byMs, forMs }) => during(surroundings.jumpClock(worker, byMs), forMs),
   };

@@ -12,6 +12,7 @@ const SIZE = {
   minutes: 0.4,
   workers: 3,
   every: 5,
+  hosts: 1,
   machines: 'sandbox',
   server: 'file',
 } as const satisfies Partial<PlanSize>;

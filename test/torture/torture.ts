@@ -1,6 +1,6 @@
 /**
  * `npm run torture -- [--seed S] [--runs N] [--minutes M] [--workers W] [--every SECONDS] [--parallel P]
- * [--machines sandbox|qemu] [--server file|postgres] [--plan]`: runs while, for M minutes, by a plan that follows from these
+ * [--hosts 1|2] [--machines sandbox|qemu] [--server file|postgres] [--plan]`: runs while, for M minutes, by a plan that follows from these
  * numbers alone, everything that they stand on breaks. Exit 1 where an invariant is broken.
  */
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '3' },
     every: { type: 'string', default: '5' },
     parallel: { type: 'string', default: '16' },
+    hosts: { type: 'string', default: '1' },
     machines: { type: 'string', default: 'sandbox' },
     server: { type: 'string', default: 'file' },
     plan: { type: 'boolean', default: false },
@@ -31,6 +32,7 @@ const size: PlanSize = {
   minutes: Number(values.minutes),
   workers: Number(values.workers),
   every: Number(values.every),
+  hosts: values.hosts === '2' ? 2 : 1,
   machines: values.machines === 'qemu' ? 'qemu' : 'sandbox',
   server: values.server === 'postgres' ? 'postgres' : 'file',
 };
