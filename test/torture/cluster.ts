@@ -1,5 +1,6 @@
 import { execa } from 'execa';
-import { access, chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { waitUntil } from '../../src/host/process.js';
 import { cacheDirectory } from '../../src/host/paths.js';
@@ -21,21 +22,29 @@ export const CLUSTER_PORTS = {
 const MEMBERSHIP = { frontend: 6933, history: 6934, matching: 6935, worker: 6939 } as const;
 export const clusterPorts: readonly number[] = [...Object.values(CLUSTER_PORTS), ...Object.values(MEMBERSHIP)];
 
-/** Temporal's server and its tool for databases, built from its Go module where they are not in the cache, and PostgreSQL's programs. */
+/**
+ * Temporal's server and its tool for databases, built from its Go module where they are not in the cache, and PostgreSQL's programs.
+ * @throws Error where PostgreSQL is not installed
+ */
 export async function clusterPrograms(): Promise<{ server: string; sql: string; postgres: string }> {
+  const postgres = await postgresPrograms();
   const bin = path.join(cacheDirectory(), 'tools', `temporal-server-${VERSION}`);
   const programs = { server: path.join(bin, 'server'), sql: path.join(bin, 'sql') };
   const modules = { server: 'go.temporal.io/server/cmd/server', sql: 'go.temporal.io/server/cmd/tools/sql' };
   for (const name of ['server', 'sql'] as const) {
-    if (await access(programs[name]).catch(() => true)) {
-      console.error(`building Temporal's ${name} ${VERSION}: some minutes, once`);
-      await execa('go', ['install', `${modules[name]}@${VERSION}`], { env: { GOBIN: bin } });
-    }
+    if (existsSync(programs[name])) continue;
+    console.error(`building Temporal's ${name} ${VERSION}: some minutes, once`);
+    await execa('go', ['install', `${modules[name]}@${VERSION}`], { env: { GOBIN: bin } });
   }
+  return { ...programs, postgres };
+}
+
+/** The folder of the newest PostgreSQL's programs, where Debian has it. @throws Error where there is none */
+export async function postgresPrograms(): Promise<string> {
   const root = '/usr/lib/postgresql';
   const newest = (await readdir(root).catch(() => [])).sort((a, b) => Number(b) - Number(a))[0];
-  if (newest === undefined) throw new Error(`PostgreSQL is not installed (Debian's package postgresql has ${root})`);
-  return { ...programs, postgres: path.join(root, newest, 'bin') };
+  if (newest === undefined) throw new Error('Debian’s package postgresql is not installed');
+  return path.join(root, newest, 'bin');
 }
 
 /** A PostgreSQL with Temporal's databases, and the configuration of a server on it. Disposing stops the database. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -49,12 +50,16 @@ export async function checkRun(ended: EndedRun): Promise<Broken[]> {
   return found;
 }
 
-/** The home of the host on which a run has ended; undefined where it never had one. */
-async function homeOf({ homes, result }: EndedRun): Promise<Layout | undefined> {
-  for (const home of homes) {
-    if ((await readIfThere(path.join(home.home, 'host-id')))?.trim() === result.host) return home;
-  }
-  return undefined;
+/**
+ * The home that has a run's log: of the host on which it ended; where that was lost when the log was complete, of the one before.
+ * Undefined where the run never had a host.
+ */
+async function homeOf({ homes, run, result }: EndedRun): Promise<Layout | undefined> {
+  if (result.host === undefined) return undefined;
+  const ids = await Promise.all(homes.map((home) => readIfThere(path.join(home.home, 'host-id'))));
+  const last = homes.find((_, index) => ids[index]?.trim() === result.host);
+  const hasLog = ({ runs }: Layout) => existsSync(runFiles(runs, run).attempt(1).log);
+  return hostsLost(result) > 0 && last && !hasLog(last) ? homes.find(hasLog) : last;
 }
 
 type Say = (invariant: string, detail: string) => void;
@@ -76,18 +81,22 @@ async function checkVerdict({ planned, run, result, homes }: EndedRun, say: Say)
     say('one verdict', `${recorded.join(', ') || 'none'} on disk, ${String(result.verdict)} from the workflow`);
 }
 
+/** On how many hosts a run was begun in vain. */
+export function hostsLost({ notes }: RunReport): number {
+  return notes.filter((note) => /^host \S+ was lost while/.test(note)).length;
+}
+
 async function checkSideEffects({ run, result, records }: EndedRun, say: Say): Promise<void> {
   const linesOf = async (kind: string) =>
     ((await readIfThere(path.join(records, `${run}.${kind}`))) ?? '').split('\n').filter((line) => line !== '');
   const starts = await linesOf('starts');
   if (new Set(starts).size !== starts.length) say('an installer starts once', starts.join(', '));
   // Each host that was lost may have had it as often as the one it ended on.
-  const lives = 1 + result.notes.filter((note) => /^host \S+ was lost while/.test(note)).length;
-  if (lives === 1 && starts.length > result.attempts)
+  const lost = hostsLost(result) > 0;
+  if (!lost && starts.length > result.attempts)
     say('an installer starts once', `${starts.length} in ${result.attempts} attempts`);
   const heals = await linesOf('heals');
-  if (lives === 1 && heals.length > result.heals.length)
-    say('a heal runs once', `${heals.length} of ${result.heals.length}`);
+  if (!lost && heals.length > result.heals.length) say('a heal runs once', `${heals.length} of ${result.heals.length}`);
   if (result.verdict === 'healed' && heals.length === 0) say('a heal runs once', 'it never ran');
 }
 

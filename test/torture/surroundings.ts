@@ -31,7 +31,7 @@ export interface SurroundingsOptions {
 
 const DISK = '256m';
 /** Debian's libfaketime: a clock from a file, looked at every second; what measures time is left alone. */
-const FAKETIME = '/usr/$LIB/faketime/libfaketimeMT.so.1';
+export const FAKETIME = '/usr/$LIB/faketime/libfaketimeMT.so.1';
 
 /** Only for a process that is confined: its loopback and its mounts are spoiled. */
 export async function openSurroundings(options: SurroundingsOptions): Promise<Surroundings> {

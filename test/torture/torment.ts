@@ -7,7 +7,7 @@ import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/ho
 import { runFiles } from '../../src/records/artifacts.js';
 import { ownNetwork } from '../e2e/own-network.js';
 import { openArena, type Arena } from './arena.js';
-import { checkHosts, checkRun, type Broken } from './invariants.js';
+import { checkHosts, checkRun, hostsLost, type Broken } from './invariants.js';
 import { faultText, type Plan, type PlannedRun } from './plan.js';
 import { requestOf, type Recording } from './profiles.js';
 import { openRecorder } from './recorder.js';
@@ -21,6 +21,8 @@ const WORK: Work = { signal: new AbortController().signal, progress: () => undef
 
 export interface Torment {
   readonly runs: number;
+  /** How often a run started over because its host was lost. */
+  readonly hostsLost: number;
   readonly verdicts: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly broken: readonly Broken[];
@@ -56,6 +58,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
   const faults: Record<string, number> = {};
   const verdicts: Record<string, number> = {};
   const broken: Broken[] = [];
+  let lost = 0;
   const begun = new Set<string>();
   const waiting = [...plan.runs];
 
@@ -83,6 +86,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
       const result = await oneRun(arena, next, request);
       const found = await whatIsBroken(next, run, result);
       const verdict = result?.verdict ?? 'stuck';
+      lost += result ? hostsLost(result) : 0;
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
       for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
       if (found.length > 0) say(`${run}: ${JSON.stringify({ failures: result?.failures, notes: result?.notes })}`);
@@ -99,7 +103,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
   // What came back from the dead may need a moment until it has heard that it is.
   await waitUntil(async () => (await checkHosts(homes, begun)).length === 0, TIDY_MS, { everyMs: 500 });
   broken.push(...(await checkHosts(homes, begun)));
-  return { runs: begun.size, verdicts, faults, broken, seconds };
+  return { runs: begun.size, hostsLost: lost, verdicts, faults, broken, seconds };
 }
 
 /** Starts one run, does to it what is planned, and waits for its end; undefined where it is stuck. */

@@ -49,12 +49,18 @@ const replay = `npm run torture -- ${Object.entries({ ...size, parallel: values.
   .join(' ')}`;
 console.log(replay);
 const say = (line: string) => console.log(line);
-const { runs, verdicts, faults, broken, seconds } = await torment(plan, {
+const { runs, hostsLost, verdicts, faults, broken, seconds } = await torment(plan, {
   root,
   parallel: Number(values.parallel),
   say,
 });
-console.table({ runs, seconds: Math.round(seconds), 'runs a minute': Math.round((runs / seconds) * 60), ...verdicts });
+console.table({
+  runs,
+  seconds: Math.round(seconds),
+  'runs a minute': Math.round((runs / seconds) * 60),
+  ...verdicts,
+  'hosts lost': hostsLost,
+});
 console.table(faults);
 for (const { invariant, run, detail } of broken) console.log(`BROKEN ${invariant}: ${run}: ${detail}`);
 console.log(broken.length === 0 ? 'no invariant is broken' : `${broken.length} broken; the same again: ${replay}`);
