@@ -33,9 +33,7 @@ async function report(session: Session, id: string, { format, output }: ReportOp
   const { findRun } = await import('./runs.js');
   const { recordedSuite } = await import('./suite-report.js');
   const suite = /^suite-/.test(id) ? await recordedSuite(session.layout, id) : undefined;
-  const text = suite
-    ? await suiteText(suite, format)
-    : await runText(session, await findRun(session, id), format);
+  const text = suite ? await suiteText(suite, format) : await runText(session, await findRun(session, id), format);
   if (output === undefined) session.print(text.endsWith('\n') ? text : `${text}\n`);
   else {
     await writeWhole(output, text);
@@ -51,7 +49,9 @@ async function runText(session: Session, run: RunReport, format: ReportFormat): 
   const files = runFiles(session.layout.runs, run.run);
   const render = () => reporters[format].render(reportSource(files, run));
   if (run.removedForRoomAt === undefined || format === 'json') return render();
-  session.progress(`its logs were removed on ${run.removedForRoomAt.slice(0, 10)} to make room: this was written before`);
+  session.progress(
+    `its logs were removed on ${run.removedForRoomAt.slice(0, 10)} to make room: this was written before`,
+  );
   return (await readIfThere(files.report[format])) ?? render();
 }
 

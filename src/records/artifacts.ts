@@ -104,7 +104,9 @@ const BULKY =
   /^(?:attempt-\d+\/(?:install\.log|events\.ndjson|system\.ndjson|follow\.json)|heal-\d+\/commands\.log|console\.log|console-times\.ndjson|screen\.png|collected\/[^/]+)$/;
 
 /** What a run's folder takes on its disk, bytes, and the files of it that may go where room is needed. */
-export async function runSize(folder: string): Promise<{ readonly bytes: number; readonly bulk: readonly SizedFile[] }> {
+export async function runSize(
+  folder: string,
+): Promise<{ readonly bytes: number; readonly bulk: readonly SizedFile[] }> {
   const files = await filesBelow(folder);
   return { bytes: sumOfBytes(files), bulk: files.filter(({ file }) => BULKY.test(path.relative(folder, file))) };
 }

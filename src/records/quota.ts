@@ -31,7 +31,8 @@ export async function keepWithin(
     const { openRunIndex } = await import('./run-index.js');
     await using index = await openRunIndex(layout, progress);
     const ended = index.all('SELECT run, bytes, bulk FROM runs ORDER BY started_at, run');
-    let total = ended.reduce((sum, { bytes }) => sum + Number(bytes), 0) + (await otherBytes(layout, ended.map(nameOf)));
+    let total =
+      ended.reduce((sum, { bytes }) => sum + Number(bytes), 0) + (await otherBytes(layout, ended.map(nameOf)));
     for (const row of ended) {
       if (total <= quotaBytes) return;
       const [run, bulk] = [nameOf(row), Number(row['bulk'])];
