@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -10,6 +10,7 @@ import { waitUntil } from '../../../src/host/process.js';
 import { guestAttempt, startInstaller } from '../../../src/installers/installer.js';
 import { createSandboxDriver } from '../../../src/machines/sandbox/driver.js';
 import { runFiles } from '../../../src/records/artifacts.js';
+import { onFileWrites } from './file-writes.js';
 
 const MIB = 1024 * 1024;
 const PRINTED_MIB = 256;
@@ -25,19 +26,15 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A disk on which the next write of file data does not come back before `go` is called. */
+/** A disk on which no write comes back before `go` is called. */
 async function blockedDisk(): Promise<{ readonly blocked: () => boolean; readonly go: () => void }> {
-  const handle = await open(folder, 'r');
-  const prototype = Object.getPrototypeOf(handle) as FileHandle;
-  await handle.close();
-  const write = prototype.write as (...args: unknown[]) => unknown;
   const gate = new AbortController();
   const opened = once(gate.signal, 'abort');
   let blocked = false;
-  vi.spyOn(prototype, 'write').mockImplementation(async function (this: FileHandle, ...args: unknown[]) {
+  await onFileWrites((write) => async (...args) => {
     blocked = true;
     await opened;
-    return write.apply(this, args) as never;
+    return write(...args);
   });
   return { blocked: () => blocked, go: () => gate.abort() };
 }

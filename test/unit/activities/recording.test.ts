@@ -1,10 +1,11 @@
-import { mkdtemp, open, readFile, rm, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openRecording } from '../../../src/activities/recording.js';
 import { withPatience } from '../../../src/host/room.js';
 import { runFiles, type AttemptFiles } from '../../../src/records/artifacts.js';
+import { onFileWrites } from './file-writes.js';
 
 let folder: string;
 let files: AttemptFiles;
@@ -23,15 +24,10 @@ const events = async () => (await readFile(files.events, 'utf8')).split('\n').sl
 /** A disk that takes so many writes more, a part of the next, as the kernel does it, and then none. */
 async function smallDisk(): Promise<{ writes: number; refused: number }> {
   const disk = { writes: Infinity, refused: 0 };
-  const handle = await open(folder, 'r');
-  const prototype = Object.getPrototypeOf(handle) as FileHandle;
-  await handle.close();
-  const write = prototype.write as (...args: unknown[]) => unknown;
-  vi.spyOn(prototype, 'write').mockImplementation(function (this: FileHandle, ...args: unknown[]) {
-    const [bytes, from, length, at] = args as [Uint8Array, number, number, number];
+  await onFileWrites((write) => (bytes, from, length, at) => {
     disk.writes -= 1;
-    if (disk.writes >= 0) return write.apply(this, args) as never;
-    if (disk.writes === -1) return write.call(this, bytes, from, Math.floor(length / 2), at) as never;
+    if (disk.writes >= 0) return write(bytes, from, length, at);
+    if (disk.writes === -1) return write(bytes, from, Math.floor(length / 2), at);
     disk.refused += 1;
     return Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' }));
   });
