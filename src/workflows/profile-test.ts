@@ -95,7 +95,7 @@ function createRun(asked: RunRequest) {
     tell(state);
   };
   setHandler(reportQuery, () => report());
-  setHandler(waitingSignal, show);
+  setHandler(waitingSignal, (why) => (why === '' ? tell(doing) : show(why)));
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
   };
