@@ -10,7 +10,8 @@ import { verify } from '../checks/verify.js';
 import { writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import type { Registry } from '../machines/registry.js';
-import { runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
+import { readRunReport, runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
+import { artifactQuota } from '../records/quota.js';
 import { bootInstalled } from './boot-installed.js';
 import { collectFrom } from './collect.js';
 import { deployTree, type DeployedTree } from './deploy.js';
@@ -21,6 +22,7 @@ import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
+import { makeRoom } from './make-room.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
 import { placeRun, type Loss } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
@@ -74,6 +76,8 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
       inActivity(async (work) => {
+        // A wrong one is told before there is anything to keep.
+        artifactQuota();
         await requireSource(request, layout, work);
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
@@ -159,13 +163,16 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
-      inActivity(async () => {
+      inActivity(async (work) => {
         const files = filesOf(request);
+        // What was written once, and has lost its logs since, is not written again without them.
+        if ((await readRunReport(layout.runs, request.run))?.removedForRoomAt !== undefined) return;
         const full = await publishReports(files, report);
         await recordHeals(layout.home, full);
         await learnFromSuccess(layout.home, files, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
+        await makeRoom(layout, request.run, work);
       }),
 
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */

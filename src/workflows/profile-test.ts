@@ -83,7 +83,7 @@ function createRun(asked: RunRequest) {
   };
   const report = () => reportOf(draft);
   setHandler(reportQuery, report);
-  setHandler(waitingSignal, show);
+  setHandler(waitingSignal, (why) => (why === '' ? tell(doing) : show(why)));
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
   };
