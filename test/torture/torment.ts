@@ -1,9 +1,13 @@
-import { rm } from 'node:fs/promises';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { RunReport, RunRequest, RunResult } from '../../src/domain/run.js';
 import { baseFor } from '../../src/bases/registry.js';
 import type { Work } from '../../src/domain/work.js';
 import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
 import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
+import type { Layout } from '../../src/host/paths.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { ownNetwork } from '../e2e/own-network.js';
 import { openArena, type Arena } from './arena.js';
@@ -89,7 +93,7 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
       lost += result ? hostsLost(result) : 0;
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
       for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
-      if (found.length > 0) say(`${run}: ${JSON.stringify({ failures: result?.failures, notes: result?.notes })}`);
+      if (found.length > 0) say(`${run}: kept in ${await keepBroken(arena, homes, run)}`);
       broken.push(...found);
       if (found.length > 0) continue;
       for (const { runs } of homes) await rm(runFiles(runs, run).folder, { recursive: true, force: true });
@@ -131,6 +135,21 @@ async function oneRun(arena: Arena, planned: PlannedRun, request: RunRequest): P
   const result = await untilServed(end, () => handle.result() as Promise<RunResult>);
   timers.forEach(clearTimeout);
   return result && (await untilServed(end, () => handle.query<RunReport>(QUERIES.report)));
+}
+
+/** What is left of a broken run when everything else of its torture is gone: its folders and its history. */
+async function keepBroken({ link }: Arena, homes: readonly Layout[], run: string): Promise<string> {
+  const folder = path.join(tmpdir(), 'nixproof-torture-broken', run);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [index, { runs }] of homes.entries()) {
+    await cp(runFiles(runs, run).folder, path.join(folder, `host-${index}`), { recursive: true }).catch(
+      () => undefined,
+    );
+  }
+  const history = await link.client.workflow.getHandle(run).fetchHistory();
+  await writeFile(path.join(folder, 'history.json'), JSON.stringify(historyToJSON(history), undefined, 2));
+  return folder;
 }
 
 /** Kills everything that runs in a sandbox, or a virtual machine's own process. */
