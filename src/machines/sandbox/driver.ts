@@ -10,7 +10,7 @@ import { keepConnection } from '../kept-connection.js';
 import { keyPairAt } from '../keys.js';
 import type { Driver, Endpoint, Machine, MachineInfo, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
-import { startSandboxServer, type SandboxServer } from './server.js';
+import { startSandboxServer, type SandboxServer } from './serving.js';
 
 /** The sandbox's machine.json. */
 interface SandboxRecord extends MachineInfo {
@@ -30,7 +30,7 @@ const FOLDERS = ['config', 'dev', 'etc', 'mnt', 'root', 'run', 'tmp', 'usr/local
 const MIN_FREE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Machines that are scratch folders: an SSH server in this process runs real commands of this host in them, disks are sparse
+ * Machines that are scratch folders: an SSH server on this host runs real commands of this host in them, disks are sparse
  * image files. Everything above the machine contract is the same as for a VM. It is no security boundary: what runs in it
  * runs as the user who started the worker.
  */
@@ -158,12 +158,14 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const root = rootOf(folder);
 
   const serve = async () =>
-    (server ??= await startSandboxServer({
-      hostKeyFile: hostKeyFile(folder, record.stage),
-      authorizedKey: login.publicKey,
-      cwd: root,
-      env: sandboxEnvironment(id, root),
-    }));
+    (server = server?.isUp
+      ? server
+      : await startSandboxServer({
+          hostKeyFile: hostKeyFile(folder, record.stage),
+          authorizedKey: login.publicKey,
+          cwd: root,
+          env: sandboxEnvironment(id, root),
+        }));
   const endpoint = async (): Promise<Endpoint> => ({
     host: '127.0.0.1',
     port: (await serve()).port,
