@@ -210,9 +210,12 @@ async function tail(
   watch: Watch,
   following: Following,
 ): Promise<void> {
-  // Plain POSIX, so that it works in any guest; the loop ends it when the installer has ended.
+  // Where tail can wait for a process itself, nothing is started while the installer runs; else plain POSIX does it in any guest. The
+  // loop ends it when the installer has ended.
   const script = `while [ ! -s "$1/pid" ] || [ ! -e "$1/install.log" ]; do sleep 0.2; n=$((n+1)); [ $n -gt 50 ] && exit 0; done
-    p=$(cat "$1/pid"); tail -c +"$2" -f "$1/install.log" & t=$!
+    read -r p <"$1/pid"
+    tail --pid=$$ -c 0 /dev/null 2>/dev/null && exec tail --pid="$p" -s 0.5 -c +"$2" -f "$1/install.log"
+    tail -c +"$2" -f "$1/install.log" & t=$!
     while kill -0 "$p" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
     kill $t 2>/dev/null`;
   const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.offset + 1)];

@@ -69,9 +69,10 @@ export async function startInstaller(
   const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
-  for (const tool of TOOLS) await putFile(connection, `${bin}/${tool}`, await readFile(path.join(ASSETS, tool)));
-  if (target !== machine) await putFile(connection, knownHostsOf(guest), knownHostsLine(endpoint));
-  await putFile(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint));
+  const small = new Map<string, string>();
+  for (const tool of TOOLS) small.set(`${bin}/${tool}`, await readFile(path.join(ASSETS, tool), 'utf8'));
+  if (target !== machine) small.set(knownHostsOf(guest), knownHostsLine(endpoint));
+  await putFiles(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint), small);
   const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
   const started = await connection.exec([
     'sh',
@@ -92,10 +93,23 @@ export async function startInstaller(
   }
 }
 
-/** Writes a file in the machine whole, executable. */
-async function putFile(connection: Connection, file: string, content: string | Uint8Array): Promise<void> {
-  const script = 'mkdir -p "$(dirname "$1")" && cat >"$1.tmp" && chmod 755 "$1.tmp" && mv "$1.tmp" "$1"';
-  const { exitCode, stderr } = await connection.exec(['sh', '-c', script, 'sh', file], { input: content });
+/** Writes files in the machine, each whole and executable, by one command: small ones are its arguments, one is its input. */
+async function putFiles(
+  connection: Connection,
+  file: string,
+  content: string,
+  small: ReadonlyMap<string, string>,
+): Promise<void> {
+  const script = `folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
+    file=$1; shift
+    folder "$file" && cat >"$file.tmp" || exit
+    while [ $# -gt 0 ]; do
+      folder "$1" && printf %s "$2" >"$1.tmp" && chmod 755 "$1.tmp" && mv "$1.tmp" "$1" || exit
+      shift 2
+    done
+    chmod 755 "$file.tmp" && mv "$file.tmp" "$file"`;
+  const argv = ['sh', '-c', script, 'sh', file, ...[...small].flat()];
+  const { exitCode, stderr } = await connection.exec(argv, { input: content });
   if (exitCode !== 0)
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }

@@ -16,7 +16,8 @@ export type Order = { readonly start: SandboxServerOptions } | { readonly end: n
 /** Its answer: the server's port, or what went wrong. */
 export type Answer = { readonly port: number } | { readonly error: string };
 
-const PROGRAM = fileURLToPath(new URL('./server-process.js', import.meta.url));
+/** Without its suffix, which is another one where the sources are run. */
+const PROGRAM = fileURLToPath(new URL('./server-process', import.meta.url));
 
 let current: ServerProcess | undefined;
 
