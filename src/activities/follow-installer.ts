@@ -37,6 +37,8 @@ export interface Following {
 
 /** Checkpoints and heartbeats. */
 const TICK_MS = 1000;
+/** A checkpoint that took long, as beside hundreds of others, is not made again so soon: less is read again than is saved. */
+const CHECKPOINT_REST = { times: 20, mostMs: 10_000 };
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;
 /** After so long without SSH the console is asked. */
@@ -173,6 +175,7 @@ interface Watch {
 /** The timer behind a recording: heartbeats, checkpoints and limits go on whether there is output or not. */
 function startWatch({ install, attempt, onProgress }: Following, recording: Recording): Watch {
   let current: Readable | undefined;
+  let restUntil = 0;
   const overdue = (): AttemptEnd | undefined => {
     const now = Date.now();
     const silentMs = now - recording.lastOutputAt;
@@ -191,7 +194,18 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
       progress: recording.summary.progress,
     });
     if (overdue()) current?.destroy();
-    recording.checkpoint().catch((error: unknown) => current?.destroy(error as Error));
+    void checkpoint().catch((error: unknown) => current?.destroy(error as Error));
+  };
+  const checkpoint = async () => {
+    const begun = performance.now();
+    if (begun < restUntil) return;
+    restUntil = Infinity;
+    try {
+      await recording.checkpoint();
+    } finally {
+      const now = performance.now();
+      restUntil = now + Math.min(CHECKPOINT_REST.mostMs, CHECKPOINT_REST.times * (now - begun));
+    }
   };
   tick();
   const timer = setInterval(tick, TICK_MS);

@@ -6,6 +6,9 @@ import type { Work } from '../machines/machine.js';
 
 /** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
 const HEARTBEAT_MS = 1000;
+/** So many steps of a worker at a time make that often; more of them make it less, down to every fourth second. */
+const OFTEN = { steps: 100, mostMs: 4000 };
+let steps = 0;
 
 /**
  * Runs one activity: heartbeats on a timer, the cancellation as an AbortSignal, and our faults as failures that the server
@@ -14,8 +17,13 @@ const HEARTBEAT_MS = 1000;
 export async function inActivity<T>(body: (work: Work, beat: (details: unknown) => void) => Promise<T>): Promise<T> {
   const context = Context.current();
   let details: unknown = '';
-  const heartbeat = () => context.heartbeat(details);
-  const timer = setInterval(heartbeat, HEARTBEAT_MS);
+  steps += 1;
+  const later = () => setTimeout(heartbeat, Math.min(OFTEN.mostMs, HEARTBEAT_MS * Math.max(1, steps / OFTEN.steps)));
+  const heartbeat = () => {
+    context.heartbeat(details);
+    timer = later();
+  };
+  let timer = later();
   const beat = (value: unknown) => {
     details = value;
   };
@@ -25,7 +33,8 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   } catch (error) {
     throw context.cancellationSignal.aborted ? cancellationOf(context, error) : failureOf(error);
   } finally {
-    clearInterval(timer);
+    steps -= 1;
+    clearTimeout(timer);
   }
 }
 

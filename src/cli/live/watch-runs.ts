@@ -16,6 +16,8 @@ import { applyEvent, applyReport, newRunView, type RunView } from './run-view.js
 
 const EVENTS_MS = 200;
 const QUERY_MS = 1000;
+/** So many runs are asked at a time, in turn: each question takes a worker and the server some milliseconds. */
+const ASKED = 10;
 /** After so long without a worker's answer the user is told what is missing. */
 const NO_WORKER_MS = 10_000;
 
@@ -53,7 +55,7 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
   const look = queryAll(
     session,
     link,
-    { views, live, suite: views.length === 1 ? undefined : suite },
+    { views, live, suite: views.length === 1 ? undefined : suite, end: end.signal },
     narrator?.report,
   );
   const watching = [every(EVENTS_MS, end.signal, tailLive), every(QUERY_MS, end.signal, look)];
@@ -113,9 +115,16 @@ interface Looked {
   /** Those whose events are read: looking adds to it, who has read the last of one takes it out. */
   readonly live: Set<RunView>;
   readonly suite: string | undefined;
+  /** The last look, after it, is at all of them. */
+  readonly end: AbortSignal;
 }
 
-function queryAll(session: Session, link: ServerLink, { views, live, suite }: Looked, told?: (view: RunView) => void) {
+function queryAll(
+  session: Session,
+  link: ServerLink,
+  { views, live, suite, end }: Looked,
+  told?: (view: RunView) => void,
+) {
   let answered = Date.now();
   let warned = false;
   const byName = new Map(views.map((view) => [view.run, view]));
@@ -144,7 +153,11 @@ function queryAll(session: Session, link: ServerLink, { views, live, suite }: Lo
   };
   return async () => {
     await findLive();
-    for (const view of live) if (view.verdict === null) await ask(view);
+    for (const view of [...live].filter(({ verdict }) => verdict === null).slice(0, end.aborted ? undefined : ASKED)) {
+      await ask(view);
+      // Behind the others.
+      if (live.delete(view)) live.add(view);
+    }
     if (warned || Date.now() - answered < NO_WORKER_MS) return;
     warned = true;
     session.progress('no worker answers: is one running for this server? (`nixproof worker`)');

@@ -1,10 +1,12 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
+import { createTurns } from '../../host/turns.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
 import { keyPairAt } from '../keys.js';
@@ -26,6 +28,8 @@ interface SandboxRecord extends MachineInfo {
 
 /** What a scratch root has from the beginning. */
 const FOLDERS = ['config', 'dev', 'etc', 'mnt', 'root', 'run', 'tmp', 'usr/local/bin', 'var/lib', 'var/log'];
+/** Both sides of a handshake are on this host: hundreds at once, as when a worker takes over, would all take too long. */
+const handshakes = createTurns(2 * availableParallelism());
 /** Below this a run would fail in mid-air. */
 const MIN_FREE_BYTES = 256 * 1024 * 1024;
 
@@ -180,7 +184,9 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
     const current = await readRecord<SandboxRecord>(layout, id);
     return current !== undefined && current.stage !== 'off';
   };
-  const connection = keepConnection(async ({ signal }) => openConnection(await endpoint(), { signal }));
+  const connection = keepConnection(({ signal }) =>
+    handshakes.run(signal, async () => openConnection(await endpoint(), { signal })),
+  );
   const close = async () => {
     await connection[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
