@@ -15,7 +15,8 @@ import { renderFrame } from './frame.js';
 import { applyEvent, applyReport, newRunView, type RunView } from './run-view.js';
 
 const EVENTS_MS = 200;
-const QUERY_MS = 1000;
+/** A question takes the worker and the server more than following an installer does: the next one comes later where nothing changed. */
+const QUERY_MS = { first: 1000, growth: 1.5, most: 3000 };
 /** So many runs are asked at a time, in turn: each question takes a worker and the server some milliseconds. */
 const ASKED = 10;
 /** After so long without a worker's answer the user is told what is missing. */
@@ -58,8 +59,15 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
     { views, live, suite: views.length === 1 ? undefined : suite, end: end.signal },
     narrator?.report,
   );
-  const watching = [every(EVENTS_MS, end.signal, tailLive), every(QUERY_MS, end.signal, look)];
-  if (session.animated) watching.push(every(100, end.signal, async () => draw(session, views)));
+  const watching = [every(() => EVENTS_MS, end.signal, tailLive), every(look.pauseMs, end.signal, look.step)];
+  if (session.animated)
+    watching.push(
+      every(
+        () => 100,
+        end.signal,
+        async () => draw(session, views),
+      ),
+    );
   return {
     async stop() {
       end.abort();
@@ -77,12 +85,12 @@ function draw({ colour }: Session, views: readonly RunView[]): void {
 }
 
 /** Runs a step again and again, once more after the end was asked for, so that nothing that came last is missed. */
-async function every(ms: number, signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+async function every(ms: () => number, signal: AbortSignal, step: () => Promise<void>): Promise<void> {
   for (;;) {
     const last = signal.aborted;
     await step();
     if (last) return;
-    await pause(ms, undefined, { signal }).catch(() => undefined);
+    await pause(ms(), undefined, { signal }).catch(() => undefined);
   }
 }
 
@@ -127,6 +135,8 @@ function queryAll(
 ) {
   let answered = Date.now();
   let warned = false;
+  let pauseMs = QUERY_MS.first;
+  const histories = new Map<RunView, number>();
   const byName = new Map(views.map((view) => [view.run, view]));
   const findLive = async (): Promise<void> => {
     if (suite === undefined) return;
@@ -145,13 +155,16 @@ function queryAll(
       // A suite that no worker takes up has no runs: that is no answer either.
       if (!report) return;
       answered = Date.now();
+      if (histories.get(view) !== report.historyEvents) pauseMs = QUERY_MS.first;
+      histories.set(view, report.historyEvents);
       applyReport(view, report);
       told?.(view);
     } catch {
       // No worker answers queries, or the server is being started again: the next look tells.
     }
   };
-  return async () => {
+  const step = async () => {
+    pauseMs = Math.min(QUERY_MS.most, pauseMs * QUERY_MS.growth);
     await findLive();
     for (const view of [...live].filter(({ verdict }) => verdict === null).slice(0, end.aborted ? undefined : ASKED)) {
       await ask(view);
@@ -162,6 +175,7 @@ function queryAll(
     warned = true;
     session.progress('no worker answers: is one running for this server? (`nixproof worker`)');
   };
+  return { step, pauseMs: () => pauseMs };
 }
 
 interface Narrator {
