@@ -6,8 +6,8 @@ import type { Work } from '../machines/machine.js';
 
 /** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
 const HEARTBEAT_MS = 1000;
-/** So many steps of a worker at a time make that often; more of them make it less, down to every fourth second. */
-const OFTEN = { steps: 100, mostMs: 4000 };
+/** So many steps of a worker at a time make that often; more of them make it less, down to every third second. */
+const OFTEN = { steps: 100, mostMs: 3000 };
 let steps = 0;
 
 /**
