@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that boot virtual machines keep the cores busy: they come after the others. */
+/** Tests that keep the cores busy, most with virtual machines: they come after the others. */
 const MACHINES = [
   'test/contract/fleet.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',
@@ -9,6 +9,7 @@ const MACHINES = [
   'test/e2e/drills-together.test.ts',
   'test/e2e/healing-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
+  'test/torture/torture.test.ts',
 ];
 /** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
 const LONG = [
@@ -17,7 +18,6 @@ const LONG = [
   'test/e2e/drills.test.ts',
   'test/e2e/heals.test.ts',
   'test/e2e/nixos-anywhere-qemu.test.ts',
-  'test/torture/torture.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
 const common = {

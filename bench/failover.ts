@@ -36,7 +36,13 @@ async function sample(arena: Arena, index: number, signal: NodeJS.Signals) {
   const handle = await arena.link.client.workflow.start(WORKFLOWS.run, {
     workflowId: run,
     taskQueue: SHARED_TASK_QUEUE,
-    args: [requestOf(planned, run, arena)],
+    args: [
+      requestOf(planned, run, {
+        machines: 'sandbox',
+        deploy: arena.deploy,
+        recording: { folder: arena.records, port: 0 },
+      }),
+    ],
   });
   const { log } = runFiles(arena.layout.runs, run).attempt(1);
   const size = async () => (await readFile(log).catch(() => Buffer.alloc(0))).length;
@@ -50,7 +56,7 @@ async function sample(arena: Arena, index: number, signal: NodeJS.Signals) {
   const ms = performance.now() - killed;
   await handle.result();
   const result = await handle.query<RunReport>(QUERIES.report);
-  const broken = await checkRun({ planned, run, result, layout: arena.layout, records: arena.records });
+  const broken = await checkRun({ planned, run, result, homes: [arena.layout], records: arena.records });
   second.kill('SIGTERM');
   await new Promise((resolve) => second.once('exit', resolve));
   return { ms, broken };

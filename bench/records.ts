@@ -6,6 +6,7 @@ import type { RunReport } from '../src/domain/run.js';
 import { layoutOf } from '../src/host/paths.js';
 import { listRunReports, runFiles, writeRunReport } from '../src/records/artifacts.js';
 import { pastRuns } from '../src/records/past-runs.js';
+import { keepWithin } from '../src/records/quota.js';
 import { openRunIndex, removeIndex } from '../src/records/run-index.js';
 import { statisticsOf } from '../src/reports/statistics.js';
 
@@ -57,6 +58,8 @@ try {
     await using index = await openRunIndex(layout);
     statisticsOf(pastRuns(index));
   });
+  const quota = { signal: new AbortController().signal, progress: () => undefined };
+  await timed('a look at the quota, where all fits', () => keepWithin(layout, Infinity, new Set(), quota));
   console.log(
     `from the index ${(folders / indexed).toFixed(1)} times as fast; building it takes ${(built / folders).toFixed(1)} times as long as reading`,
   );

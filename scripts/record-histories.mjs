@@ -1,7 +1,7 @@
 // Records the histories that test/replay replays: real runs of test/fixtures/histories on a server of their own. Run it after a
 // change of workflow code that is meant to be incompatible; otherwise the old histories must go on replaying.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { connectClient } from '../dist/client.js';
 import { waitUntil } from '../dist/host/process.js';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const packages = realpathSync(path.join(root, 'node_modules'));
 const main = path.join(root, 'dist/cli/main.js');
 const config = path.join(root, 'test/fixtures/histories/nixproof.yaml');
 const home = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
@@ -38,6 +39,9 @@ const worker = (itsHome = home) => {
   return child;
 };
 let first = worker();
+/** A second host's home. */
+const other = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
+const hostIdOf = (itsHome) => readFileSync(path.join(itsHome, 'host-id'), 'utf8').trim();
 
 const np = (...args) => {
   try {
@@ -55,12 +59,15 @@ mkdirSync(path.join(root, 'test/histories'), { recursive: true });
 
 /** Names of the machine it was recorded on have no place in the repository: not in the JSON, nor in the payloads' base64. */
 function anonymous(text) {
-  const hostId = readFileSync(path.join(home, 'host-id'), 'utf8').trim();
-  return text
-    .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
-    .replaceAll(root, '/home/tester/nixproof')
-    .replaceAll(hostId, 'host-000000')
-    .replaceAll(hostname(), 'host');
+  return (
+    text
+      .replaceAll(new RegExp(`${path.join(tmpdir(), 'nixproof-histories-')}\\w+`, 'g'), '/home/tester/state')
+      .replaceAll(root, '/home/tester/nixproof')
+      // Packages may be linked from elsewhere: stack traces name where they are.
+      .replaceAll(packages, '/home/tester/nixproof/node_modules')
+      .replaceAll(hostIdOf(home), 'host-000000')
+      .replaceAll(hostname(), 'host')
+  );
 }
 
 function isPayload(value) {
@@ -112,22 +119,35 @@ for (const [name, answer] of [
   await decideAll(runs[0].run, answer);
   await record(`run-${name}`, runs[0].run);
 }
+const ended = async (run) => {
+  if (!(await waitUntil(async () => statusOf(run).verdict !== null, 180_000))) throw new Error(`${run} never ended`);
+};
+const comesTo = async (run, state) => {
+  if (!(await waitUntil(async () => statusOf(run).state?.startsWith(state), 60_000)))
+    throw new Error(`${run} was never ${state}`);
+};
+
+/** A run that installs, and its suite. */
+async function installing(profile = 'two-steps') {
+  const { suite, runs } = JSON.parse(np('test', profile, '--config', config, '--detach', '--json'));
+  await comesTo(runs[0].run, 'installing');
+  return { suite, run: runs[0].run };
+}
+
 {
-  const { runs } = JSON.parse(np('test', 'two-steps', '--config', config, '--detach', '--json'));
-  const { run } = runs[0];
-  await waitUntil(async () => statusOf(run).state?.startsWith('installing'), 60_000);
+  const { run } = await installing();
   np('pause', run);
-  if (!(await waitUntil(async () => statusOf(run).state?.startsWith('paused'), 60_000)))
-    throw new Error('never paused');
+  await comesTo(run, 'paused');
   np('resume', run);
-  await waitUntil(async () => statusOf(run).verdict !== null, 60_000);
+  await ended(run);
   await record('run-paused', run);
 }
-const { suite, runs } = JSON.parse(np('test', 'slow', '--config', config, '--detach', '--json'));
-await waitUntil(async () => statusOf(runs[0].run).state?.startsWith('installing'), 60_000);
-np('cancel', suite);
-await record('run-cancelled', runs[0].run);
-await record('suite-cancelled', suite);
+{
+  const { suite, run } = await installing('slow');
+  np('cancel', suite);
+  await record('run-cancelled', run);
+  await record('suite-cancelled', suite);
+}
 
 {
   const from = path.dirname(config);
@@ -149,38 +169,44 @@ await record('suite-cancelled', suite);
   await record('scheduled-broken', firing);
 }
 
-/** A run that installs. */
-async function installing() {
-  const { runs } = JSON.parse(np('test', 'two-steps', '--config', config, '--detach', '--json'));
-  const { run } = runs[0];
-  if (!(await waitUntil(async () => statusOf(run).state?.startsWith('installing'), 60_000)))
-    throw new Error('never installing');
-  return run;
-}
-const ended = async (run) => {
-  if (!(await waitUntil(async () => statusOf(run).verdict !== null, 180_000))) throw new Error(`${run} never ended`);
-};
-
 {
-  const run = await installing();
+  const { run } = await installing();
   first.kill('SIGKILL');
   first = worker();
   await ended(run);
   await record('run-worker-killed', run);
 }
 {
-  const run = await installing();
+  const { run } = await installing();
   first.kill('SIGKILL');
-  const other = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
   worker(other);
   await ended(run);
   await record('run-host-lost', run);
-  worker();
-  const left = `${run}-left-on-${readFileSync(path.join(home, 'host-id'), 'utf8').trim()}`;
+  first = worker();
+  const left = `${run}-left-on-${hostIdOf(home)}`;
   await link.client.workflow.getHandle(left).result();
   await record('left-behind', left);
-  rmSync(other, { recursive: true, force: true });
 }
+// From here on the other host only decides.
+np('hosts', 'drain', hostIdOf(other));
+{
+  const { run } = await installing();
+  first.kill('SIGKILL');
+  np('hosts', 'forget', hostIdOf(home));
+  await ended(run);
+  await record('run-host-forgotten', run);
+  first = worker();
+}
+{
+  const { run } = await installing();
+  first.kill('SIGKILL');
+  const handle = link.client.workflow.getHandle(run);
+  await handle.cancel();
+  await handle.signal('force');
+  await handle.result();
+  await record('run-forced', run);
+}
+rmSync(other, { recursive: true, force: true });
 
 await link[Symbol.asyncDispose]();
 for (const child of children) child.kill('SIGTERM');

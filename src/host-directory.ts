@@ -1,4 +1,4 @@
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { hostWorkflow, type HostInfo, type HostRecord, type HostStatus } from './domain/host.js';
 import { hostTaskQueue, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/names.js';
@@ -26,9 +26,18 @@ export async function announceHost(client: Client, info: HostInfo): Promise<void
 
 /** What the directory has of one host; undefined where it does not know it. */
 export async function hostRecord(client: Client, host: string): Promise<HostRecord | undefined> {
+  const found = await describeHost(client, host);
+  return found?.status.name === 'RUNNING' ? (found.memo?.['host'] as HostRecord | undefined) : undefined;
+}
+
+/** Whether somebody has said of a host that it is gone for good, and no worker of it has started since. */
+export async function isForgotten(client: Client, host: string): Promise<boolean> {
+  return (await describeHost(client, host))?.status.name === 'COMPLETED';
+}
+
+async function describeHost(client: Client, host: string): Promise<WorkflowExecutionDescription | undefined> {
   try {
-    const { memo, status } = await client.workflow.getHandle(hostWorkflow(host)).describe();
-    return status.name === 'RUNNING' ? (memo?.['host'] as HostRecord | undefined) : undefined;
+    return await client.workflow.getHandle(hostWorkflow(host)).describe();
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

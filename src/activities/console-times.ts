@@ -22,12 +22,17 @@ export function noteConsoleTimes({ consoleLog }: Machine, files: RunFiles): () =
     // A courtesy: where it cannot be written, the run has other troubles.
     await appendFile(files.consoleTimes, `${JSON.stringify({ offset, at: Date.now() })}\n`).catch(() => undefined);
   };
-  let last = note();
-  const timer = setInterval(() => {
-    last = last.then(note);
-  }, EVERY_MS);
+  let running: Promise<void> | undefined;
+  const tick = () => {
+    // One at a time: on a disk that takes nothing they would pile up.
+    running ??= note().finally(() => (running = undefined));
+    return running;
+  };
+  void tick();
+  const timer = setInterval(() => void tick(), EVERY_MS);
   return async () => {
     clearInterval(timer);
-    await last.then(note);
+    await running;
+    await note();
   };
 }

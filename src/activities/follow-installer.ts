@@ -53,7 +53,7 @@ const CONSOLE_MS = 15_000;
 export async function followInstaller(following: Following): Promise<AttemptOutcome> {
   const { machine, attempt, files, work } = following;
   const guest = guestAttempt(machine, attempt.guest);
-  await using recording = await openRecording(files, Date.now);
+  await using recording = await openRecording(files, Date.now, following.install.maxLogBytes);
   const watch = startWatch(following, recording);
   const system = watchSystem({ ...following, file: files.system });
   try {
@@ -125,14 +125,14 @@ async function throughConsole(
   }
 }
 
-/** Ends an installer that was silent, or went on, for too long; of a silent one it is told what it was at. */
+/** Ends an installer that was silent, or went on, for too long, or that printed too much; of a silent one it is told what it was at. */
 async function stopOverdue(
   { machine, attempt, files }: Following,
   guest: GuestAttempt,
   shell: Shell,
   end: AttemptEnd,
 ): Promise<AttemptEnd> {
-  if (end.kind !== 'stalled' && end.kind !== 'timed-out') return end;
+  if (end.kind !== 'stalled' && end.kind !== 'timed-out' && end.kind !== 'talkative') return end;
   const processes = await stalledProcesses(shell, guest);
   if (processes) await writeWhole(files.stalled, processes.text);
   await killInstaller(machine, shell, attempt.guest);
@@ -145,8 +145,7 @@ async function drainThroughConsole(console: GuestConsole, guest: GuestAttempt, r
   for (;;) {
     const argv = ['sh', '-c', script, 'sh', guest.log, String(recording.offset + 1)];
     const bytes = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
-    if (bytes.length === 0) return;
-    await recording.write(bytes);
+    if (bytes.length === 0 || !(await recording.write(bytes))) return;
   }
 }
 
@@ -175,6 +174,7 @@ interface Watch {
 /** The timer behind a recording: heartbeats, checkpoints and limits go on whether there is output or not. */
 function startWatch({ install, attempt, onProgress }: Following, recording: Recording): Watch {
   let current: Readable | undefined;
+  let saving: Promise<void> | undefined;
   let restUntil = 0;
   const overdue = (): AttemptEnd | undefined => {
     const now = Date.now();
@@ -194,18 +194,18 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
       progress: recording.summary.progress,
     });
     if (overdue()) current?.destroy();
-    void checkpoint().catch((error: unknown) => current?.destroy(error as Error));
-  };
-  const checkpoint = async () => {
     const begun = performance.now();
     if (begun < restUntil) return;
-    restUntil = Infinity;
-    try {
-      await recording.checkpoint();
-    } finally {
+    const rest = () => {
       const now = performance.now();
       restUntil = now + Math.min(CHECKPOINT_REST.mostMs, CHECKPOINT_REST.times * (now - begun));
-    }
+      saving = undefined;
+    };
+    // One at a time: on a disk that takes nothing they would pile up.
+    saving ??= recording
+      .checkpoint()
+      .catch((error: unknown) => void current?.destroy(error as Error))
+      .finally(rest);
   };
   tick();
   const timer = setInterval(tick, TICK_MS);
@@ -239,7 +239,7 @@ async function tail(
   try {
     await serveBarrier();
     for await (const chunk of stream) {
-      await recording.write(chunk as Buffer);
+      if (!(await recording.write(chunk as Buffer))) return;
       await serveBarrier();
     }
   } catch (error) {
@@ -248,7 +248,7 @@ async function tail(
   }
 }
 
-/** The rest of the log of an installer that has ended. */
+/** The rest of the log of an installer that has ended, as far as the recording takes it. */
 async function drain(
   connection: Connection,
   guest: GuestAttempt,
@@ -256,7 +256,9 @@ async function drain(
   { signal }: Work,
 ): Promise<void> {
   const argv = ['tail', '-c', `+${recording.offset + 1}`, guest.log];
-  for await (const chunk of await connection.stream(argv, { signal })) await recording.write(chunk as Buffer);
+  for await (const chunk of await connection.stream(argv, { signal })) {
+    if (!(await recording.write(chunk as Buffer))) return;
+  }
 }
 
 /**

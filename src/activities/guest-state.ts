@@ -46,12 +46,16 @@ export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>):
   };
 }
 
-/** How the installer ended, or undefined where it goes on. @throws NixproofError `MACHINE_START_FAILED` */
+/**
+ * How the installer ended, or undefined where it goes on. One that printed too much did so whatever came of it.
+ * @throws NixproofError `MACHINE_START_FAILED`
+ */
 export function endOf(
   state: GuestState,
   recording: Recording,
   overdue: AttemptEnd | undefined,
 ): AttemptEnd | undefined {
+  if (state.bytes > recording.limitBytes) return { kind: 'talkative', limitBytes: recording.limitBytes };
   if (state.exitCode !== undefined) return { kind: 'exited', exitCode: state.exitCode };
   // What was printed while nobody followed is no silence.
   if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.offset)) return overdue;

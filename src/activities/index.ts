@@ -12,7 +12,8 @@ import { writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { createTurns } from '../host/turns.js';
 import type { Registry } from '../machines/registry.js';
-import { runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
+import { readRunReport, runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
+import { artifactQuota } from '../records/quota.js';
 import { bootInstalled } from './boot-installed.js';
 import { collectFrom } from './collect.js';
 import { deployTree, type DeployedTree } from './deploy.js';
@@ -23,6 +24,7 @@ import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
+import { makeRoom } from './make-room.js';
 import { createScenes, endOutside, makeOutside } from './on-machine.js';
 import { placeRun, type Loss } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
@@ -95,6 +97,8 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
       inTurn(request, async (work) => {
+        // A wrong one is told before there is anything to keep.
+        artifactQuota();
         await requireSource(request, layout, work);
         await writeRunRequest(filesOf(request), request);
         await writeRunReport(filesOf(request), draft);
@@ -180,18 +184,22 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
-      inTurn(request, async () => {
+      inTurn(request, async (work) => {
         const files = filesOf(request);
+        // What was written once, and has lost its logs since, is not written again without them.
+        if ((await readRunReport(layout.runs, request.run))?.removedForRoomAt !== undefined) return;
         const full = await publishReports(files, report);
         await recordHeals(layout.home, full);
         await learnFromSuccess(layout.home, files, full);
         // Last: a run's verdict is on disk when all that belongs to it is.
         await writeRunReport(files, full);
+        await makeRoom(layout, request.run, work);
       }),
 
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
     releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
-      inTurn(request, async (work) => {
+      // Not in turn: it makes the room that those who have theirs may wait for.
+      inActivity(async (work) => {
         await endOutside(machines, request, work);
         if (fate === 'destroy' && request.driver === 'ssh') {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));

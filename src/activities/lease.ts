@@ -7,7 +7,7 @@ import { insideFence, type Fence } from '../host/fence.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
 import { withSourceHere } from './pinned-source.js';
-import { failureOf } from './temporal.js';
+import { inActivity } from './temporal.js';
 
 /**
  * One try of one step. A run's steps come one after the other, so of two tries the one of the later step is the newer, and of one
@@ -73,12 +73,8 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
     async (request, ...rest) => {
       const { activityId, attempt, workflowExecution } = Context.current().info;
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
-      let lease: Fence;
-      try {
-        lease = await takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
-      } catch (error) {
-        throw failureOf(error);
-      }
+      const { folder } = runFiles(layout.runs, request.run);
+      const lease = await inActivity(() => takeLease(folder, mine, request.machine));
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },
   ]);

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import path from 'node:path';
-import { obstacle, type HostStatus } from '../domain/host.js';
+import { NixproofError } from '../domain/error.js';
+import { obstacle, type HostRecord, type HostStatus } from '../domain/host.js';
 import { hostTaskQueue, SIGNALS } from '../domain/names.js';
 import type { RunRequest } from '../domain/run.js';
-import { hostRecord, listHosts } from '../host-directory.js';
+import { hostRecord, isForgotten, listHosts } from '../host-directory.js';
 import type { Layout } from '../host/paths.js';
 import type { Registry } from '../machines/registry.js';
 import type { Work } from '../machines/machine.js';
@@ -26,6 +27,8 @@ export interface Loss {
   readonly held: string;
   /** Those that it has lost before: what is left there is another run's to them. */
   readonly before: readonly string[];
+  /** Whether the run's time is up: then the host is not waited for. */
+  readonly late?: boolean;
 }
 
 /** A host that did not do a step for most of a minute and is there asks for work again at once; the server may have been away too. */
@@ -36,8 +39,9 @@ const LOOK_MS = 2000;
 /**
  * Finds a host for a run: this one where it may have it, else another whose worker is there. While there are only hosts that are
  * drained, or lack a label, it waits and tells why. A run whose host seems gone keeps it where it is there or comes back before
- * there is another.
- * @throws NixproofError `HOST_*`, `UNSUPPORTED_*` where no host can drive such a machine
+ * there is another; it waits for none that was forgotten, nor when its time is up.
+ * @throws NixproofError `HOST_LOST` then, where no other can have the run; `HOST_*`, `UNSUPPORTED_*` where no host can drive such a
+ * machine
  */
 export async function placeRun(request: RunRequest, placing: Placing, work: Work): Promise<Place> {
   const { hostId, layout, machines, client, loss } = placing;
@@ -47,7 +51,9 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
   if (held === hostId) return ours;
   const keeper = held === undefined ? undefined : watchKeeper(held);
   // What a host that is missed for a moment is given to come back; a machine that exists once is not made anew elsewhere.
-  const patienceMs = !keeper ? 0 : request.driver === 'ssh' ? Infinity : BACK_WITHIN_MS;
+  const patienceMs = !keeper ? 0 : request.driver === 'ssh' && !loss?.late ? Infinity : BACK_WITHIN_MS;
+  const keptOff = (host: Pick<HostRecord, 'host' | 'labels' | 'drained'>) =>
+    loss?.before.includes(host.host) ? 'it was lost' : obstacle(host, wanted);
   const since = Date.now();
   let told = '';
   for (let look = 0; ; look++) {
@@ -55,25 +61,31 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
     const hosts = keeper ? await listHosts(client) : undefined;
     const back = hosts && keeper?.(hosts);
     if (back) return placeOn(back.host, back.runs, request);
-    if (Date.now() - since < patienceMs) continue;
+    const forgotten = held !== undefined && (await isForgotten(client, held));
+    if (!forgotten && Date.now() - since < patienceMs) continue;
     const drained = (await hostRecord(client, hostId))?.drained ?? false;
-    const here = loss?.before.includes(hostId) ? 'it was lost' : obstacle({ labels: placing.labels, drained }, wanted);
+    const here = keptOff({ host: hostId, labels: placing.labels, drained });
     const probe = here === undefined ? await machines.driver(request.driver).probe(work) : undefined;
     if (probe?.available) return ours;
     const others = (hosts ?? (await listHosts(client))).filter(
-      ({ host, alive }) => alive && host !== hostId && host !== held && !loss?.before.includes(host),
+      ({ host, alive }) => alive && host !== hostId && host !== held,
     );
     const able = others.filter(({ drivers }) => drivers.includes(request.driver));
-    const other = able.find((host) => obstacle(host, wanted) === undefined);
+    const other = able.find((host) => keptOff(host) === undefined);
     if (other) return placeOn(other.host, other.runs, request);
     // Where only the driver is missing, nothing that anybody does to the hosts of now brings it.
     if (probe?.available === false && able.length === 0 && held === undefined) throw probe.reason;
     const reasons = [
-      ...(held === undefined ? [] : [`${held}: it is gone`]),
-      ...able.map((host) => `${host.host}: ${obstacle(host, wanted) ?? ''}`),
+      ...(held === undefined ? [] : [`${held}: ${forgotten ? 'it was forgotten' : 'it is gone'}`]),
+      ...able.map((host) => `${host.host}: ${keptOff(host) ?? ''}`),
       ...(here === undefined ? [] : [`${hostId}: ${here}`]),
-    ];
-    const text = `waiting for a host (${reasons.join('; ')})`;
+    ].join('; ');
+    if (forgotten || loss?.late) {
+      throw new NixproofError('HOST_LOST', `its host was lost, and no other can have the run (${reasons})`, {
+        hint: 'see `nixproof hosts` for the hosts there are',
+      });
+    }
+    const text = `waiting for a host (${reasons})`;
     if (text !== told) await client.workflow.getHandle(request.run).signal(SIGNALS.waiting, text);
     told = text;
   }

@@ -1,7 +1,9 @@
 import { constants, mkdir, open, stat, type FileHandle } from 'node:fs/promises';
+import { MAX_LOG_BYTES } from '../domain/profile.js';
 import type { LogSummary } from '../domain/run.js';
 import { passFence } from '../host/fence.js';
 import { readJson, sha256Of, takeOver, writeJson } from '../host/files.js';
+import { whenThereIsRoom } from '../host/room.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { createStreamParser, type ParserState } from '../stream/parser.js';
 import { serializeEvents } from '../stream/serialize.js';
@@ -25,8 +27,10 @@ export interface Recording extends AsyncDisposable {
   /** When the attempt was first followed, milliseconds since the epoch. */
   readonly startedAt: number;
   readonly lastOutputAt: number;
-  /** Takes the log's next bytes; resolves when they and their events are written. */
-  write(chunk: Uint8Array): Promise<void>;
+  /** It takes so much of the log and no more. */
+  readonly limitBytes: number;
+  /** Takes the log's next bytes; resolves when they and their events are written. False where they were more than it takes. */
+  write(chunk: Uint8Array): Promise<boolean>;
   /** Makes what was written the point where another process goes on. */
   checkpoint(): Promise<void>;
   /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the whole log. */
@@ -38,7 +42,11 @@ export interface Recording extends AsyncDisposable {
  * the files behind the checkpoint is cut off and comes again from the guest's log: byte offsets are identity, so nothing is
  * lost or doubled.
  */
-export async function openRecording(files: AttemptFiles, now: () => number): Promise<Recording> {
+export async function openRecording(
+  files: AttemptFiles,
+  now: () => number,
+  limitBytes: number = MAX_LOG_BYTES,
+): Promise<Recording> {
   await mkdir(files.folder, { recursive: true });
   const state = await readJson<FollowState>(files.follow);
   const parser = createStreamParser(state?.parser);
@@ -49,6 +57,8 @@ export async function openRecording(files: AttemptFiles, now: () => number): Pro
   const startedAt = state?.startedAt ?? now();
   // A new attempt's beginning counts as well: its limits are measured from there.
   let unsaved = state === undefined;
+  // The parser is ahead of the events on disk: nobody may go on from there.
+  let torn = false;
   let queue = Promise.resolve();
   // A follower that was taken for dead may still have these files open, and come back.
   await takeOver(files.log, offset);
@@ -57,18 +67,24 @@ export async function openRecording(files: AttemptFiles, now: () => number): Pro
   const events = await openAt(files.events, eventsBytes);
 
   /** One thing at a time: a checkpoint never sees half a chunk. */
-  function inTurn(step: () => Promise<void>): Promise<void> {
+  function inTurn<T>(step: () => Promise<T>): Promise<T> {
     const turn = queue.then(step);
-    queue = turn.catch(() => undefined);
+    queue = turn.then(
+      () => undefined,
+      () => undefined,
+    );
     return turn;
   }
 
-  async function append(parsed: ReturnType<typeof parser.push>): Promise<void> {
+  async function append(parse: () => ReturnType<typeof parser.push>): Promise<void> {
+    torn = true;
     const at = now();
+    const parsed = parse();
     const text = Buffer.from(serializeEvents(parsed, at));
     await writeAll(events, text, eventsBytes);
     eventsBytes += text.length;
     summary = summarize(summary, parsed, at);
+    torn = false;
   }
 
   return {
@@ -82,29 +98,32 @@ export async function openRecording(files: AttemptFiles, now: () => number): Pro
       return summary;
     },
     startedAt,
+    limitBytes,
     get lastOutputAt() {
       return lastOutputAt;
     },
     write: (chunk) =>
       inTurn(async () => {
+        const taken = chunk.subarray(0, limitBytes - offset);
         await passFence();
-        await writeAll(log, chunk, offset);
-        await append(parser.push(chunk));
-        offset += chunk.length;
+        await writeAll(log, taken, offset);
+        await append(() => parser.push(taken));
+        offset += taken.length;
         lastOutputAt = now();
         unsaved = true;
+        return taken.length === chunk.length;
       }),
     checkpoint: () =>
       inTurn(async () => {
-        if (!unsaved) return;
+        if (!unsaved || torn) return;
         const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, startedAt, lastOutputAt };
-        await writeJson(files.follow, follow);
+        await whenThereIsRoom(() => writeJson(files.follow, follow));
         unsaved = false;
       }),
     async finish() {
       await queue;
       // Not checkpointed: whoever comes after a crash here ends the log again, from the last line's beginning.
-      await append(parser.end());
+      await append(() => parser.end());
       await Promise.all([log.sync(), events.sync()]);
       return sha256Of(files.log);
     },
@@ -132,9 +151,14 @@ async function openAt(file: string, length: number): Promise<FileHandle> {
   return handle;
 }
 
-/** Writes at a position rather than at the end: a writer that came back from the dead writes the same bytes to the same place. */
+/**
+ * Writes at a position rather than at the end: a writer that came back from the dead writes the same bytes to the same place. While
+ * the disk is full it waits, and so does all that comes after: nothing more is read from the guest.
+ */
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let written = 0; written < bytes.length;) {
-    written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+    await whenThereIsRoom(async () => {
+      written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
+    });
   }
 }

@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { NixproofError, isRetryable, messageOf } from '../domain/error.js';
-import { isErrno } from '../host/files.js';
+import { SIGNALS } from '../domain/names.js';
+import { isFull, withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
 
 /** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
@@ -10,9 +11,14 @@ const HEARTBEAT_MS = 1000;
 const OFTEN = { steps: 100, mostMs: 3000 };
 let steps = 0;
 
+const DISK_FULL = 'waiting for room: the disk of the artifacts is full';
+/** So often one try of a step tells its workflow that it waits for room: what keeps the history flat. */
+const TOLD = 5;
+
 /**
  * Runs one activity: heartbeats on a timer, the cancellation as an AbortSignal, and our faults as failures that the server
- * understands. What `beat` was last given is the heartbeat's details.
+ * understands. What `beat` was last given is the heartbeat's details. While a disk has no room for what the activity writes it
+ * waits, and its workflow is told; then it may be done again.
  */
 export async function inActivity<T>(body: (work: Work, beat: (details: unknown) => void) => Promise<T>): Promise<T> {
   const context = Context.current();
@@ -27,15 +33,39 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   const beat = (value: unknown) => {
     details = value;
   };
-  const work: Work = { signal: context.cancellationSignal, progress: beat };
+  const signal = context.cancellationSignal;
+  const work: Work = { signal, progress: beat };
+  const tell = createRoomNews(context);
+  const onFull = (full: boolean) => {
+    if (full) beat(DISK_FULL);
+    tell(full);
+  };
   try {
-    return await body(work, beat);
+    return await withPatience({ signal, onFull }, () => body(work, beat));
   } catch (error) {
     throw context.cancellationSignal.aborted ? cancellationOf(context, error) : failureOf(error);
   } finally {
     steps -= 1;
     clearTimeout(timer);
   }
+}
+
+/** What tells the workflow whether one of its steps waits for room: as its state, which goes back to what it was. */
+function createRoomNews(context: Context): (full: boolean) => void {
+  let left = TOLD;
+  let told = false;
+  let last: Promise<unknown> = Promise.resolve();
+  const send = async (state: string) => {
+    const { workflowExecution } = context.info;
+    if (workflowExecution)
+      await context.client.workflow.getHandle(workflowExecution.workflowId).signal(SIGNALS.waiting, state);
+  };
+  return (full) => {
+    if (full === told || (full && left === 0)) return;
+    if (full) left -= 1;
+    told = full;
+    last = last.then(() => send(full ? DISK_FULL : '')).catch(() => undefined);
+  };
 }
 
 /** The type of the failure by which a worker that ends hands an activity over to the next. */
@@ -56,7 +86,7 @@ function cancellationOf(context: Context, error: unknown): unknown {
 }
 
 /** A fault as the server keeps it: its code is the type, its hint goes with the details, its family says whether to retry. */
-export function failureOf(error: unknown): ApplicationFailure {
+function failureOf(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   const fault = asFault(error);
   return ApplicationFailure.create({
@@ -70,7 +100,7 @@ export function failureOf(error: unknown): ApplicationFailure {
 
 function asFault(error: unknown): NixproofError {
   if (error instanceof NixproofError) return error;
-  if (isErrno(error, 'ENOSPC')) {
+  if (isFull(error)) {
     return new NixproofError('HOST_DISK_FULL', `this host's disk is full: ${messageOf(error)}`, {
       hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
       cause: error,

@@ -61,9 +61,11 @@ async function logs(session: Session, run: string, options: LogsOptions): Promis
     );
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw new NixproofError('CONFIG_NO_LOG', `run ${run} has no log of attempt ${attempt} on this host`, {
-      hint: report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`,
-    });
+    throw noLog(
+      report,
+      `log of attempt ${attempt}`,
+      report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`,
+    );
   }
   return EXIT.ok;
 }
@@ -77,9 +79,11 @@ async function showConsole(session: Session, report: RunReport): Promise<number>
   const going = path.join(machineFolder(session.layout, machineOf(report)), path.basename(files.console));
   const bytes = await readFile(files.console).catch(() => readFile(going).catch(() => undefined));
   if (!bytes) {
-    throw new NixproofError('CONFIG_NO_LOG', `run ${report.run} has no serial console on this host`, {
-      hint: report.host === undefined ? 'it has no machine yet' : `driver ${report.driver}, host ${report.host}`,
-    });
+    throw noLog(
+      report,
+      'serial console',
+      report.host === undefined ? 'it has no machine yet' : `driver ${report.driver}, host ${report.host}`,
+    );
   }
   for (const { at, text } of timedLines(bytes, await readFile(files.consoleTimes, 'utf8').catch(() => ''))) {
     session.print(
@@ -87,6 +91,17 @@ async function showConsole(session: Session, report: RunReport): Promise<number>
     );
   }
   return EXIT.ok;
+}
+
+/** @param hint why it may not be here, where it was not removed */
+function noLog({ run, removedForRoomAt }: RunReport, what: string, hint: string): NixproofError {
+  if (removedForRoomAt === undefined)
+    return new NixproofError('CONFIG_NO_LOG', `run ${run} has no ${what} on this host`, { hint });
+  return new NixproofError(
+    'CONFIG_LOG_REMOVED',
+    `the logs of run ${run} were removed on ${removedForRoomAt.slice(0, 10)} to make room`,
+    { hint: `see \`nixproof report ${run}\`; to keep more, set NIXPROOF_MAX_ARTIFACTS` },
+  );
 }
 
 /** Guest bytes for where they go: all of them to a pipe, no control characters to a terminal. */
@@ -104,11 +119,11 @@ async function follow(session: Session, report: RunReport, file: string): Promis
   const { createFileTail } = await import('./live/event-tail.js');
   const { findRun } = await import('./runs.js');
   const tail = createFileTail(file);
-  const copy = async () => {
-    const chunks: Buffer[] = [];
-    await tail((chunk) => chunks.push(Buffer.from(chunk)));
-    for (const chunk of chunks) session.print(await shown(chunk));
-  };
+  const copy = () =>
+    tail(async (chunk) => {
+      const text = await shown(chunk);
+      await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+    });
   for (let looked = 0, ended = false; !ended;) {
     if (session.signal.aborted) return EXIT.interrupted;
     if (performance.now() - looked > 2000) {

@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Option, type Command } from 'commander';
+import type { RunReport } from '../domain/run.js';
 import type { SuiteReport } from '../domain/suite.js';
 import { EXIT } from '../domain/verdict.js';
-import { writeWhole } from '../host/files.js';
+import { readIfThere, writeWhole } from '../host/files.js';
 import { runFiles } from '../records/artifacts.js';
 import type { ReportFormat } from '../reports/reporter.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
@@ -31,18 +32,27 @@ export function registerReport(program: Command): void {
 async function report(session: Session, id: string, { format, output }: ReportOptions): Promise<number> {
   const { findRun } = await import('./runs.js');
   const { recordedSuite } = await import('./suite-report.js');
-  const { reporters } = await import('../reports/index.js');
-  const { reportSource } = await import('../reports/source.js');
   const suite = /^suite-/.test(id) ? await recordedSuite(session.layout, id) : undefined;
-  const text = suite
-    ? await suiteText(suite, format)
-    : await reporters[format].render(reportSource(runFiles(session.layout.runs, id), await findRun(session, id)));
+  const text = suite ? await suiteText(suite, format) : await runText(session, await findRun(session, id), format);
   if (output === undefined) session.print(text.endsWith('\n') ? text : `${text}\n`);
   else {
     await writeWhole(output, text);
     session.say(`wrote ${output}`);
   }
   return EXIT.ok;
+}
+
+/** Of a run whose logs were removed, the report as it was written when they were there. */
+async function runText(session: Session, run: RunReport, format: ReportFormat): Promise<string> {
+  const { reporters } = await import('../reports/index.js');
+  const { reportSource } = await import('../reports/source.js');
+  const files = runFiles(session.layout.runs, run.run);
+  const render = () => reporters[format].render(reportSource(files, run));
+  if (run.removedForRoomAt === undefined || format === 'json') return render();
+  session.progress(
+    `its logs were removed on ${run.removedForRoomAt.slice(0, 10)} to make room: this was written before`,
+  );
+  return (await readIfThere(files.report[format])) ?? render();
 }
 
 async function suiteText(suite: SuiteReport, format: ReportFormat): Promise<string> {

@@ -47,6 +47,7 @@ const deploy = section({
 const limits = {
   timeout: duration.default('2h').describe('How long the installer may take.'),
   stall: duration.default('15m').describe('How long the installer may print nothing before it counts as stalled.'),
+  maxLog: size.default('4G').describe('How much the installer may print until it is stopped.'),
   reboot: z
     .boolean()
     .default(true)
@@ -83,6 +84,7 @@ const nixCheck = section({
   ),
   timeout: limits.timeout,
   stall: limits.stall,
+  maxLog: limits.maxLog,
   env: limits.env,
 }).describe("A flake's own check.");
 

@@ -116,8 +116,12 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
 }
 
 function installationOf({ install }: ProfileConfig): Installation {
-  const { timeout, stall, ...rest } = install;
-  const limits = { timeoutMs: validated(parseDuration(timeout)), stallMs: validated(parseDuration(stall)) };
+  const { timeout, stall, maxLog, ...rest } = install;
+  const limits = {
+    timeoutMs: validated(parseDuration(timeout)),
+    stallMs: validated(parseDuration(stall)),
+    maxLogBytes: validated(parseSize(maxLog)),
+  };
   return rest.kind === 'nix-check' ? { ...rest, ...limits, reboot: false } : { ...rest, ...limits };
 }
 

@@ -18,6 +18,8 @@ export type AttemptEnd =
   | { readonly kind: 'stalled'; readonly silentMs: number; readonly doing?: string }
   /** It took longer than it may; it was killed. */
   | { readonly kind: 'timed-out'; readonly limitMs: number }
+  /** It printed more than it may; it was killed. Its log here ends there. */
+  | { readonly kind: 'talkative'; readonly limitBytes: number }
   /** It vanished without an exit status: killed from outside, or the guest ran out of memory. */
   | { readonly kind: 'killed' }
   /** The machine itself stopped, and there is a checkpoint to bring it back from. */

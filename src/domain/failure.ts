@@ -41,6 +41,8 @@ export function describeEnd({ end }: AttemptOutcome): string {
       }`;
     case 'timed-out':
       return `the installer took longer than ${Math.round(end.limitMs / 1000)} s and was stopped`;
+    case 'talkative':
+      return `the installer printed more than ${Math.round(end.limitBytes / 2 ** 20)} MiB and was stopped`;
     case 'killed':
       return 'the installer was killed before it could say how it ended';
     case 'machine-lost':

@@ -46,7 +46,7 @@ export const SIGNALS = {
   resume: 'resume',
   /** Whoever cancels again will not wait for tidying up. */
   force: 'force',
-  /** Why a run has no host yet. */
+  /** Why a run has no host yet, or stands still in a step; nothing: it goes on. */
   waiting: 'waiting',
   /** Of a host's workflow: its worker has started; it is to get no more runs, or some again; it is gone for good. */
   here: 'here',

@@ -28,10 +28,15 @@ export interface Deployment {
   readonly exclude: readonly string[];
 }
 
+/** What an installer may print where nothing else is said. */
+export const MAX_LOG_BYTES = 4 * 2 ** 30;
+
 interface InstallLimits {
   readonly timeoutMs: number;
   /** No output for so long is a stall. */
   readonly stallMs: number;
+  /** More than so much output is too much; absent in older records: `MAX_LOG_BYTES`. */
+  readonly maxLogBytes?: number;
   /** Whether the machine is restarted from the installed disk before it is checked. */
   readonly reboot: boolean;
   /** Set in the installer's environment. */

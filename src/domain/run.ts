@@ -164,6 +164,8 @@ export interface RunReport {
   readonly notes: readonly string[];
   /** Absolute path of the run's folder on its host. */
   readonly artifacts: string;
+  /** ISO 8601: when its logs, console and what was collected were removed to make room; absent: nothing was. */
+  readonly removedForRoomAt?: string;
 }
 
 /** What a run's workflow ends with: all else is in its report. */

@@ -12,6 +12,7 @@ const ENDS: Readonly<Partial<Record<AttemptEnd['kind'], EndRule>>> = {
   killed: { class: 'unknown', confidence: 0.9, why: 'the installer was killed from outside' },
   'machine-lost': { class: 'unknown', confidence: 0.95, why: 'the machine stopped while the installer ran' },
   stalled: { class: 'timeout', confidence: 0.7, why: 'the installer printed nothing for too long' },
+  talkative: { class: 'unknown', confidence: 0.9, why: 'the installer printed more than `install.maxLog` lets it' },
   'timed-out': { class: 'timeout', confidence: 0.7, why: 'the installer took too long' },
 };
 

@@ -79,20 +79,33 @@ export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
 }
 
-/** The size of everything below a folder, bytes; 0 where there is none. Sparse files count what they take. */
-export async function folderBytes(folder: string): Promise<number> {
+/** A file and what it takes on its disk. */
+export interface SizedFile {
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/** Every file below a folder; none where there is no such folder. */
+export async function filesBelow(folder: string): Promise<readonly SizedFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const sizes = await Promise.all(
+  return Promise.all(
     entries
       .filter((entry) => entry.isFile())
-      .map((entry) =>
-        stat(path.join(entry.parentPath, entry.name)).then(
-          (s) => s.blocks * 512,
-          () => 0,
-        ),
-      ),
+      .map(async (entry) => {
+        const file = path.join(entry.parentPath, entry.name);
+        const found = await stat(file).catch(() => undefined);
+        return { file, bytes: (found?.blocks ?? 0) * 512 };
+      }),
   );
-  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+export function sumOfBytes(files: readonly { readonly bytes: number }[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** The size of everything below a folder, bytes; 0 where there is none. Sparse files count what they take. */
+export async function folderBytes(folder: string): Promise<number> {
+  return sumOfBytes(await filesBelow(folder));
 }
 
 /** SHA-256 of a file's content, in hexadecimal. */

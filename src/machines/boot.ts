@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { NixproofError, messageOf } from '../domain/error.js';
 import { waitForConnection } from './connection.js';
@@ -103,8 +103,17 @@ export async function neverBooted(what: string, consoleLog: string, cause: unkno
 
 /** The last lines a machine wrote to its serial console. Guest text: hostile. */
 export async function consoleTail(consoleLog: string): Promise<readonly string[]> {
-  const bytes = await readFile(consoleLog).catch(() => Buffer.alloc(0));
-  const text = bytes.subarray(Math.max(0, bytes.length - CONSOLE_TAIL_BYTES)).toString('utf8');
+  const handle = await open(consoleLog).catch(() => undefined);
+  if (!handle) return [];
+  let text: string;
+  try {
+    const { size } = await handle.stat();
+    const buffer = Buffer.alloc(CONSOLE_TAIL_BYTES);
+    const { bytesRead } = await handle.read({ buffer, position: Math.max(0, size - CONSOLE_TAIL_BYTES) });
+    text = buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
   const lines = text.split(/\r?\n/).map((line) => line.trimEnd());
   return lines.filter((line) => line !== '').slice(-CONSOLE_TAIL_LINES);
 }

@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NixproofError } from '../domain/error.js';
+import { numberInEnvironment } from '../host/environment.js';
 import { readJson, writeJson } from '../host/files.js';
 import { ownIdentity, withLock } from '../host/lock.js';
 import { isAlive, type ProcessIdentity } from '../host/process.js';
@@ -38,23 +39,9 @@ const PROGRESS_MS = 4000;
  */
 export function hostCapacity(env: NodeJS.ProcessEnv = process.env): Capacity {
   return {
-    machines: wholeNumber(env, 'NIXPROOF_MAX_MACHINES') ?? availableParallelism() * MACHINES_PER_CORE,
-    memoryMiB: wholeNumber(env, 'NIXPROOF_MAX_MEMORY') ?? Math.floor(totalmem() / MIB) - RESERVED_MIB,
+    machines: numberInEnvironment(env, 'NIXPROOF_MAX_MACHINES') ?? availableParallelism() * MACHINES_PER_CORE,
+    memoryMiB: numberInEnvironment(env, 'NIXPROOF_MAX_MEMORY') ?? Math.floor(totalmem() / MIB) - RESERVED_MIB,
   };
-}
-
-function wholeNumber(env: NodeJS.ProcessEnv, name: string): number | undefined {
-  const text = env[name];
-  if (text === undefined || text === '') return undefined;
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new NixproofError(
-    'CONFIG_ENVIRONMENT',
-    `${name}: expected a whole number from 1, got ${JSON.stringify(text)}`,
-    {
-      hint: `set ${name} to a number, or unset it`,
-      details: { variable: name },
-    },
-  );
 }
 
 /**

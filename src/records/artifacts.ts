@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { RunReport, RunRequest } from '../domain/run.js';
-import { readJson, writeJson } from '../host/files.js';
+import { filesBelow, readJson, sumOfBytes, writeJson, type SizedFile } from '../host/files.js';
 
 /** The files of one attempt of the installer. */
 export interface AttemptFiles {
@@ -97,6 +97,18 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
       };
     },
   };
+}
+
+/** What of a run's folder is large and only for people to read: the run stays on record without it. */
+const BULKY =
+  /^(?:attempt-\d+\/(?:install\.log|events\.ndjson|system\.ndjson|follow\.json)|heal-\d+\/commands\.log|console\.log|console-times\.ndjson|screen\.png|collected\/[^/]+)$/;
+
+/** What a run's folder takes on its disk, bytes, and the files of it that may go where room is needed. */
+export async function runSize(
+  folder: string,
+): Promise<{ readonly bytes: number; readonly bulk: readonly SizedFile[] }> {
+  const files = await filesBelow(folder);
+  return { bytes: sumOfBytes(files), bulk: files.filter(({ file }) => BULKY.test(path.relative(folder, file))) };
 }
 
 export async function writeRunReport(files: RunFiles, report: RunReport): Promise<void> {

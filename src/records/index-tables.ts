@@ -1,5 +1,11 @@
 import type { RunReport } from '../domain/run.js';
 
+/** Bytes that a run's folder takes on its disk, and how many of them may go where room is needed. */
+export interface RunSize {
+  readonly bytes: number;
+  readonly bulk: number;
+}
+
 /** A value as SQLite has it. */
 export type Cell = string | number | null;
 
@@ -8,11 +14,11 @@ export interface IndexTable {
   readonly name: string;
   /** In SQL; `run` comes first in every table. */
   readonly columns: Readonly<Record<string, string>>;
-  readonly rows: (run: RunReport) => readonly (readonly Cell[])[];
+  readonly rows: (run: RunReport, size: RunSize) => readonly (readonly Cell[])[];
 }
 
 /** Counts up where the columns or their meaning change: an older index is built anew. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 /** Everything of a run that is asked for over many runs. What is not here is in its folder. */
 export const TABLES: readonly IndexTable[] = [
@@ -31,8 +37,11 @@ export const TABLES: readonly IndexTable[] = [
       attempts: 'INTEGER',
       /** 1 where faults were injected: its times and failures say nothing of the profile. */
       drill: 'INTEGER',
+      /** What its folder takes, and how much of that may go where room is needed. */
+      bytes: 'INTEGER',
+      bulk: 'INTEGER',
     },
-    rows: (run) => [
+    rows: (run, { bytes, bulk }) => [
       [
         run.run,
         run.suite,
@@ -45,6 +54,8 @@ export const TABLES: readonly IndexTable[] = [
         run.durationMs,
         run.attempts,
         run.faults.length > 0 ? 1 : 0,
+        bytes,
+        bulk,
       ],
     ],
   },

@@ -3,8 +3,9 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { RunReport } from '../domain/run.js';
 import type { Layout } from '../host/paths.js';
-import { readRunReport } from './artifacts.js';
-import { INDEX_VERSION, TABLES, type Cell } from './index-tables.js';
+import { sumOfBytes } from '../host/files.js';
+import { readRunReport, runFiles, runSize } from './artifacts.js';
+import { INDEX_VERSION, TABLES, type Cell, type RunSize } from './index-tables.js';
 
 /**
  * `records/index.db`, an SQLite database: what is asked over many runs without reading every run's folder. The folders own what it
@@ -14,6 +15,8 @@ import { INDEX_VERSION, TABLES, type Cell } from './index-tables.js';
 export interface RunIndex extends AsyncDisposable {
   /** The rows of a query, each as an object of its columns. */
   all(sql: string, ...values: readonly Cell[]): readonly Readonly<Record<string, Cell>>[];
+  /** Its folder has changed: whoever opens the index next reads it again. */
+  forget(run: string): void;
 }
 
 /** How long one process waits while another one writes. */
@@ -61,6 +64,7 @@ async function opened(layout: Layout, file: string, progress: (message: string) 
     throw error;
   }
   return {
+    forget: (run) => database.transaction(() => writerOf(database).forget(run)).immediate(),
     all: (sql, ...values) => database.prepare(sql).all(...values) as Readonly<Record<string, Cell>>[],
     [Symbol.asyncDispose]: () => {
       database.close();
@@ -82,7 +86,7 @@ function makeTables(database: Database.Database): void {
   database.exec(`PRAGMA user_version = ${INDEX_VERSION}`);
 }
 
-/** A run that has ended never changes again: those that are there need no second look. */
+/** A run that has ended changes only where the quota takes of it, which forgets it here: those that are there need no second look. */
 async function bringUpToDate(
   database: Database.Database,
   layout: Layout,
@@ -98,10 +102,20 @@ async function bringUpToDate(
   if (missing.length > BATCH) progress(`reading ${missing.length} runs into the index`);
   for (let at = 0; at < missing.length; at += BATCH) {
     const names = missing.slice(at, at + BATCH);
-    const reports = await Promise.all(names.map((run) => readRunReport(layout.runs, run).catch(() => undefined)));
-    const ended = reports.filter((report) => report !== undefined).filter(({ verdict }) => verdict !== null);
-    database.transaction(() => ended.forEach((report) => writer.remember(report))).immediate();
+    const ended = (await Promise.all(names.map((run) => readEnded(layout, run)))).filter((run) => run !== undefined);
+    database.transaction(() => ended.forEach(({ report, size }) => writer.remember(report, size))).immediate();
   }
+}
+
+/** A run that has ended, with what it takes; undefined where it goes on, or its folder holds no readable run. */
+async function readEnded(
+  layout: Layout,
+  run: string,
+): Promise<{ readonly report: RunReport; readonly size: RunSize } | undefined> {
+  const report = await readRunReport(layout.runs, run).catch(() => undefined);
+  if (!report || report.verdict === null) return undefined;
+  const { bytes, bulk } = await runSize(runFiles(layout.runs, run).folder);
+  return { report, size: { bytes, bulk: sumOfBytes(bulk) } };
 }
 
 function writerOf(database: Database.Database) {
@@ -114,9 +128,9 @@ function writerOf(database: Database.Database) {
   return {
     forget,
     /** Another process may have read the same run at the same time: its rows are put in the place of whatever is there. */
-    remember(report: RunReport) {
+    remember(report: RunReport, size: RunSize) {
       forget(report.run);
-      for (const { rows, insert } of statements) for (const row of rows(report)) insert.run(...row);
+      for (const { rows, insert } of statements) for (const row of rows(report, size)) insert.run(...row);
     },
   };
 }

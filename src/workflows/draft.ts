@@ -1,3 +1,4 @@
+import { workflowInfo } from '@temporalio/workflow';
 import { checkpointName, type AttemptOutcome, type AttemptRef } from '../domain/attempt.js';
 import { faultText, type FaultResult } from '../domain/fault.js';
 import { newReport } from '../domain/new-report.js';
@@ -17,6 +18,11 @@ export function emptyReport({ run, suite, profile, driver, source }: RunRequest)
     ...(profile.base === undefined ? {} : { base: profile.base }),
     ...(source === undefined ? {} : { source: pinned(source) }),
   };
+}
+
+/** The run as it is now. */
+export function reportOf(draft: Draft): RunReport {
+  return { ...draft, historyEvents: workflowInfo().historyLength };
 }
 
 function pinned({ repository, ref, commit }: PinnedSource): PinnedSource {

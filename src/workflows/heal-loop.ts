@@ -72,7 +72,6 @@ interface Contender {
   readonly application: HealApplication;
   readonly attempt: AttemptRef;
   readonly machine: string | undefined;
-  files: number;
 }
 
 /** So many heals are tried at once at most. */
@@ -144,26 +143,20 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     outcome: AttemptOutcome,
   ): Promise<readonly Contender[]> {
     // What was injected is on record once for a run, not for each of several machines.
-    if (faults !== undefined) return [];
-    const places = Math.min(CONTENDERS, max - count);
-    const able = candidates
-      .map((candidate, index) => ({
-        candidate,
-        application: applicationOf(candidate, attempt, outcome, count + index + 1),
-      }))
-      .filter(({ application }) => application.restore !== undefined)
-      .slice(0, places);
-    if (able.length < 2) return [];
-    const forks = able
-      .slice(1)
-      .map(({ application: { number, restore = '' } }) => ({ checkpoint: restore, machine: `${run}-h${number}` }));
-    voice.tell(`making ${forks.length + 1} machines of one to try heals side by side`);
-    const made = new Set(await steps.fork(forks));
-    return able.flatMap(({ candidate, application }, index): readonly Contender[] => {
+    if (faults !== undefined || fitting().length === 0) return [];
+    const able = candidates.slice(0, Math.min(CONTENDERS, max - count)).map((candidate, index): Contender => {
+      const application = applicationOf(candidate, attempt, outcome, count + index + 1);
       const machine = index === 0 ? undefined : `${run}-h${application.number}`;
-      if (machine !== undefined && !made.has(machine)) return [];
-      return [{ candidate, application, machine, files: 0, attempt: attemptAfter(application, index + 1) }];
+      return { candidate, application, machine, attempt: attemptAfter(application, index + 1) };
     });
+    if (able.length < 2) return [];
+    voice.tell(`making ${able.length} machines of one to try heals side by side`);
+    const made = await steps.fork(
+      able.flatMap(({ machine, application: { restore } }) =>
+        machine === undefined || restore === undefined ? [] : [{ checkpoint: restore, machine }],
+      ),
+    );
+    return able.filter(({ machine }) => machine === undefined || made.includes(machine));
   }
 
   /** Tries them at once. Gives the first proved one's attempt; undefined where none got past the failure. */
@@ -177,36 +170,37 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     attempts = Math.max(...contenders.map(({ attempt }) => attempt.number));
     tried = [...tried, ...names];
     voice.tell(`healing, side by side: ${names.join(', ')}`);
-    const { finishes, winner } = await race(contenders, {
+    const lanes = await race(contenders, {
       before,
       phases: ({ attempt }) => progress.get(attempt.number) ?? 0,
-      compete: async (contender): Promise<Finish> => {
-        const { application, candidate, attempt, machine } = contender;
-        const applied = await steps.apply(application, candidate.name, machine);
-        contender.files = applied.files;
-        if (!applied.ok) return { kind: 'failed', said: applied.said };
-        return { kind: 'ended', outcome: await steps.follow(attempt, machine) };
+      compete: async ({ application, candidate, attempt, machine }): Promise<Finish> => {
+        const { ok, said, files } = await steps.apply(application, candidate.name, machine);
+        if (!ok) return { kind: 'failed', files, said };
+        return { kind: 'ended', files, outcome: await steps.follow(attempt, machine) };
       },
     });
-    const won = winner === undefined ? undefined : contenders[winner];
-    contenders.forEach((contender, index) => {
-      const finish = finishes[index];
-      const on = { ...contender, before, failure };
-      if (finish?.kind === 'failed') record(on, 'failed', whyFailed(finish.said));
-      else if (finish?.kind === 'ended' && contender !== won) record(on, 'no-effect', SAME_POINT);
-    });
-    await steps.settleOn(won?.machine);
-    const brokenOff = names.filter((_, index) => finishes[index]?.kind === 'broken-off');
-    const rest = brokenOff.length === 0 ? '' : `; broken off: ${brokenOff.join(', ')}`;
-    voice.note(`heals tried side by side: ${names.join(', ')}${won ? `; first: ${won.candidate.name}` : ''}${rest}`);
-    const finish = winner === undefined ? undefined : finishes[winner];
-    if (won && finish?.kind === 'ended') {
-      probation = { ...won, before, failure };
-      return { attempt: won.attempt, outcome: finish.outcome };
+    const brokenOff: string[] = [];
+    let next: NextAttempt | undefined;
+    for (const { contender, finish, won } of lanes) {
+      if (finish.kind === 'broken-off') {
+        brokenOff.push(contender.candidate.name);
+        continue;
+      }
+      const on = { ...contender, before, failure, files: finish.files };
+      if (finish.kind === 'failed') record(on, 'failed', whyFailed(finish.said));
+      else if (!won) record(on, 'no-effect', SAME_POINT);
+      else {
+        probation = on;
+        next = { attempt: contender.attempt, outcome: finish.outcome };
+      }
     }
-    const onOurs = contenders.find(({ machine }) => machine === undefined);
-    if (onOurs) await takeBack({ ...onOurs, before, failure });
-    return undefined;
+    const winner = lanes.find(({ won }) => won)?.contender;
+    // Where none won, the next heal goes back to a checkpoint, and that takes what was done to the run's machine along.
+    await steps.settleOn(winner?.machine);
+    const first = winner ? `; first: ${winner.candidate.name}` : '';
+    const rest = brokenOff.length === 0 ? '' : `; broken off: ${brokenOff.join(', ')}`;
+    voice.note(`heals tried side by side: ${names.join(', ')}${first}${rest}`);
+    return next;
   }
 
   /** What the attempt after a heal shows of that heal. */

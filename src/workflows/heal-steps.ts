@@ -5,19 +5,17 @@ import type { HealSteps } from './heal-loop.js';
 import { HostLost } from './lost-host.js';
 import { faultOf, type HostSteps } from './steps.js';
 
-/** What healing asks the run itself for: its own machine may change in a race, and it knows how attempts are followed. */
-type RaceSteps = Pick<HealSteps, 'follow' | 'settleOn'>;
-
 /**
  * Asked for a heal, the bench's own faults are no reason to call a failed installation anything else.
  * @param request as it stands: which machine has the run may change
+ * @param spare is given the machines beside that one
  */
 export function healSteps(
   steps: HostSteps,
   request: () => RunRequest,
   note: (text: string) => void,
-  ofRace: RaceSteps,
-): HealSteps {
+  spare: Set<string>,
+): Omit<HealSteps, 'follow' | 'settleOn'> {
   const otherwise = async <T>(fallback: (fault: FaultRecord) => T, step: () => Promise<T>): Promise<T> => {
     try {
       return await step();
@@ -50,12 +48,13 @@ export function healSteps(
         () => undefined,
         () => steps.undoHeal.executeWithOptions({ summary: `undo ${name}` }, [request(), application]),
       ),
-    fork: (forks) =>
-      otherwise<readonly string[]>(
+    fork: (forks) => {
+      for (const { machine } of forks) spare.add(machine);
+      return otherwise<readonly string[]>(
         () => [],
         () => steps.forkMachine.executeWithOptions({ summary: `${forks.length} more machines` }, [request(), forks]),
-      ),
-    ...ofRace,
+      );
+    },
   };
 }
 

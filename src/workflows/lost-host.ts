@@ -11,16 +11,16 @@ import { hostTaskQueue } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import { HEARTBEAT, LONGEST_RUN_MS, PATIENT_RETRY, acquireMachine, hostSteps, type HostSteps } from './steps.js';
 
-/** Out of a step whose host is gone: the run may go on on another. */
+/** Out of a step whose host is gone. Its cause says why the run can go on nowhere, where that is so. */
 export class HostLost extends Error {
   override readonly name = 'HostLost';
 
-  readonly place: Place;
+  /** Where the run may go on; absent: nowhere, and its host is not waited for. */
+  readonly next: Place | undefined;
 
-  /** @param place where the run may go on */
-  constructor(place: Place) {
-    super(`its host is gone; ${place.host} can have it`);
-    this.place = place;
+  constructor(next: Place | undefined, options?: ErrorOptions) {
+    super(next ? `its host is gone; ${next.host} can have it` : 'its host is gone', options);
+    this.next = next;
   }
 }
 
@@ -30,21 +30,24 @@ export interface Waiter {
   readonly request: () => RunRequest;
   /** The hosts that it has lost before. */
   readonly before: readonly string[];
-  /** Called when the host that was waited for is there again. */
-  readonly back: () => void;
+  /** Whether its time is up: its host is not waited for then. */
+  readonly late: boolean;
+  /** Called with true when the host does not do a step, with false when it is there again. */
+  readonly missed: (gone: boolean) => void;
 }
 
 /**
  * The steps on a host that may vanish. One that no worker takes, or whose workers die again and again, is asked about: where its host
- * is there it is done again, where another can have the run it throws `HostLost`, and else it waits.
+ * is there it is done again; where another can have the run, or the host is not to be waited for, it throws `HostLost`; else it waits.
  */
-export function stepsUntilLost(place: Place, { request, before, back }: Waiter): HostSteps {
+export function stepsUntilLost(place: Place, { request, before, late, missed }: Waiter): HostSteps {
   const steps = hostSteps(place.taskQueue);
   const summary = `is ${place.host} still there?`;
+  const loss = { held: place.host, before, ...(late ? { late } : {}) };
   // Steps side by side, as in a race, ask once; the end of one of them is no reason not to know.
   const scope = CancellationScope.current();
   let asking: Promise<Place> | undefined;
-  const ask = () => acquireMachine.executeWithOptions({ summary }, [request(), { held: place.host, before }]);
+  const ask = () => acquireMachine.executeWithOptions({ summary }, [request(), loss]).catch(nowhere);
   const whereNow = () => (asking ??= scope.run(ask).finally(() => (asking = undefined)));
   const patient = async (step: () => Promise<unknown>): Promise<unknown> => {
     for (;;) {
@@ -53,10 +56,12 @@ export function stepsUntilLost(place: Place, { request, before, back }: Waiter):
       } catch (error) {
         const timeout = timeoutOf(error);
         if (timeout === undefined) throw error;
+        // A worker that died while its step was being cancelled says nothing of its host.
+        if (!scope.consideredCancelled) missed(true);
         const now = await whereNow();
         if (now.host !== place.host) throw new HostLost(now);
+        missed(false);
         if (timeout === 'HEARTBEAT') throw error;
-        back();
       }
     }
   };
@@ -67,6 +72,12 @@ export function stepsUntilLost(place: Place, { request, before, back }: Waiter):
       return { executeWithOptions: (...args: unknown[]) => patient(() => step.executeWithOptions(...args)) };
     },
   });
+}
+
+function nowhere(error: unknown): never {
+  const { cause } = error as ActivityFailure;
+  if (cause instanceof ApplicationFailure && cause.type === 'HOST_LOST') throw new HostLost(undefined, { cause });
+  throw error;
 }
 
 /** How a step timed out that may be its host's doing: nobody took it, or whoever did fell silent. */
@@ -91,14 +102,16 @@ export interface LeftBehind {
 const AWAY = '30 days';
 
 /** Sees to it that what a run left on a lost host goes when that is back, whatever becomes of the run. */
-export async function clearLater(left: LeftBehind, run: string): Promise<void> {
-  await startChild(leftBehind, {
-    workflowId: `${run}-left-on-${left.host}`,
-    args: [left],
+export function clearLater(left: LeftBehind): Promise<unknown> {
+  const { host, report } = left;
+  const options = {
+    workflowId: `${report.run}-left-on-${host}`,
+    args: [left] as [LeftBehind],
     parentClosePolicy: ParentClosePolicy.ABANDON,
     workflowExecutionTimeout: AWAY,
-    staticSummary: `what ${run} left on ${left.host}`,
-  });
+    staticSummary: `what ${report.run} left on ${host}`,
+  } as const;
+  return CancellationScope.nonCancellable(() => startChild(leftBehind, options));
 }
 
 /** Waits for a lost host, and takes away what a run left there. */

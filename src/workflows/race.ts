@@ -2,11 +2,11 @@ import { CancellationScope, condition, isCancellation } from '@temporalio/workfl
 import type { AttemptOutcome } from '../domain/attempt.js';
 import { gotPast } from '../healing/proof.js';
 
-/** How one heal in a race came out, as far as it was let. */
+/** How one heal in a race came out, as far as it was let. `files`: so many it changed. */
 export type Finish =
-  | { readonly kind: 'ended'; readonly outcome: AttemptOutcome }
+  | { readonly kind: 'ended'; readonly files: number; readonly outcome: AttemptOutcome }
   /** It could not be applied. */
-  | { readonly kind: 'failed'; readonly said: string }
+  | { readonly kind: 'failed'; readonly files: number; readonly said: string }
   /** Another one had won. */
   | { readonly kind: 'broken-off' };
 
@@ -22,49 +22,41 @@ export interface RaceRules<C> {
 
 /**
  * Several heals of one failure, each on a machine of its own, at once. The first whose installer gets past the failure wins: by a
- * later phase while it still goes on, or at its end. The others are broken off then, and the winner is followed to its end.
- * @returns each contender's finish in the order given, and which of them won
+ * later phase while it still goes on, or at its end. The others are broken off then, and the winner is followed to its end. A fault of
+ * the bench on one of the machines ends the race as it ends any other step.
+ * @returns each contender with its finish, in the order given; at most one has won
  */
 export async function race<C>(
   contenders: readonly C[],
   { before, compete, phases }: RaceRules<C>,
-): Promise<{ readonly finishes: readonly Finish[]; readonly winner: number | undefined }> {
-  const lanes = contenders.map((contender) => {
-    const scope = new CancellationScope();
-    const lane: { readonly contender: C; readonly scope: CancellationScope; finish?: Finish; ended: Promise<void> } = {
-      contender,
-      scope,
-      ended: Promise.resolve(),
-    };
-    lane.ended = scope
-      .run(() => compete(contender))
-      .catch((error: unknown): Finish => {
-        if (isCancellation(error)) return { kind: 'broken-off' };
-        throw error;
-      })
-      .then((finish) => {
-        lane.finish = finish;
-      });
-    return lane;
-  });
-  const isPast = ({ contender, finish }: (typeof lanes)[number]) =>
-    finish === undefined
-      ? phases(contender) > before.phases.length
-      : finish.kind === 'ended' && gotPast(before, finish.outcome);
-  const decided = condition(() => lanes.some(isPast) || lanes.every(({ finish }) => finish !== undefined));
-  try {
-    await Promise.race([decided, ...lanes.map(({ ended }) => ended.then(() => decided))]);
-  } catch (error) {
-    // A fault of the bench on one of the machines ends the race as it ends any other step.
-    for (const { scope } of lanes) scope.cancel();
-    await Promise.allSettled(lanes.map(({ ended }) => ended));
-    throw error;
+): Promise<readonly { readonly contender: C; readonly finish: Finish; readonly won: boolean }[]> {
+  interface Lane {
+    readonly contender: C;
+    readonly scope: CancellationScope;
+    end?: Finish | { readonly kind: 'fault'; readonly error: unknown };
   }
-  const first = lanes.findIndex(isPast);
-  for (const [index, { scope }] of lanes.entries()) if (first >= 0 && index !== first) scope.cancel();
-  await Promise.all(lanes.map(({ ended }) => ended));
-  return {
-    finishes: lanes.map(({ finish }) => finish ?? { kind: 'broken-off' }),
-    winner: first < 0 ? undefined : first,
-  };
+  const lanes = contenders.map((contender): Lane => ({ contender, scope: new CancellationScope() }));
+  const running = lanes.map(async (lane) => {
+    try {
+      lane.end = await lane.scope.run(() => compete(lane.contender));
+    } catch (error) {
+      lane.end = isCancellation(error) ? { kind: 'broken-off' } : { kind: 'fault', error };
+    }
+  });
+  const isPast = ({ contender, end }: Lane) =>
+    end === undefined ? phases(contender) > before.phases.length : end.kind === 'ended' && gotPast(before, end.outcome);
+  const isFault = ({ end }: Lane) => end?.kind === 'fault';
+  let winner: Lane | undefined;
+  try {
+    await condition(() => lanes.some((lane) => isPast(lane) || isFault(lane)) || lanes.every(({ end }) => end));
+    if (!lanes.some(isFault)) winner = lanes.find(isPast);
+  } finally {
+    for (const lane of lanes) if (lane !== winner) lane.scope.cancel();
+    await Promise.all(running);
+  }
+  return lanes.map((lane) => {
+    const { contender, end: finish = { kind: 'broken-off' } } = lane;
+    if (finish.kind === 'fault') throw finish.error;
+    return { contender, finish, won: lane === winner };
+  });
 }

@@ -10,16 +10,23 @@ import { ownNetwork, probeNetworks } from './own-network.js';
 const hostId = async (bench: Bench) => (await readFile(path.join(bench.layout.home, 'host-id'), 'utf8')).trim();
 
 /** An installer that prints a line every 50 ms until the test lets it go, on whichever host it is. */
-async function begin(bench: Bench, go: string): Promise<string> {
+async function begin(bench: Bench, go: string, { labels, timeout }: Asked = {}): Promise<string> {
   const run = `i=0; until [ -e ${go} ]; do i=$((i+1)); echo line $i; sleep 0.05; done; echo done`;
   const profile = {
     driver: 'sandbox',
     install: { kind: 'script', run },
     checks: [{ name: 'there', run: 'echo yes', expect: 'yes' }],
+    ...(labels ? { labels } : {}),
   };
   const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles: { one: profile } }) });
-  const suite = parsed<SuiteReport>(await bench.np(folder, 'test', 'one', '--detach', '--json'));
+  const limit = timeout === undefined ? [] : ['--timeout', timeout];
+  const suite = parsed<SuiteReport>(await bench.np(folder, 'test', 'one', '--detach', '--json', ...limit));
   return suite.runs[0]?.run ?? '';
+}
+
+interface Asked {
+  readonly labels?: readonly string[];
+  readonly timeout?: string;
 }
 
 const installingAt = (bench: Bench, run: string, host: string) => async () => {
@@ -28,12 +35,12 @@ const installingAt = (bench: Bench, run: string, host: string) => async () => {
 };
 
 /** A bench whose only worker was killed while a run's installer went on. */
-async function killedInMidInstall() {
-  const bench = await openBench('own');
+async function killedInMidInstall(asked: Asked = {}) {
+  const bench = await openBench('own', { NIXPROOF_LABELS: (asked.labels ?? []).join(',') });
   const go = path.join(bench.layout.home, 'go');
   const worker = await bench.worker();
   const id = await hostId(bench);
-  const run = await begin(bench, go);
+  const run = await begin(bench, go, asked);
   await reached('the installer', installingAt(bench, run, id));
   worker.kill('SIGKILL');
   await worker.ended;
@@ -123,5 +130,48 @@ test.concurrent('the only host is waited for, and goes on where it was', LONG, a
     attempts: 1,
     log: { verified: true },
   });
+  await bench.expectNothingLeft();
+});
+
+test.concurrent('it goes to no host that it has lost, and waits for none that was forgotten', LONG, async () => {
+  const { bench: first, id: firstId, run } = await killedInMidInstall();
+  const second = await openBench('own', { TEMPORAL_ADDRESS: first.link.address });
+  const worker = await second.worker();
+  const secondId = await hostId(second);
+  await reached('the second host', installingAt(second, run, secondId));
+  await first.worker();
+  worker.kill('SIGKILL');
+  await worker.ended;
+  const waiting = `waiting for a host (${secondId}: it is gone; ${firstId}: it was lost)`;
+  await reached(waiting, async () => (await first.status(run)).state === waiting);
+  expect(await first.np(first.layout.home, 'hosts', 'forget', secondId)).toMatchObject({ exit: 0 });
+  await reached('its end', async () => (await first.status(run)).verdict !== null);
+  const reasons = `(${secondId}: it was forgotten; ${firstId}: it was lost)`;
+  expect(await first.status(run)).toMatchObject({
+    verdict: 'error',
+    host: secondId,
+    failures: [],
+    fault: { code: 'HOST_LOST', message: `its host was lost, and no other can have the run ${reasons}` },
+  });
+  // It is the same to the host that its run has ended: it clears what is there, and has the report.
+  await second.worker();
+  expect(await second.verdictOf(run)).toMatchObject({ verdict: 'error', state: 'done', host: secondId });
+  await first.expectNothingLeft();
+  await second.expectNothingLeft();
+});
+
+test.concurrent('a run whose time is up does not wait for its host: an error, not a failure', LONG, async () => {
+  const { bench, id, run } = await killedInMidInstall({ labels: ['big'], timeout: '75s' });
+  const other = await openBench('own', { TEMPORAL_ADDRESS: bench.link.address });
+  await other.worker();
+  const { exit, stdout } = await other.np(other.layout.home, 'watch', run);
+  expect(exit).toBe(3);
+  expect(stdout).toContain('HOST_LOST');
+  const report = await other.status(run);
+  expect(report).toMatchObject({ verdict: 'error', host: id, failures: [], fault: { code: 'HOST_LOST' } });
+  expect(report.fault?.message).toMatch(new RegExp(`^host ${id} was lost, and the run’s 75 s were up while `));
+  await bench.worker();
+  const { state, fault, notes } = report;
+  expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'error', state, fault, notes });
   await bench.expectNothingLeft();
 });

@@ -5,117 +5,141 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
-import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
+import { waitUntil } from '../../src/host/process.js';
 import { freePorts, isListening } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
-import type { PlannedFault } from './plan.js';
+import type { OwnNetwork } from '../e2e/own-network.js';
+import { CLUSTER_PORTS, clusterPorts, openCluster, type Cluster } from './cluster.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const DEADLINE_MS = 120_000;
 
-/** A home with a Temporal server on a database file and several workers, each a process that faults happen to. */
+/** A home with a Temporal server and several workers, each a process that faults may happen to. */
 export interface Arena extends AsyncDisposable {
   readonly layout: Layout;
+  /** The home of the host behind a cable; there is none unless one was asked for. */
+  readonly farLayout?: Layout;
+  /** Where installers and heals write down that they ran. */
   readonly records: string;
+  /** What is deployed. */
   readonly deploy: string;
   readonly address: string;
+  /** Every port of the server and its database. */
+  readonly serverPorts: readonly number[];
   readonly link: ServerLink;
-  /** Does what the plan says, and mends it after its time. */
-  suffer(fault: PlannedFault): Promise<void>;
-  killGuest(run: string): Promise<void>;
-  /** Waits for what was stopped or is being started again. */
-  settle(): Promise<void>;
+  readonly server: Service;
+  /** Set where the server is on PostgreSQL. */
+  readonly cluster?: Cluster;
+  /** Starts one worker more. */
+  startWorker(env?: Readonly<Record<string, string>>, host?: 'near' | 'far'): ChildProcess;
 }
 
-export async function openArena(workers: number): Promise<Arena> {
-  const root = await mkdtemp(path.join(tmpdir(), 'nixproof-torture-'));
+/** What is started, killed and started again. */
+export interface Service {
+  /** Resolves when it listens. */
+  start(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface ArenaOptions {
+  /** An empty folder that is its caller's; one of its own unless given. */
+  readonly root?: string;
+  readonly server?: 'file' | 'postgres';
+  /** Where another host's workers are to be. */
+  readonly far?: OwnNetwork;
+}
+
+/** Opens a home with a server and so many workers. */
+export async function openArena(workers: number, options: ArenaOptions = {}): Promise<Arena> {
+  const root = options.root ?? (await mkdtemp(path.join(tmpdir(), 'nixproof-arena-')));
   const layout = layoutOf(path.join(root, 'home'));
   const [records, deploy] = [path.join(root, 'records'), path.join(root, 'deploy')];
-  for (const folder of [layout.home, records, deploy]) await mkdir(folder, { recursive: true });
+  const farLayout = options.far && layoutOf(path.join(root, 'far-home'));
+  for (const folder of [layout.home, records, deploy, ...(farLayout ? [farLayout.home] : [])])
+    await mkdir(folder, { recursive: true });
   await writeFile(path.join(deploy, 'README'), 'deployed\n');
-  const work = { signal: new AbortController().signal, progress: () => undefined };
-  const { file } = await getTemporalServer({ work });
-  const ports = await freePorts();
-  const address = `127.0.0.1:${ports.grpc}`;
+  const { file } = await getTemporalServer({
+    work: { signal: new AbortController().signal, progress: () => undefined },
+  });
   const children = new Set<ChildProcess>();
-  const pending = new Set<Promise<void>>();
+  const cluster = options.server === 'postgres' ? await openCluster(root) : undefined;
+  const ports = cluster ? undefined : await freePorts();
+  const grpc = ports?.grpc ?? CLUSTER_PORTS.frontend;
+  const address = `127.0.0.1:${grpc}`;
   const ofArena = { ...process.env, NIXPROOF_HOME: layout.home, TEMPORAL_ADDRESS: address, NO_COLOR: '1' };
 
-  const start = (command: string, args: readonly string[]) => {
-    const child = spawn(command, args, { cwd: root, env: ofArena, stdio: 'ignore' });
+  const start = (command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+    const child = spawn(command, args, { cwd: root, env: { ...ofArena, ...env }, stdio: 'ignore' });
     children.add(child);
     child.once('exit', () => children.delete(child));
     return child;
   };
-  const startServer = async () => {
-    const options = ['--headless', '--port', String(ports.grpc), '--metrics-port', String(ports.metrics)];
-    const database = ['--db-filename', path.join(root, 'temporal.db')];
-    const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
-    server = start(file, ['server', 'start-dev', ...options, ...database, ...pragmas, '--log-level', 'never']);
-    if (!(await waitUntil(() => isListening(ports.grpc), DEADLINE_MS))) throw new Error('the server never came back');
+  const listenAt = options.far ? '0.0.0.0' : '127.0.0.1';
+  const command = cluster?.command ?? [file, ...devServerOptions(root, listenAt, ports ?? { grpc, metrics: 0 })];
+  let running: ChildProcess | undefined;
+  const server: Service = {
+    async start() {
+      const [program = '', ...args] = command;
+      running = start(program, args);
+      if (!(await waitUntil(() => isListening(grpc), DEADLINE_MS))) throw new Error('the server never came up');
+    },
+    async kill() {
+      if (running) await end(running, 'SIGKILL');
+    },
   };
-  const startWorker = () => start(process.execPath, [CLI, 'worker']);
-  const end = (child: ChildProcess, signal: NodeJS.Signals) =>
-    new Promise<void>((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) resolve();
-      else child.once('exit', () => resolve()).kill(signal);
-    });
-  const later = (step: Promise<void>) => {
-    pending.add(step);
-    return step.finally(() => pending.delete(step));
-  };
-
-  let server: ChildProcess | undefined;
-  let serverIsDown = false;
-  await startServer();
+  await server.start();
+  await cluster?.registerNamespace(file);
   const link = await connectClient({ address });
-  const slots = Array.from({ length: workers }, startWorker);
-
-  const faults: { readonly [K in PlannedFault['kind']]: (fault: PlannedFault & { kind: K }) => Promise<void> } = {
-    'kill-worker': async ({ worker }) => {
-      const victim = slots[worker];
-      if (victim) await end(victim, 'SIGKILL');
-      slots[worker] = startWorker();
-    },
-    'end-worker': async ({ worker }) => {
-      const victim = slots[worker];
-      slots[worker] = startWorker();
-      // One that is stopped ends when it may go on.
-      if (victim) await end(victim, 'SIGTERM');
-    },
-    'stop-worker': async ({ worker, forMs }) => {
-      const victim = slots[worker];
-      victim?.kill('SIGSTOP');
-      await new Promise((resolve) => setTimeout(resolve, forMs));
-      victim?.kill('SIGCONT');
-    },
-    'kill-server': async ({ forMs }) => {
-      if (!server || serverIsDown) return;
-      serverIsDown = true;
-      await end(server, 'SIGKILL');
-      await new Promise((resolve) => setTimeout(resolve, forMs));
-      await startServer();
-      serverIsDown = false;
-    },
+  const startWorker: Arena['startWorker'] = (env, host = 'near') => {
+    const worker = [process.execPath, CLI, 'worker'];
+    if (host === 'near' || !options.far || !farLayout) return start(worker[0] ?? '', worker.slice(1), env);
+    const [program = '', ...args] = [...options.far.inside, ...worker];
+    const farAway = { NIXPROOF_HOME: farLayout.home, TEMPORAL_ADDRESS: `${options.far.outside}:${grpc}` };
+    return start(program, args, { ...env, ...farAway });
   };
+  for (let worker = 0; worker < workers; worker++) startWorker();
   return {
     layout,
+    ...(farLayout ? { farLayout } : {}),
     records,
     deploy,
     address,
+    serverPorts: ports ? [ports.grpc, ports.metrics] : clusterPorts,
     link,
-    suffer: (fault) => later((faults[fault.kind] as (fault: PlannedFault) => Promise<void>)(fault)),
-    async killGuest(run) {
-      for (const { pid } of await processesWithEnvironment('NIXPROOF_MACHINE', run)) signalIfThere(pid, 'SIGKILL');
-    },
-    async settle() {
-      await Promise.allSettled(pending);
-    },
+    server,
+    ...(cluster ? { cluster } : {}),
+    startWorker,
     async [Symbol.asyncDispose]() {
-      await Promise.allSettled(pending);
       await link[Symbol.asyncDispose]();
       await Promise.all([...children].map((child) => end(child, 'SIGKILL')));
-      await rm(root, { recursive: true, force: true, maxRetries: 5 });
+      await cluster?.[Symbol.asyncDispose]();
+      if (options.root === undefined) await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** The development server on a database file. */
+function devServerOptions(root: string, ip: string, { grpc, metrics }: { grpc: number; metrics: number }): string[] {
+  const options = [
+    '--headless',
+    '--ip',
+    ip,
+    '--port',
+    String(grpc),
+    '--metrics-port',
+    String(metrics),
+    '--log-level',
+    'never',
+  ];
+  const database = ['--db-filename', path.join(root, 'temporal.db')];
+  const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
+  return ['server', 'start-dev', ...options, ...database, ...pragmas];
+}
+
+/** Sends a process a signal and waits for its end. */
+export function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    else child.once('exit', () => resolve()).kill(signal);
+  });
 }

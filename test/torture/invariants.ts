@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -26,7 +27,8 @@ export interface EndedRun {
   readonly run: string;
   /** What the workflow says of it. */
   readonly result: RunReport;
-  readonly layout: Layout;
+  /** The homes of every host that may have had it. */
+  readonly homes: readonly Layout[];
   /** Where its installers and heals wrote down that they ran. */
   readonly records: string;
 }
@@ -40,26 +42,48 @@ export async function checkRun(ended: EndedRun): Promise<Broken[]> {
   const say = (invariant: string, detail: string) => found.push({ invariant, run: ended.run, detail });
   await checkVerdict(ended, say);
   await checkSideEffects(ended, say);
-  for (let attempt = 1; attempt <= ended.result.attempts; attempt++) await checkLog(ended, attempt, say);
-  const leases = await readdir(path.join(runFiles(ended.layout.runs, ended.run).folder, 'lease')).catch(() => []);
+  const home = await homeOf(ended);
+  if (!home) return found;
+  for (let attempt = 1; attempt <= ended.result.attempts; attempt++) await checkLog(ended, home, attempt, say);
+  const leases = await readdir(path.join(runFiles(home.runs, ended.run).folder, 'lease')).catch(() => []);
   if (leases.length > 1) say('one owner', `leases ${leases.join(', ')}`);
   return found;
+}
+
+/**
+ * The home that has a run's log: of the host on which it ended; where that was lost when the log was complete, of the one before.
+ * Undefined where the run never had a host.
+ */
+async function homeOf({ homes, run, result }: EndedRun): Promise<Layout | undefined> {
+  if (result.host === undefined) return undefined;
+  const ids = await Promise.all(homes.map((home) => readIfThere(path.join(home.home, 'host-id'))));
+  const last = homes.find((_, index) => ids[index]?.trim() === result.host);
+  const hasLog = ({ runs }: Layout) => existsSync(runFiles(runs, run).attempt(1).log);
+  return hostsLost(result) > 0 && last && !hasLog(last) ? homes.find(hasLog) : last;
 }
 
 type Say = (invariant: string, detail: string) => void;
 
 /** Nothing that happens to the bench changes a verdict; what happens to the run itself may. */
-async function checkVerdict({ planned, run, result, layout }: EndedRun, say: Say): Promise<void> {
+async function checkVerdict({ planned, run, result, homes }: EndedRun, say: Say): Promise<void> {
   const allowed: (Verdict | null)[] = [PLAIN[planned.kind]];
   if (planned.cancelAfterMs !== undefined) allowed.push('cancelled');
   if (planned.killGuestAfterMs !== undefined) allowed.push('failed', 'healed', 'error');
   if (!allowed.includes(result.verdict)) {
     say('the verdict', `${String(result.verdict)} instead of ${allowed.join(' or ')}: ${result.fault?.message ?? ''}`);
   }
-  const recorded = await readRunReport(layout.runs, run);
+  const recorded = (await Promise.all(homes.map(({ runs }) => readRunReport(runs, run)))).flatMap((report) =>
+    report && report.verdict !== null ? [report.verdict] : [],
+  );
   // One that was cancelled before it had a host has nothing on record.
-  if (recorded ? recorded.verdict !== result.verdict : result.host !== undefined)
-    say('one verdict', `${String(recorded?.verdict)} on disk, ${String(result.verdict)} from the workflow`);
+  if (recorded.length === 0 && result.host === undefined) return;
+  if (recorded.length !== 1 || recorded[0] !== result.verdict)
+    say('one verdict', `${recorded.join(', ') || 'none'} on disk, ${String(result.verdict)} from the workflow`);
+}
+
+/** On how many hosts a run was begun in vain. */
+export function hostsLost({ notes }: RunReport): number {
+  return notes.filter((note) => /^host \S+ was lost while/.test(note)).length;
 }
 
 async function checkSideEffects({ run, result, records }: EndedRun, say: Say): Promise<void> {
@@ -67,16 +91,18 @@ async function checkSideEffects({ run, result, records }: EndedRun, say: Say): P
     ((await readIfThere(path.join(records, `${run}.${kind}`))) ?? '').split('\n').filter((line) => line !== '');
   const starts = await linesOf('starts');
   if (new Set(starts).size !== starts.length) say('an installer starts once', starts.join(', '));
-  if (starts.length > result.attempts)
+  // Each host that was lost may have had it as often as the one it ended on.
+  const lost = hostsLost(result) > 0;
+  if (!lost && starts.length > result.attempts)
     say('an installer starts once', `${starts.length} in ${result.attempts} attempts`);
   const heals = await linesOf('heals');
-  if (heals.length > result.heals.length) say('a heal runs once', `${heals.length} of ${result.heals.length}`);
+  if (!lost && heals.length > result.heals.length) say('a heal runs once', `${heals.length} of ${result.heals.length}`);
   if (result.verdict === 'healed' && heals.length === 0) say('a heal runs once', 'it never ran');
 }
 
 /** No byte is missing or double: what is on disk is what was printed, as far as it was followed. */
-async function checkLog({ planned, run, result, layout }: EndedRun, attempt: number, say: Say): Promise<void> {
-  const files = runFiles(layout.runs, run).attempt(attempt);
+async function checkLog({ planned, run, result }: EndedRun, home: Layout, attempt: number, say: Say): Promise<void> {
+  const files = runFiles(home.runs, run).attempt(attempt);
   const log = await readFile(files.log).catch(() => Buffer.alloc(0));
   const expected = Buffer.from(expectedLog(planned, run, attempt));
   const undisturbed = planned.cancelAfterMs === undefined && planned.killGuestAfterMs === undefined;
@@ -101,9 +127,9 @@ async function checkLog({ planned, run, result, layout }: EndedRun, attempt: num
   if (!isDeepStrictEqual(events, wanted)) say('the events', `attempt ${attempt}: not those of its log`);
 }
 
-/** What is left on the host when every run has ended. */
-export async function checkHost(layout: Layout, runs: ReadonlySet<string>): Promise<Broken[]> {
-  const machines = await readdir(layout.machines).catch(() => []);
+/** What is left on the hosts when every run has ended. */
+export async function checkHosts(homes: readonly Layout[], runs: ReadonlySet<string>): Promise<Broken[]> {
+  const machines = (await Promise.all(homes.map((home) => readdir(home.machines).catch(() => [])))).flat();
   const processes = await processesWithVariable('NIXPROOF_MACHINE', (id) => runs.has(id));
   return [
     ...machines.map((run) => ({ invariant: 'nothing is left', run, detail: 'its machine' })),

@@ -5,7 +5,7 @@ export interface PlannedRun {
   /** Lines that its installer prints in each attempt. */
   readonly lines: number;
   readonly cancelAfterMs?: number;
-  /** Everything that runs in its machine is killed then. */
+  /** Everything that runs in its machine, or the machine's own process, is killed then. */
   readonly killGuestAfterMs?: number;
 }
 
@@ -16,10 +16,24 @@ export type PlannedFault = { readonly atMs: number } & (
   | { readonly kind: 'stop-worker'; readonly worker: number; readonly forMs: number }
   | { readonly kind: 'end-worker'; readonly worker: number }
   | { readonly kind: 'kill-server'; readonly forMs: number }
+  /** Its database is stopped at once, as by a crash, and started again. */
+  | { readonly kind: 'restart-database' }
+  /** Every connection to a machine is reset, and none is made. */
+  | { readonly kind: 'cut-machines'; readonly forMs: number }
+  /** What is sent to machines and comes from them vanishes. */
+  | { readonly kind: 'swallow-machines'; readonly forMs: number }
+  /** What is sent to the server and comes from it vanishes. */
+  | { readonly kind: 'swallow-server'; readonly forMs: number }
+  /** The cable of the second host is cut: it is lost where that takes longer than a minute. */
+  | { readonly kind: 'cut-host'; readonly forMs: number }
+  /** No room for artifacts. */
+  | { readonly kind: 'fill-disk'; readonly forMs: number }
+  /** A worker's clock is wrong by so much. */
+  | { readonly kind: 'jump-clock'; readonly worker: number; readonly byMs: number; readonly forMs: number }
 );
 
 export interface Plan {
-  readonly seed: number;
+  readonly size: PlanSize;
   readonly runs: readonly PlannedRun[];
   /** By time. */
   readonly faults: readonly PlannedFault[];
@@ -30,6 +44,13 @@ export interface PlanSize {
   readonly runs: number;
   readonly minutes: number;
   readonly workers: number;
+  /** Seconds from one fault to the next, on average. */
+  readonly every: number;
+  readonly machines: 'sandbox' | 'qemu';
+  /** With two, every second worker is on a host behind a cable. */
+  readonly hosts: 1 | 2;
+  /** The development server on a database file, or a server on PostgreSQL. */
+  readonly server: 'file' | 'postgres';
 }
 
 /** Mulberry32 (Tommy Ettinger, public domain): the same numbers from 0 to 1 for the same seed. */
@@ -44,13 +65,13 @@ function randomFrom(seed: number): () => number {
 }
 
 /** The plan is the size's alone: the same size gives the same plan. Runs and faults have numbers of their own. */
-export function planOf({ seed, runs, minutes, workers }: PlanSize): Plan {
-  const ofRuns = randomFrom(seed);
-  const ofFaults = randomFrom(seed ^ 0x5bd1e995);
+export function planOf(size: PlanSize): Plan {
+  const ofRuns = randomFrom(size.seed);
+  const ofFaults = randomFrom(size.seed ^ 0x5bd1e995);
   return {
-    seed,
-    runs: Array.from({ length: runs }, (_, index) => plannedRun(index, ofRuns)),
-    faults: plannedFaults(minutes * 60_000, workers, ofFaults),
+    size,
+    runs: Array.from({ length: size.runs }, (_, index) => plannedRun(index, ofRuns)),
+    faults: plannedFaults(size, ofFaults),
   };
 }
 
@@ -68,23 +89,52 @@ function plannedRun(index: number, random: () => number): PlannedRun {
   };
 }
 
-function plannedFaults(lengthMs: number, workers: number, random: () => number): PlannedFault[] {
+function plannedFaults({ minutes, workers, every, server, hosts }: PlanSize, random: () => number): PlannedFault[] {
   const whole = (from: number, to: number) => from + Math.floor(random() * (to - from));
+  const oneOf = <T>(choices: readonly (readonly [share: number, make: () => T])[]): T => {
+    let which = random() * choices.reduce((sum, [share]) => sum + share, 0);
+    const found = choices.find(([share]) => (which -= share) < 0) ?? choices[0];
+    if (!found) throw new RangeError('nothing to choose from');
+    return found[1]();
+  };
+  const onDatabase = server === 'postgres' ? 20 : 0;
   const faults: PlannedFault[] = [];
-  for (let atMs = whole(1000, 4000); atMs < lengthMs; atMs += whole(2000, 8000)) {
+  for (let atMs = whole(1000, 4000); atMs < minutes * 60_000; atMs += whole(every * 400, every * 1600)) {
     const worker = whole(0, workers);
-    const which = random();
-    if (which < 0.4) faults.push({ atMs, kind: 'kill-worker', worker });
-    else if (which < 0.65) faults.push({ atMs, kind: 'stop-worker', worker, forMs: whole(11_000, 20_000) });
-    else if (which < 0.8) faults.push({ atMs, kind: 'end-worker', worker });
-    else faults.push({ atMs, kind: 'kill-server', forMs: whole(200, 3000) });
+    faults.push(
+      oneOf<PlannedFault>([
+        [27, () => ({ atMs, kind: 'kill-worker', worker })],
+        [15, () => ({ atMs, kind: 'stop-worker', worker, forMs: whole(11_000, 20_000) })],
+        [10, () => ({ atMs, kind: 'end-worker', worker })],
+        [12, () => ({ atMs, kind: 'kill-server', forMs: whole(200, 3000) })],
+        [9, () => ({ atMs, kind: 'cut-machines', forMs: whole(100, 3000) })],
+        [7, () => ({ atMs, kind: 'swallow-machines', forMs: whole(2000, 30_000) })],
+        [5, () => ({ atMs, kind: 'swallow-server', forMs: whole(1000, 15_000) })],
+        [8, () => ({ atMs, kind: 'fill-disk', forMs: whole(1000, 12_000) })],
+        [
+          7,
+          () => ({
+            atMs,
+            kind: 'jump-clock',
+            worker,
+            byMs: whole(-86_400_000, 86_400_000),
+            forMs: whole(3000, 20_000),
+          }),
+        ],
+        [hosts === 2 ? 10 : 0, () => ({ atMs, kind: 'cut-host', forMs: whole(10_000, 120_000) })],
+        [onDatabase, () => ({ atMs, kind: 'restart-database' })],
+      ]),
+    );
   }
   return faults;
 }
 
 /** One fault, for people. */
 export function faultText(fault: PlannedFault): string {
-  const at = `${(fault.atMs / 1000).toFixed(1)} s`;
-  const what = 'worker' in fault ? `${fault.kind} ${fault.worker}` : fault.kind;
-  return 'forMs' in fault ? `${at} ${what} for ${(fault.forMs / 1000).toFixed(1)} s` : `${at} ${what}`;
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+  const words = [seconds(fault.atMs), fault.kind];
+  if ('worker' in fault) words.push(String(fault.worker));
+  if ('byMs' in fault) words.push('by', seconds(fault.byMs));
+  if ('forMs' in fault) words.push('for', seconds(fault.forMs));
+  return words.join(' ');
 }

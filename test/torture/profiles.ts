@@ -1,16 +1,17 @@
-import type { Profile } from '../../src/domain/profile.js';
+import type { MachineShape, Profile } from '../../src/domain/profile.js';
 import type { RunRequest } from '../../src/domain/run.js';
-import type { PlannedRun } from './plan.js';
+import type { PlannedRun, PlanSize } from './plan.js';
 
 const HEAL = 'torture-heal';
 
 /** Its starts are written down outside of the machine, by itself; what it prints is its run's name and numbers. */
 const INSTALLER = `attempt=$(basename "$(dirname "$(readlink /proc/$$/fd/1)")")
-echo "$attempt" >>"$TORTURE_RECORDS/$NIXPROOF_MACHINE.starts"
+write_down() { RECORD; }
+write_down starts "$attempt"
 echo "::PHASE::BEGIN"
 i=0
 while [ $i -lt "$TORTURE_LINES" ]; do
-  i=$((i + 1)); echo "line $i of $NIXPROOF_MACHINE"
+  i=$((i + 1)); echo "line $i of $TORTURE_RUN"
   [ $((i % 25)) -ne 0 ] || sleep 0.1
 done
 echo "::PHASE::END"
@@ -29,19 +30,44 @@ export function expectedLog({ kind, lines }: PlannedRun, run: string, attempt: n
   return `::PHASE::BEGIN\n${counted}::PHASE::END\n${fails ? why : '::SUCCESS::done\n'}`;
 }
 
-export function requestOf(planned: PlannedRun, run: string, folders: { deploy: string; records: string }): RunRequest {
+/** Where a machine's installer and heals write down that they ran: a folder, or what listens on the host of a guest that sees none. */
+export interface Recording {
+  readonly folder: string;
+  readonly port: number;
+}
+
+/** Appends its second argument, and which machine it is, to the run's file of that kind. In a guest bash makes the connection; 10.0.2.2 is QEMU's name for the host. */
+function recordCommand(machines: PlanSize['machines'], run: string, { folder, port }: Recording): string {
+  return machines === 'sandbox'
+    ? `echo "$2 $NIXPROOF_ROOT" >>"${folder}/${run}.$1"`
+    : `bash -c 'echo "$0" >/dev/tcp/10.0.2.2/${port}' "${run}.$1 $2"`;
+}
+
+const SHAPES: Readonly<Record<PlanSize['machines'], MachineShape>> = {
+  sandbox: { memoryMiB: 128, cpus: 1, diskBytes: [1 << 20], firmware: 'bios' },
+  qemu: { memoryMiB: 1024, cpus: 1, diskBytes: [1 << 30], firmware: 'bios' },
+};
+
+export function requestOf(
+  planned: PlannedRun,
+  run: string,
+  { machines, deploy, recording }: { machines: PlanSize['machines']; deploy: string; recording: Recording },
+): RunRequest {
+  const record = recordCommand(machines, run, recording);
   const profile: Profile = {
     name: planned.kind,
-    driver: 'sandbox',
-    machine: { memoryMiB: 128, cpus: 1, diskBytes: [1 << 20], firmware: 'bios' },
-    deploy: { from: folders.deploy, to: '/root/config', exclude: [] },
+    driver: machines,
+    ...(machines === 'qemu' ? { base: 'debian' } : {}),
+    machine: SHAPES[machines],
+    deploy: { from: deploy, to: '/root/config', exclude: [] },
     install: {
       kind: 'script',
-      run: INSTALLER,
+      run: INSTALLER.replace('RECORD', () => record),
       timeoutMs: 600_000,
       stallMs: 300_000,
-      reboot: true,
-      env: { TORTURE_RECORDS: folders.records, TORTURE_KIND: planned.kind, TORTURE_LINES: String(planned.lines) },
+      // A sandbox is restarted in no time; nothing is installed that a virtual machine could start from.
+      reboot: machines === 'sandbox',
+      env: { TORTURE_RUN: run, TORTURE_KIND: planned.kind, TORTURE_LINES: String(planned.lines) },
     },
     checks: [{ name: 'it answers', kind: 'run', run: 'echo yes', expect: 'yes' }],
     healing: {
@@ -54,7 +80,7 @@ export function requestOf(planned: PlannedRun, run: string, folders: { deploy: s
           name: HEAL,
           for: 'service.failed',
           confidence: 0.95,
-          run: [`echo applied >>"${folders.records}/$NIXPROOF_MACHINE.heals"; touch "$NIXPROOF_ROOT/fixed"`],
+          run: [`write_down() { ${record}; }; write_down heals applied; touch "$NIXPROOF_ROOT/fixed"`],
           config: {},
           undo: [],
           resume: 'rerun',
@@ -62,5 +88,5 @@ export function requestOf(planned: PlannedRun, run: string, folders: { deploy: s
       ],
     },
   };
-  return { run, suite: 'suite-torture', profile, driver: 'sandbox', keep: 'never', searchAttributes: false };
+  return { run, suite: 'suite-torture', profile, driver: machines, keep: 'never', searchAttributes: false };
 }

@@ -1,20 +1,28 @@
 import { rm } from 'node:fs/promises';
-import type { RunReport, RunResult } from '../../src/domain/run.js';
+import type { RunReport, RunRequest, RunResult } from '../../src/domain/run.js';
+import { baseFor } from '../../src/bases/registry.js';
+import type { Work } from '../../src/domain/work.js';
 import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
-import { waitUntil } from '../../src/host/process.js';
+import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
 import { runFiles } from '../../src/records/artifacts.js';
+import { ownNetwork } from '../e2e/own-network.js';
 import { openArena, type Arena } from './arena.js';
-import { checkHost, checkRun, type Broken } from './invariants.js';
+import { checkHosts, checkRun, hostsLost, type Broken } from './invariants.js';
 import { faultText, type Plan, type PlannedRun } from './plan.js';
-import { requestOf } from './profiles.js';
+import { requestOf, type Recording } from './profiles.js';
+import { openRecorder } from './recorder.js';
+import { openSurroundings } from './surroundings.js';
+import { createTormentor } from './tormentor.js';
 
 /** A run that has not ended so long after it began is stuck. */
 const STUCK_MS = 10 * 60_000;
-const TIDY_MS = 120_000;
+const TIDY_MS = 240_000;
+const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
 
 export interface Torment {
-  readonly seed: number;
   readonly runs: number;
+  /** How often a run started over because its host was lost. */
+  readonly hostsLost: number;
   readonly verdicts: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly broken: readonly Broken[];
@@ -22,22 +30,35 @@ export interface Torment {
 }
 
 export interface TormentOptions {
-  readonly workers: number;
+  /** An empty folder. */
+  readonly root: string;
   /** Runs at a time. */
   readonly parallel: number;
-  /** After so long no further run is begun; those that have begun are waited for. */
-  readonly minutes: number;
   readonly say: (line: string) => void;
 }
 
-/** Carries a plan out and checks every run when it has ended, the host when all have. */
-export async function torment(plan: Plan, { workers, parallel, minutes, say }: TormentOptions): Promise<Torment> {
-  await using arena = await openArena(workers);
+/** Carries a plan out and checks every run when it has ended, the host when all have. Only where this process is confined. */
+export async function torment(plan: Plan, { root, parallel, say }: TormentOptions): Promise<Torment> {
+  const { size } = plan;
+  await using far = size.hosts === 2 ? await ownNetwork(1) : undefined;
+  await using arena = await openArena(0, { root, server: size.server, ...(far ? { far } : {}) });
+  const homes = [arena.layout, ...(arena.farLayout ? [arena.farLayout] : [])];
+  if (size.machines === 'qemu') await baseFor('debian', arena.layout).prepare(WORK);
+  await using recorder = await openRecorder(arena.records);
+  const recording: Recording = { folder: arena.records, port: recorder.port };
+  const surroundings = await openSurroundings({
+    root,
+    artifacts: arena.layout.runs,
+    serverPorts: arena.serverPorts,
+    otherPorts: [recorder.port],
+  });
+  const tormentor = createTormentor(arena, surroundings, { workers: size.workers, cable: far });
   const started = performance.now();
   const over = new AbortController();
   const faults: Record<string, number> = {};
   const verdicts: Record<string, number> = {};
   const broken: Broken[] = [];
+  let lost = 0;
   const begun = new Set<string>();
   const waiting = [...plan.runs];
 
@@ -46,46 +67,55 @@ export async function torment(plan: Plan, { workers, parallel, minutes, say }: T
       if (over.signal.aborted) return;
       say(faultText(fault));
       faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
-      arena.suffer(fault).catch((error: unknown) => say(`${fault.kind}: ${String(error)}`));
+      tormentor.suffer(fault).catch((error: unknown) => say(`${fault.kind}: ${String(error)}`));
     }, fault.atMs),
   );
+  const whatIsBroken = async (planned: PlannedRun, run: string, result: RunReport | undefined): Promise<Broken[]> => {
+    if (!result)
+      return [{ invariant: 'no run is stuck', run, detail: `it has not ended in ${STUCK_MS / 60_000} minutes` }];
+    const ended = { planned, run, result, homes, records: arena.records };
+    return checkRun(ended).catch((error: unknown) => [
+      { invariant: 'its files are whole', run, detail: String(error) },
+    ]);
+  };
   const lane = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      if (performance.now() - started > minutes * 60_000) return;
-      const run = `torture-${plan.seed}-${next.index}`;
+      const run = `torture-${size.seed}-${next.index}`;
       begun.add(run);
-      const result = await oneRun(arena, next, run);
-      const found = result
-        ? await checkRun({ planned: next, run, result, layout: arena.layout, records: arena.records })
-        : [{ invariant: 'no run is stuck', run, detail: `it has not ended in ${STUCK_MS / 60_000} minutes` }];
+      const request = requestOf(next, run, { machines: size.machines, deploy: arena.deploy, recording });
+      const result = await oneRun(arena, next, request);
+      const found = await whatIsBroken(next, run, result);
       const verdict = result?.verdict ?? 'stuck';
+      lost += result ? hostsLost(result) : 0;
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
       for (const one of found) say(`BROKEN ${one.invariant}: ${one.run}: ${one.detail}`);
       if (found.length > 0) say(`${run}: ${JSON.stringify({ failures: result?.failures, notes: result?.notes })}`);
       broken.push(...found);
-      if (found.length === 0) await rm(runFiles(arena.layout.runs, run).folder, { recursive: true, force: true });
+      if (found.length > 0) continue;
+      for (const { runs } of homes) await rm(runFiles(runs, run).folder, { recursive: true, force: true });
     }
   };
   await Promise.all(Array.from({ length: parallel }, lane));
   const seconds = (performance.now() - started) / 1000;
   over.abort();
   timers.forEach(clearTimeout);
-  await arena.settle();
+  await tormentor.settle();
   // What came back from the dead may need a moment until it has heard that it is.
-  await waitUntil(async () => (await checkHost(arena.layout, begun)).length === 0, TIDY_MS, { everyMs: 500 });
-  broken.push(...(await checkHost(arena.layout, begun)));
-  return { seed: plan.seed, runs: begun.size, verdicts, faults, broken, seconds };
+  await waitUntil(async () => (await checkHosts(homes, begun)).length === 0, TIDY_MS, { everyMs: 500 });
+  broken.push(...(await checkHosts(homes, begun)));
+  return { runs: begun.size, hostsLost: lost, verdicts, faults, broken, seconds };
 }
 
 /** Starts one run, does to it what is planned, and waits for its end; undefined where it is stuck. */
-async function oneRun(arena: Arena, planned: PlannedRun, run: string): Promise<RunReport | undefined> {
+async function oneRun(arena: Arena, planned: PlannedRun, request: RunRequest): Promise<RunReport | undefined> {
   const { workflow } = arena.link.client;
+  const { run } = request;
   const end = performance.now() + STUCK_MS;
   await untilServed(end, () =>
     workflow.start(WORKFLOWS.run, {
       workflowId: run,
       taskQueue: SHARED_TASK_QUEUE,
-      args: [requestOf(planned, run, arena)],
+      args: [request],
       workflowIdConflictPolicy: 'USE_EXISTING',
     }),
   );
@@ -96,11 +126,16 @@ async function oneRun(arena: Arena, planned: PlannedRun, run: string): Promise<R
       : setTimeout(() => void untilServed(end, () => handle.cancel()), planned.cancelAfterMs),
     planned.killGuestAfterMs === undefined
       ? undefined
-      : setTimeout(() => void arena.killGuest(run), planned.killGuestAfterMs),
+      : setTimeout(() => void killGuest(run), planned.killGuestAfterMs),
   ];
   const result = await untilServed(end, () => handle.result() as Promise<RunResult>);
   timers.forEach(clearTimeout);
   return result && (await untilServed(end, () => handle.query<RunReport>(QUERIES.report)));
+}
+
+/** Kills everything that runs in a sandbox, or a virtual machine's own process. */
+async function killGuest(run: string): Promise<void> {
+  for (const { pid } of await processesWithEnvironment('NIXPROOF_MACHINE', run)) signalIfThere(pid, 'SIGKILL');
 }
 
 /** Asks again while there is no server; undefined where there is no answer in time. */

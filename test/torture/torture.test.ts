@@ -1,24 +1,48 @@
+import { execa } from 'execa';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { planOf } from './plan.js';
-import { torment } from './torment.js';
+import { NixproofError, messageOf } from '../../src/domain/error.js';
+import type { DriverProbe } from '../../src/machines/machine.js';
+import { hasOrSkip } from '../contract/requirements.js';
+import { postgresPrograms } from './cluster.js';
+import { probeConfinement } from './confinement.js';
+import { planOf, type PlanSize } from './plan.js';
 
-const SIZE = { runs: 10, minutes: 0.4, workers: 3 } as const;
+const TORTURE = fileURLToPath(new URL('torture.ts', import.meta.url));
+const RUNS = 10;
+const SIZE = { runs: RUNS, minutes: 0.4, workers: 4, every: 5, machines: 'sandbox', hosts: 1, server: 'file' } as const;
 const fresh = Math.floor(Math.random() * 1e9);
+
+async function probePostgres(): Promise<DriverProbe> {
+  try {
+    return { available: true, detail: await postgresPrograms() };
+  } catch (error) {
+    return { available: false, reason: new NixproofError('HOST_TOOL_MISSING', messageOf(error)) };
+  }
+}
+const confined = (await hasOrSkip('confinement', { probe: probeConfinement })) ? test : test.skip;
+const onPostgres = (await hasOrSkip('postgres', { probe: probePostgres })) ? confined : test.skip;
 
 test('the same numbers give the same plan, others another', () => {
   expect(planOf({ seed: 7, ...SIZE })).toEqual(planOf({ seed: 7, ...SIZE }));
   expect(planOf({ seed: 8, ...SIZE })).not.toEqual(planOf({ seed: 7, ...SIZE }));
 });
 
-test.each([1, 2, 3, fresh])('seed %i: no invariant is broken', { timeout: 15 * 60_000 }, async (seed) => {
-  const said: string[] = [];
-  const { runs, broken } = await torment(planOf({ seed, ...SIZE }), {
-    ...SIZE,
-    // No run is left out, however slow this host is.
-    minutes: 60,
-    parallel: 10,
-    say: (line) => said.push(line),
+const LONG = { timeout: 15 * 60_000 } as const;
+confined('seed 1: no invariant is broken', LONG, () => torture({ seed: 1, ...SIZE }));
+confined('seed 2, two hosts: no invariant is broken', LONG, () => torture({ seed: 2, ...SIZE, hosts: 2 }));
+onPostgres('seed 3, on PostgreSQL: no invariant is broken', LONG, () =>
+  torture({ seed: 3, ...SIZE, server: 'postgres' }),
+);
+confined(`seed ${fresh}, a fresh one: no invariant is broken`, LONG, () => torture({ seed: fresh, ...SIZE }));
+
+async function torture(size: PlanSize): Promise<void> {
+  const numbers = Object.entries({ ...size, parallel: RUNS }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { all, exitCode } = await execa(process.execPath, ['--import', 'jiti/register', TORTURE, ...numbers], {
+    all: true,
+    reject: false,
   });
-  expect(broken, `npm run torture -- --seed ${seed} --runs 10 --minutes 0.4\n${said.join('\n')}`).toEqual([]);
-  expect(runs).toBe(SIZE.runs);
-});
+  expect(exitCode, all).toBe(0);
+  expect(all).toMatch(new RegExp(`│ +runs +│ +${RUNS} +│`));
+  expect(all).toContain('no invariant is broken');
+}

@@ -8,7 +8,8 @@ import { isErrno } from '../../host/files.js';
  */
 export function createFileTail(file: string) {
   let offset = 0;
-  return async (onChunk: (chunk: Buffer) => void): Promise<void> => {
+  /** @param onChunk is waited for; the bytes are its until then */
+  return async (onChunk: (chunk: Buffer) => void | Promise<void>): Promise<void> => {
     const handle = await open(file, 'r').catch((error: unknown) => {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
@@ -20,7 +21,7 @@ export function createFileTail(file: string) {
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
         if (bytesRead === 0) return;
         offset += bytesRead;
-        onChunk(buffer.subarray(0, bytesRead));
+        await onChunk(buffer.subarray(0, bytesRead));
       }
     } finally {
       await handle.close();

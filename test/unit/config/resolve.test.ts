@@ -24,7 +24,7 @@ test('only install is required: the rest has defaults', async () => {
     healing,
   };
   const machine = { cpus: 2, diskBytes: [20 * 2 ** 30], firmware: 'uefi' };
-  const limits = { timeoutMs: 7_200_000, stallMs: 900_000, reboot: true, env: {} };
+  const limits = { timeoutMs: 7_200_000, stallMs: 900_000, maxLogBytes: 4 * 2 ** 30, reboot: true, env: {} };
   expect(profiles).toEqual([
     {
       name: 'vm',
@@ -49,7 +49,7 @@ profiles:
     driver: qemu
     machine: { memory: 1024, cpus: 4, disks: [10G, 512M], firmware: bios }
     deploy: { from: sub, to: /srv/config, exclude: [] }
-    install: { kind: script, run: ./install.sh, timeout: 1h30m, stall: 90s, reboot: false, env: { DEBUG: "1" } }
+    install: { kind: script, run: ./install.sh, timeout: 1h30m, stall: 90s, maxLog: 512M, reboot: false, env: { DEBUG: "1" } }
     checks:
       - { name: root is btrfs, run: findmnt -no FSTYPE /, expect: btrfs }
       - { run: "uname  -r", match: ^6, user: alice, key: keys/id }
@@ -81,6 +81,7 @@ test('everything said', async () => {
         run: './install.sh',
         timeoutMs: 5_400_000,
         stallMs: 90_000,
+        maxLogBytes: 2 ** 29,
         reboot: false,
         env: { DEBUG: '1' },
       },

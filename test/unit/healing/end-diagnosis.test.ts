@@ -30,6 +30,7 @@ const rows: readonly (readonly [AttemptEnd, readonly Diagnosis[], readonly (read
   // The kernel kills what takes its memory: that is the cause.
   [{ kind: 'killed' }, [told('memory.oom', 0.5)], [['memory.oom', 'memory.oom/rule']]],
   [{ kind: 'machine-lost' }, [], [['unknown', 'end/machine-lost']]],
+  [{ kind: 'talkative', limitBytes: 1000 }, [], [['unknown', 'end/talkative']]],
   [{ kind: 'stalled', silentMs: 1000 }, [], [['timeout', 'end/stalled']]],
   [
     { kind: 'timed-out', limitMs: 1000 },

@@ -5,7 +5,7 @@ const { signal: never } = new AbortController();
 
 /** A body that goes on until it is told to end. */
 function held() {
-  let end = () => undefined as void;
+  let end: () => void = () => undefined;
   let begun = false;
   const ended = new Promise<void>((resolve) => (end = resolve));
   return {

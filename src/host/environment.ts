@@ -1,0 +1,19 @@
+import { NixproofError } from '../domain/error.js';
+
+/**
+ * A whole number from 1 in a variable of the environment; undefined where it is not set.
+ * @throws NixproofError `CONFIG_ENVIRONMENT`
+ */
+export function numberInEnvironment(env: NodeJS.ProcessEnv, name: string): number | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new NixproofError(
+    'CONFIG_ENVIRONMENT',
+    `${name}: expected a whole number from 1, got ${JSON.stringify(text)}`,
+    {
+      hint: `set ${name} to a number, or unset it`,
+      details: { variable: name },
+    },
+  );
+}
