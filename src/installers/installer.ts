@@ -13,6 +13,8 @@ import { scriptInstaller } from './script.js';
 
 const ASSETS = fileURLToPath(new URL('../../assets/guest/', import.meta.url));
 const TOOLS = ['nixproof-run', 'nixproof-phase', 'nixproof.sh'] as const;
+/** A machine that is slow to start a process is not that slow. */
+const BEGINS_WITHIN_S = 30;
 const GUEST_FOLDER = '/var/lib/nixproof';
 
 /** Where one attempt's files are in the machine, already mapped for the sandbox. */
@@ -84,7 +86,9 @@ export async function startInstaller(
          --property=KillMode=control-group --property=OOMPolicy=continue --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
      else
        setsid ${quote(run)} </dev/null >/dev/null 2>&1 &
-     fi`,
+     fi
+     # Whoever follows it would wait in silence for one that never began.
+     i=0; until [ -d "$1/claim" ]; do i=$((i + 1)); [ $i -le ${BEGINS_WITHIN_S * 10} ] || { echo 'it did not begin' >&2; exit 1; }; sleep 0.1; done`,
     'sh',
     guest.folder,
   ]);
@@ -93,22 +97,30 @@ export async function startInstaller(
   }
 }
 
-/** Writes files in the machine, each whole and executable, by one command: small ones are its arguments, one is its input. */
+/**
+ * Writes files in the machine, each whole and executable, by one command: small ones are its arguments, one is its input. An input
+ * that a lost connection cut short, however late that is seen there, replaces nothing.
+ */
+export function putFilesCommand(file: string, content: string, small: ReadonlyMap<string, string>): readonly string[] {
+  const script = `folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
+    file=$1; bytes=$2; shift 2
+    folder "$file" && cat >"$file.$$" || exit
+    [ "$(wc -c <"$file.$$")" -eq "$bytes" ] || { rm -f "$file.$$"; echo 'its end is missing' >&2; exit 1; }
+    while [ $# -gt 0 ]; do
+      folder "$1" && printf %s "$2" >"$1.$$" && chmod 755 "$1.$$" && mv "$1.$$" "$1" || exit
+      shift 2
+    done
+    chmod 755 "$file.$$" && mv "$file.$$" "$file"`;
+  return ['sh', '-c', script, 'sh', file, String(Buffer.byteLength(content)), ...[...small].flat()];
+}
+
 async function putFiles(
   connection: Connection,
   file: string,
   content: string,
   small: ReadonlyMap<string, string>,
 ): Promise<void> {
-  const script = `folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
-    file=$1; shift
-    folder "$file" && cat >"$file.tmp" || exit
-    while [ $# -gt 0 ]; do
-      folder "$1" && printf %s "$2" >"$1.tmp" && chmod 755 "$1.tmp" && mv "$1.tmp" "$1" || exit
-      shift 2
-    done
-    chmod 755 "$file.tmp" && mv "$file.tmp" "$file"`;
-  const argv = ['sh', '-c', script, 'sh', file, ...[...small].flat()];
+  const argv = putFilesCommand(file, content, small);
   const { exitCode, stderr } = await connection.exec(argv, { input: content });
   if (exitCode !== 0)
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
