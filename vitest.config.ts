@@ -20,7 +20,12 @@ const LONG = [
   'test/e2e/nixos-anywhere-qemu.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
-const common = { testTimeout: 60_000, hookTimeout: 300_000, maxWorkers: 2 };
+const common = {
+  testTimeout: 60_000,
+  hookTimeout: 300_000,
+  maxWorkers: 2,
+  setupFiles: ['test/forks-run-source.ts'],
+};
 
 export default defineConfig({
   test: {

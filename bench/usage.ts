@@ -1,19 +1,26 @@
 import { readFile } from 'node:fs/promises';
-import { processesWithVariable } from '../src/host/process.js';
+import { identify, processesWithVariable, type ProcessIdentity } from '../src/host/process.js';
 import { processUsage } from '../src/host/process-usage.js';
 import type { Arena } from '../test/torture/arena.js';
 
 export const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
 
-/** Resident memory and processor time of the arena's processes by what they are. */
+/** Resident memory and processor time of the arena's processes by what they are; a worker's SSH servers are its child. */
 export async function usage(arena: Arena): Promise<Map<string, { readonly rss: number; readonly cpu: number }>> {
   const found = new Map<string, { rss: number; cpu: number }>();
+  const add = async (kind: string, identity: ProcessIdentity | undefined) => {
+    const used = identity && (await processUsage(identity));
+    if (used) found.set(kind, { rss: used.residentBytes, cpu: used.cpuSeconds });
+  };
   const ours = await processesWithVariable('NIXPROOF_HOME', (home) => home === arena.layout.home);
   for (const { identity } of ours) {
     const command = (await readFile(`/proc/${identity.pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
     const kind = command.includes('start-dev') ? 'server' : command.includes('worker') ? 'worker' : undefined;
-    const used = kind === undefined ? undefined : await processUsage(identity);
-    if (kind !== undefined && used) found.set(kind, { rss: used.residentBytes, cpu: used.cpuSeconds });
+    if (kind === undefined) continue;
+    await add(kind, identity);
+    if (kind !== 'worker') continue;
+    const children = await readFile(`/proc/${identity.pid}/task/${identity.pid}/children`, 'utf8').catch(() => '');
+    for (const child of children.trim().split(' ')) await add('sandboxes', await identify(Number(child)));
   }
   return found;
 }

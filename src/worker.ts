@@ -31,10 +31,10 @@ const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
 const GRACE_MS = 500;
 /**
- * How many steps a worker does at once, far above its machines: a step that waits for room on its host, or follows an installer, costs
- * next to nothing, and a step that no worker takes at once is a sign of a lost host.
+ * How many steps a worker holds at once, above any number of machines that it could have: one that waits for its turn or for room, or
+ * follows an installer, costs next to nothing, and a step that no worker takes at once is a sign of a lost host.
  */
-const STEPS_AT_ONCE = 400;
+const STEPS_AT_ONCE = 2000;
 /** What the SDK holds back of heartbeats: cancellation comes back with one, so it is seldom. */
 const HEARTBEAT_THROTTLE_MS = 1500;
 

@@ -35,9 +35,9 @@ export async function deployTree(machine: Machine, deployment: Deployment, work:
   });
   const { sums, files, bytes } = tree.packed();
   work.progress(`verifying ${files} files`);
-  if (files > 0) await run(connection, work, 'cd "$1.new" && sha256sum --check --quiet --strict -', [to], sums);
   // Done once more, late, by one who came back from the dead, it finds no new tree and takes nothing away.
-  await run(connection, work, '[ ! -d "$1.new" ] || { rm -rf "$1" && mv "$1.new" "$1"; }', [to]);
+  const verify = files === 0 ? '' : '(cd "$1.new" && sha256sum --check --quiet --strict -) && ';
+  await run(connection, work, `[ ! -d "$1.new" ] || { ${verify}rm -rf "$1" && mv "$1.new" "$1"; }`, [to], sums);
   return { files, bytes, sha256: createHash('sha256').update(sums).digest('hex') };
 }
 

@@ -37,6 +37,8 @@ export interface Following {
 
 /** Checkpoints and heartbeats. */
 const TICK_MS = 1000;
+/** A checkpoint that took long, as beside hundreds of others, is not made again so soon: less is read again than is saved. */
+const CHECKPOINT_REST = { times: 20, mostMs: 10_000 };
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;
 /** After so long without SSH the console is asked. */
@@ -173,6 +175,7 @@ interface Watch {
 function startWatch({ install, attempt, onProgress }: Following, recording: Recording): Watch {
   let current: Readable | undefined;
   let saving: Promise<void> | undefined;
+  let restUntil = 0;
   const overdue = (): AttemptEnd | undefined => {
     const now = Date.now();
     const silentMs = now - recording.lastOutputAt;
@@ -191,11 +194,18 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
       progress: recording.summary.progress,
     });
     if (overdue()) current?.destroy();
+    const begun = performance.now();
+    if (begun < restUntil) return;
+    const rest = () => {
+      const now = performance.now();
+      restUntil = now + Math.min(CHECKPOINT_REST.mostMs, CHECKPOINT_REST.times * (now - begun));
+      saving = undefined;
+    };
     // One at a time: on a disk that takes nothing they would pile up.
     saving ??= recording
       .checkpoint()
       .catch((error: unknown) => void current?.destroy(error as Error))
-      .finally(() => (saving = undefined));
+      .finally(rest);
   };
   tick();
   const timer = setInterval(tick, TICK_MS);
@@ -214,9 +224,12 @@ async function tail(
   watch: Watch,
   following: Following,
 ): Promise<void> {
-  // Plain POSIX, so that it works in any guest; the loop ends it when the installer has ended.
+  // Where tail can wait for a process itself, nothing is started while the installer runs; else plain POSIX does it in any guest. The
+  // loop ends it when the installer has ended.
   const script = `while [ ! -s "$1/pid" ] || [ ! -e "$1/install.log" ]; do sleep 0.2; n=$((n+1)); [ $n -gt 50 ] && exit 0; done
-    p=$(cat "$1/pid"); tail -c +"$2" -f "$1/install.log" & t=$!
+    read -r p <"$1/pid"
+    tail --pid=$$ -c 0 /dev/null 2>/dev/null && exec tail --pid="$p" -s 0.5 -c +"$2" -f "$1/install.log"
+    tail -c +"$2" -f "$1/install.log" & t=$!
     while kill -0 "$p" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
     kill $t 2>/dev/null`;
   const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.offset + 1)];

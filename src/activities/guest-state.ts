@@ -27,12 +27,12 @@ export interface Shell {
 /** Looks into the guest once. */
 export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>): Promise<GuestState> {
   // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
-  const script = `pid=$(cat "$1/pid" 2>/dev/null); echo "pid=$pid"
-    [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo alive=1
-    echo "status=$(cat "$1/status" 2>/dev/null)"
-    echo "barrier=$(cat "$1/barrier/count" 2>/dev/null)"
-    echo "go=$(cat "$1/barrier/go" 2>/dev/null)"
-    echo "bytes=$(wc -c <"$1/install.log" 2>/dev/null)"`;
+  // What the shell does itself starts no process: this is asked of every installer, and a hundred may start at once.
+  const script = `value() { v=; { read -r v <"$1"; } 2>/dev/null; echo "$2=$v"; }
+    cd "$1" 2>/dev/null || exit 0; value pid pid
+    [ -n "$v" ] && kill -0 "$v" 2>/dev/null && echo alive=1
+    value status status; value barrier/count barrier; value barrier/go go
+    echo "bytes=$(wc -c <install.log 2>/dev/null)"`;
   const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.folder]);
   const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
   const status = value('status');

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Context } from '@temporalio/activity';
 import { FAILURE_CHECKPOINT, type AttemptOutcome, type AttemptRef, type BootOutcome } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
@@ -9,6 +10,7 @@ import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
 import { writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
+import { createTurns } from '../host/turns.js';
 import type { Registry } from '../machines/registry.js';
 import { readRunReport, runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
 import { artifactQuota } from '../records/quota.js';
@@ -29,7 +31,14 @@ import { learnFromSuccess, publishReports, recordHeals } from './publish-reports
 import { requireSource } from './pinned-source.js';
 import { leaveAsItWas } from './releasing.js';
 import { createSchedulingActivities } from './scheduling.js';
+import type { Work } from '../machines/machine.js';
 import { inActivity } from './temporal.js';
+
+/**
+ * Sandboxes are not counted as machines with memory of their own are: hundreds may begin or end at once. So many steps a core do
+ * what takes the processor at once; each is soon done, where all together would run into one another's time limits.
+ */
+const STEPS_A_CORE = 2;
 
 /** What the activities of one worker need. */
 export interface ActivityDependencies {
@@ -71,11 +80,23 @@ export function createSharedActivities({ hostId, layout, machines, labels }: Act
 export function createHostActivities({ hostId, layout, machines }: ActivityDependencies) {
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
+  const turns = createTurns(STEPS_A_CORE * availableParallelism());
+  /** A step that takes the processor and waits for nobody; on other machines than sandboxes it may wait for those. */
+  const inTurn = <T>({ driver }: RunRequest, body: (work: Work) => Promise<T>): Promise<T> =>
+    inActivity((work) =>
+      driver === 'sandbox'
+        ? turns.run(
+            work.signal,
+            () => body(work),
+            (before) => work.progress(`waiting for its turn behind ${before} other steps`),
+          )
+        : body(work),
+    );
 
   return leased(layout, {
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
-      inActivity(async (work) => {
+      inTurn(request, async (work) => {
         // A wrong one is told before there is anything to keep.
         artifactQuota();
         await requireSource(request, layout, work);
@@ -89,7 +110,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
-      inActivity(async (work) => {
+      inTurn(request, async (work) => {
         await requireSource(request, layout, work);
         return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
       }),
@@ -104,7 +125,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     startInstaller: (request: RunRequest, attempt: AttemptRef): Promise<void> =>
-      inActivity((work) => onBoth(request, work, (scene) => install(scene, attempt))),
+      inTurn(request, (work) => onBoth(request, work, (scene) => install(scene, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
       inActivity((work, beat) =>
@@ -143,7 +164,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
-      inActivity((work) =>
+      inTurn(request, (work) =>
         onMachine(request, work, ({ machine }) => bootInstalled(machine, work, request.profile.timeouts?.boot)),
       ),
 
@@ -158,12 +179,12 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     collect: (request: RunRequest, verdict: Verdict): Promise<void> =>
-      inActivity((work) =>
+      inTurn(request, (work) =>
         onMachine(request, work, ({ machine, files }) => collectFrom(machine, files, verdict, work)),
       ),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
-      inActivity(async (work) => {
+      inTurn(request, async (work) => {
         const files = filesOf(request);
         // What was written once, and has lost its logs since, is not written again without them.
         if ((await readRunReport(layout.runs, request.run))?.removedForRoomAt !== undefined) return;
@@ -177,6 +198,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
 
     /** `freeze`: keeps it, and what it was when its installer failed can be gone back to. */
     releaseMachine: (request: RunRequest, fate: 'destroy' | 'keep' | 'freeze'): Promise<void> =>
+      // Not in turn: it makes the room that those who have theirs may wait for.
       inActivity(async (work) => {
         await endOutside(machines, request, work);
         if (fate === 'destroy' && request.driver === 'ssh') {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type { Installation } from '../domain/profile.js';
 import type { SystemReading } from '../domain/system.js';
@@ -19,9 +20,21 @@ export async function readGuest(
   connection: Connection,
   signal: AbortSignal,
 ): Promise<SystemReading | undefined> {
+  const of = partOf(machine);
   const options = { signal, timeoutMs: ANSWER_MS, maxBytes: MAX_BYTES };
-  const read = parseProc((await connection.exec(['cat', ...PROC_FILES], options)).stdout);
-  return read && { at: Date.now(), of: partOf(machine), ...read };
+  const read = parseProc(
+    of === 'host' ? hostCounters() : (await connection.exec(['cat', ...PROC_FILES], options)).stdout,
+  );
+  return read && { at: Date.now(), of, ...read };
+}
+
+/** Empty where this is no Linux. */
+function hostCounters(): string {
+  try {
+    return PROC_FILES.map((file) => readFileSync(file, 'latin1')).join('');
+  } catch {
+    return '';
+  }
 }
 
 /** What runs in a sandbox is part of this host, whose counters it sees. */

@@ -7,6 +7,9 @@ import type { Work } from '../machines/machine.js';
 
 /** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
 const HEARTBEAT_MS = 1000;
+/** So many steps of a worker at a time make that often; more of them make it less, down to every third second. */
+const OFTEN = { steps: 100, mostMs: 3000 };
+let steps = 0;
 
 const DISK_FULL = 'waiting for room: the disk of the artifacts is full';
 /** So often one try of a step tells its workflow that it waits for room: what keeps the history flat. */
@@ -20,8 +23,13 @@ const TOLD = 5;
 export async function inActivity<T>(body: (work: Work, beat: (details: unknown) => void) => Promise<T>): Promise<T> {
   const context = Context.current();
   let details: unknown = '';
-  const heartbeat = () => context.heartbeat(details);
-  const timer = setInterval(heartbeat, HEARTBEAT_MS);
+  steps += 1;
+  const later = () => setTimeout(heartbeat, Math.min(OFTEN.mostMs, HEARTBEAT_MS * Math.max(1, steps / OFTEN.steps)));
+  const heartbeat = () => {
+    context.heartbeat(details);
+    timer = later();
+  };
+  let timer = later();
   const beat = (value: unknown) => {
     details = value;
   };
@@ -37,7 +45,8 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   } catch (error) {
     throw context.cancellationSignal.aborted ? cancellationOf(context, error) : failureOf(error);
   } finally {
-    clearInterval(timer);
+    steps -= 1;
+    clearTimeout(timer);
   }
 }
 

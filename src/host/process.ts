@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { NixproofError } from '../domain/error.js';
@@ -74,14 +75,51 @@ export async function processesWithVariable(
   isWanted: (value: string) => boolean,
 ): Promise<{ readonly identity: ProcessIdentity; readonly value: string }[]> {
   const found: { identity: ProcessIdentity; value: string }[] = [];
-  for (const pid of await processIds()) {
-    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    const value = environment.split('\0').find((variable) => variable.startsWith(`${name}=`));
-    if (value === undefined || !isWanted(value.slice(name.length + 1))) continue;
-    const identity = await identify(pid);
-    if (identity) found.push({ identity, value: value.slice(name.length + 1) });
+  for (const [pid, value] of await valuesOf(name)) {
+    const identity = isWanted(value) ? await identify(pid) : undefined;
+    if (identity) found.push({ identity, value });
   }
   return found;
+}
+
+type Values = ReadonlyMap<number, string>;
+/** Walks that have not begun, by the variable's name, and the last that was asked for. */
+const walks = new Map<string, Promise<Values>>();
+let lastWalk: Promise<unknown> = Promise.resolve();
+
+/** One walk over all processes answers everyone who asks before it begins: hundreds of machines may end at once. */
+function valuesOf(name: string): Promise<Values> {
+  const waiting = walks.get(name);
+  if (waiting) return waiting;
+  const walk = lastWalk.then(() => {
+    walks.delete(name);
+    return walkEnvironments(name);
+  });
+  walks.set(name, walk);
+  lastWalk = walk.catch(() => undefined);
+  return walk;
+}
+
+/** So many processes are read in one go: some milliseconds. */
+const AT_ONCE = 100;
+
+async function walkEnvironments(name: string): Promise<Values> {
+  const values = new Map<number, string>();
+  for (const [index, pid] of (await processIds()).entries()) {
+    if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
+    const variable = environmentOf(pid).find((text) => text.startsWith(`${name}=`));
+    if (variable !== undefined) values.set(pid, variable.slice(name.length + 1));
+  }
+  return values;
+}
+
+/** Read in place: a file of /proc is there at once, and through Node's threads it costs five times as much. */
+function environmentOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
 }
 
 /** A living process that was started with these arguments one after the other, whoever started it (Linux). */

@@ -13,6 +13,8 @@ import { scriptInstaller } from './script.js';
 
 const ASSETS = fileURLToPath(new URL('../../assets/guest/', import.meta.url));
 const TOOLS = ['nixproof-run', 'nixproof-phase', 'nixproof.sh'] as const;
+/** A machine that is slow to start a process is not that slow. */
+const BEGINS_WITHIN_S = 30;
 const GUEST_FOLDER = '/var/lib/nixproof';
 
 /** Where one attempt's files are in the machine, already mapped for the sandbox. */
@@ -69,9 +71,10 @@ export async function startInstaller(
   const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
-  for (const tool of TOOLS) await putFile(connection, `${bin}/${tool}`, await readFile(path.join(ASSETS, tool)));
-  if (target !== machine) await putFile(connection, knownHostsOf(guest), knownHostsLine(endpoint));
-  await putFile(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint));
+  const small = new Map<string, string>();
+  for (const tool of TOOLS) small.set(`${bin}/${tool}`, await readFile(path.join(ASSETS, tool), 'utf8'));
+  if (target !== machine) small.set(knownHostsOf(guest), knownHostsLine(endpoint));
+  await putFiles(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint), small);
   const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
   const started = await connection.exec([
     'sh',
@@ -83,7 +86,9 @@ export async function startInstaller(
          --property=KillMode=control-group --property=OOMPolicy=continue --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
      else
        setsid ${quote(run)} </dev/null >/dev/null 2>&1 &
-     fi`,
+     fi
+     # Whoever follows it would wait in silence for one that never began.
+     i=0; until [ -d "$1/claim" ]; do i=$((i + 1)); [ $i -le ${BEGINS_WITHIN_S * 10} ] || { echo 'it did not begin' >&2; exit 1; }; sleep 0.1; done`,
     'sh',
     guest.folder,
   ]);
@@ -92,10 +97,31 @@ export async function startInstaller(
   }
 }
 
-/** Writes a file in the machine whole, executable. */
-async function putFile(connection: Connection, file: string, content: string | Uint8Array): Promise<void> {
-  const script = 'mkdir -p "$(dirname "$1")" && cat >"$1.tmp" && chmod 755 "$1.tmp" && mv "$1.tmp" "$1"';
-  const { exitCode, stderr } = await connection.exec(['sh', '-c', script, 'sh', file], { input: content });
+/**
+ * Writes files in the machine, each whole and executable, by one command: small ones are its arguments, one is its input. An input
+ * that a lost connection cut short, however late that is seen there, replaces nothing.
+ */
+export function putFilesCommand(file: string, content: string, small: ReadonlyMap<string, string>): readonly string[] {
+  const script = `folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
+    file=$1; bytes=$2; shift 2
+    folder "$file" && cat >"$file.$$" || exit
+    [ "$(wc -c <"$file.$$")" -eq "$bytes" ] || { rm -f "$file.$$"; echo 'its end is missing' >&2; exit 1; }
+    while [ $# -gt 0 ]; do
+      folder "$1" && printf %s "$2" >"$1.$$" && chmod 755 "$1.$$" && mv "$1.$$" "$1" || exit
+      shift 2
+    done
+    chmod 755 "$file.$$" && mv "$file.$$" "$file"`;
+  return ['sh', '-c', script, 'sh', file, String(Buffer.byteLength(content)), ...[...small].flat()];
+}
+
+async function putFiles(
+  connection: Connection,
+  file: string,
+  content: string,
+  small: ReadonlyMap<string, string>,
+): Promise<void> {
+  const argv = putFilesCommand(file, content, small);
+  const { exitCode, stderr } = await connection.exec(argv, { input: content });
   if (exitCode !== 0)
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }

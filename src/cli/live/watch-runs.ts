@@ -15,7 +15,10 @@ import { renderFrame } from './frame.js';
 import { applyEvent, applyReport, newRunView, type RunView } from './run-view.js';
 
 const EVENTS_MS = 200;
-const QUERY_MS = 1000;
+/** A question takes the worker and the server more than following an installer does: the next one comes later where nothing changed. */
+const QUERY_MS = { first: 1000, growth: 1.5, most: 3000 };
+/** So many runs are asked at a time, in turn: each question takes a worker and the server some milliseconds. */
+const ASKED = 10;
 /** After so long without a worker's answer the user is told what is missing. */
 const NO_WORKER_MS = 10_000;
 
@@ -53,11 +56,18 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
   const look = queryAll(
     session,
     link,
-    { views, live, suite: views.length === 1 ? undefined : suite },
+    { views, live, suite: views.length === 1 ? undefined : suite, end: end.signal },
     narrator?.report,
   );
-  const watching = [every(EVENTS_MS, end.signal, tailLive), every(QUERY_MS, end.signal, look)];
-  if (session.animated) watching.push(every(100, end.signal, async () => draw(session, views)));
+  const watching = [every(() => EVENTS_MS, end.signal, tailLive), every(look.pauseMs, end.signal, look.step)];
+  if (session.animated)
+    watching.push(
+      every(
+        () => 100,
+        end.signal,
+        async () => draw(session, views),
+      ),
+    );
   return {
     async stop() {
       end.abort();
@@ -75,12 +85,12 @@ function draw({ colour }: Session, views: readonly RunView[]): void {
 }
 
 /** Runs a step again and again, once more after the end was asked for, so that nothing that came last is missed. */
-async function every(ms: number, signal: AbortSignal, step: () => Promise<void>): Promise<void> {
+async function every(ms: () => number, signal: AbortSignal, step: () => Promise<void>): Promise<void> {
   for (;;) {
     const last = signal.aborted;
     await step();
     if (last) return;
-    await pause(ms, undefined, { signal }).catch(() => undefined);
+    await pause(ms(), undefined, { signal }).catch(() => undefined);
   }
 }
 
@@ -113,11 +123,20 @@ interface Looked {
   /** Those whose events are read: looking adds to it, who has read the last of one takes it out. */
   readonly live: Set<RunView>;
   readonly suite: string | undefined;
+  /** The last look, after it, is at all of them. */
+  readonly end: AbortSignal;
 }
 
-function queryAll(session: Session, link: ServerLink, { views, live, suite }: Looked, told?: (view: RunView) => void) {
+function queryAll(
+  session: Session,
+  link: ServerLink,
+  { views, live, suite, end }: Looked,
+  told?: (view: RunView) => void,
+) {
   let answered = Date.now();
   let warned = false;
+  let pauseMs = QUERY_MS.first;
+  const histories = new Map<RunView, number>();
   const byName = new Map(views.map((view) => [view.run, view]));
   const findLive = async (): Promise<void> => {
     if (suite === undefined) return;
@@ -136,19 +155,27 @@ function queryAll(session: Session, link: ServerLink, { views, live, suite }: Lo
       // A suite that no worker takes up has no runs: that is no answer either.
       if (!report) return;
       answered = Date.now();
+      if (histories.get(view) !== report.historyEvents) pauseMs = QUERY_MS.first;
+      histories.set(view, report.historyEvents);
       applyReport(view, report);
       told?.(view);
     } catch {
       // No worker answers queries, or the server is being started again: the next look tells.
     }
   };
-  return async () => {
+  const step = async () => {
+    pauseMs = Math.min(QUERY_MS.most, pauseMs * QUERY_MS.growth);
     await findLive();
-    for (const view of live) if (view.verdict === null) await ask(view);
+    for (const view of [...live].filter(({ verdict }) => verdict === null).slice(0, end.aborted ? undefined : ASKED)) {
+      await ask(view);
+      // Behind the others.
+      if (live.delete(view)) live.add(view);
+    }
     if (warned || Date.now() - answered < NO_WORKER_MS) return;
     warned = true;
     session.progress('no worker answers: is one running for this server? (`nixproof worker`)');
   };
+  return { step, pauseMs: () => pauseMs };
 }
 
 interface Narrator {

@@ -1,16 +1,18 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
+import { createTurns } from '../../host/turns.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
 import { keyPairAt } from '../keys.js';
 import type { Driver, Endpoint, Machine, MachineInfo, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
-import { startSandboxServer, type SandboxServer } from './server.js';
+import { startSandboxServer, type SandboxServer } from './serving.js';
 
 /** The sandbox's machine.json. */
 interface SandboxRecord extends MachineInfo {
@@ -26,11 +28,13 @@ interface SandboxRecord extends MachineInfo {
 
 /** What a scratch root has from the beginning. */
 const FOLDERS = ['config', 'dev', 'etc', 'mnt', 'root', 'run', 'tmp', 'usr/local/bin', 'var/lib', 'var/log'];
+/** Both sides of a handshake are on this host: hundreds at once, as when a worker takes over, would all take too long. */
+const handshakes = createTurns(2 * availableParallelism());
 /** Below this a run would fail in mid-air. */
 const MIN_FREE_BYTES = 256 * 1024 * 1024;
 
 /**
- * Machines that are scratch folders: an SSH server in this process runs real commands of this host in them, disks are sparse
+ * Machines that are scratch folders: an SSH server on this host runs real commands of this host in them, disks are sparse
  * image files. Everything above the machine contract is the same as for a VM. It is no security boundary: what runs in it
  * runs as the user who started the worker.
  */
@@ -158,12 +162,14 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const root = rootOf(folder);
 
   const serve = async () =>
-    (server ??= await startSandboxServer({
-      hostKeyFile: hostKeyFile(folder, record.stage),
-      authorizedKey: login.publicKey,
-      cwd: root,
-      env: sandboxEnvironment(id, root),
-    }));
+    (server = server?.isUp
+      ? server
+      : await startSandboxServer({
+          hostKeyFile: hostKeyFile(folder, record.stage),
+          authorizedKey: login.publicKey,
+          cwd: root,
+          env: sandboxEnvironment(id, root),
+        }));
   const endpoint = async (): Promise<Endpoint> => ({
     host: '127.0.0.1',
     port: (await serve()).port,
@@ -178,7 +184,9 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
     const current = await readRecord<SandboxRecord>(layout, id);
     return current !== undefined && current.stage !== 'off';
   };
-  const connection = keepConnection(async ({ signal }) => openConnection(await endpoint(), { signal }));
+  const connection = keepConnection(({ signal }) =>
+    handshakes.run(signal, async () => openConnection(await endpoint(), { signal })),
+  );
   const close = async () => {
     await connection[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();

@@ -14,12 +14,12 @@ export interface SandboxServerOptions {
 }
 
 /** A listening SSH server in this process whose sessions are processes of this host. Disposing ends its connections. */
-export interface SandboxServer extends AsyncDisposable {
+export interface SandboxListener extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts the server on a free port of the loopback interface. */
-export async function startSandboxServer(options: SandboxServerOptions): Promise<SandboxServer> {
+/** Listens on a free port of the loopback interface. */
+export async function serveSandbox(options: SandboxServerOptions): Promise<SandboxListener> {
   const authorized = ssh2.utils.parseKey(options.authorizedKey);
   if (authorized instanceof Error) throw authorized;
   const clients = new Set<ServerConnection>();
