@@ -96,7 +96,9 @@ async function checkSideEffects({ run, result, records }: EndedRun, say: Say): P
   if (!lost && starts.length > result.attempts)
     say('an installer starts once', `${starts.length} in ${result.attempts} attempts`);
   const heals = await linesOf('heals');
-  if (!lost && heals.length > result.heals.length) say('a heal runs once', `${heals.length} of ${result.heals.length}`);
+  // The one that was on trial when the run was cancelled came to nothing that could be told.
+  const told = result.heals.length + (result.verdict === 'cancelled' ? 1 : 0);
+  if (!lost && heals.length > told) say('a heal runs once', `${heals.length} of ${result.heals.length}`);
   if (result.verdict === 'healed' && heals.length === 0) say('a heal runs once', 'it never ran');
 }
 
