@@ -10,6 +10,8 @@ import { passFence, temporaryFolder } from './fence.js';
  * @throws NixproofError `INTERNAL_LEASE_LOST` where a step writes that was taken over
  */
 export async function writeWhole(file: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+  // Before the folder is made, too: one who comes back from the dead may find it gone for good.
+  await passFence();
   await mkdir(path.dirname(file), { recursive: true });
   const temporary = temporaryFor(file);
   try {

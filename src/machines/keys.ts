@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ssh2 from 'ssh2';
+import { passFence } from '../host/fence.js';
 import { readIfThere, writeWhole } from '../host/files.js';
 import { withLock } from '../host/lock.js';
 
@@ -16,8 +17,9 @@ export interface KeyPair {
  * public half is derived from the private one that was written first.
  */
 export async function keyPairAt(keyFile: string, comment: string): Promise<KeyPair> {
-  await mkdir(path.dirname(keyFile), { recursive: true });
   if ((await readIfThere(keyFile)) === undefined) {
+    await passFence();
+    await mkdir(path.dirname(keyFile), { recursive: true });
     await withLock(`${keyFile}.lock`, {}, async () => {
       if ((await readIfThere(keyFile)) !== undefined) return;
       const made = soundKeyPair(comment);
@@ -25,6 +27,11 @@ export async function keyPairAt(keyFile: string, comment: string): Promise<KeyPa
       await writeWhole(keyFile, made.private, 0o600);
     });
   }
+  return readKeyPair(keyFile, comment);
+}
+
+/** The pair that was made there. @throws Error `ENOENT` where there is none */
+export async function readKeyPair(keyFile: string, comment: string): Promise<KeyPair> {
   const parsed = ssh2.utils.parseKey(await readFile(keyFile));
   if (parsed instanceof Error) throw parsed;
   return { keyFile, publicKey: `${parsed.type} ${parsed.getPublicSSH().toString('base64')} ${comment}` };

@@ -131,10 +131,18 @@ async function checkLog({ planned, run, result }: EndedRun, home: Layout, attemp
 
 /** What is left on the hosts when every run has ended. */
 export async function checkHosts(homes: readonly Layout[], runs: ReadonlySet<string>): Promise<Broken[]> {
-  const machines = (await Promise.all(homes.map((home) => readdir(home.machines).catch(() => [])))).flat();
+  const folders = await Promise.all(
+    homes.map(async ({ machines }) => (await readdir(machines).catch(() => [])).map((run) => ({ machines, run }))),
+  );
+  const left = await Promise.all(
+    folders.flat().map(async ({ machines, run }) => {
+      const files = await readdir(path.join(machines, run), { recursive: true }).catch(() => []);
+      return { run, detail: `its machine: ${files.slice(0, 8).join(', ') || 'an empty folder'}` };
+    }),
+  );
   const processes = await processesWithVariable('NIXPROOF_MACHINE', (id) => runs.has(id));
   return [
-    ...machines.map((run) => ({ invariant: 'nothing is left', run, detail: 'its machine' })),
+    ...left.map((machine) => ({ invariant: 'nothing is left', ...machine })),
     ...processes.map(({ identity, value }) => ({
       invariant: 'nothing is left',
       run: value,

@@ -106,7 +106,10 @@ export async function torment(plan: Plan, { root, parallel, say }: TormentOption
   await tormentor.settle();
   // What came back from the dead may need a moment until it has heard that it is.
   await waitUntil(async () => (await checkHosts(homes, begun)).length === 0, TIDY_MS, { everyMs: 500 });
-  broken.push(...(await checkHosts(homes, begun)));
+  for (const left of await checkHosts(homes, begun)) {
+    broken.push(left);
+    say(`${left.run}: kept in ${await keepBroken(arena, homes, left.run)}`);
+  }
   return { runs: begun.size, hostsLost: lost, verdicts, faults, broken, seconds };
 }
 
@@ -148,7 +151,7 @@ async function keepBroken({ link }: Arena, homes: readonly Layout[], run: string
     );
   }
   const history = await link.client.workflow.getHandle(run).fetchHistory();
-  await writeFile(path.join(folder, 'history.json'), JSON.stringify(historyToJSON(history), undefined, 2));
+  await writeFile(path.join(folder, 'history.json'), historyToJSON(history));
   return folder;
 }
 

@@ -9,7 +9,7 @@ import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentit
 import { createTurns } from '../../host/turns.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
-import { keyPairAt } from '../keys.js';
+import { keyPairAt, readKeyPair } from '../keys.js';
 import type { Driver, Endpoint, Machine, MachineInfo, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
 import { startSandboxServer, type SandboxServer } from './serving.js';
@@ -26,8 +26,8 @@ interface SandboxRecord extends MachineInfo {
   readonly stage: 'live' | 'installed' | 'off';
 }
 
-/** What a scratch root has from the beginning. */
-const FOLDERS = ['config', 'dev', 'etc', 'mnt', 'root', 'run', 'tmp', 'usr/local/bin', 'var/lib', 'var/log'];
+/** What a scratch root has from the beginning; each comes after the one above. */
+const FOLDERS = 'config dev etc mnt root run tmp usr usr/local usr/local/bin var var/lib var/log'.split(' ');
 /** Both sides of a handshake are on this host: hundreds at once, as when a worker takes over, would all take too long. */
 const handshakes = createTurns(2 * availableParallelism());
 /** Below this a run would fail in mid-air. */
@@ -89,11 +89,14 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   const folder = machineFolder(layout, request.id);
   await passFence();
   await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
   await requireSpace(layout.home);
+  await mkdir(layout.machines, { recursive: true });
+  await mkdir(folder);
   work.progress('making a scratch root');
   const root = rootOf(folder);
-  for (const name of FOLDERS) await mkdir(path.join(root, name), { recursive: true });
+  // Each only where the one above is: whoever comes back from the dead makes none anew that was destroyed.
+  await mkdir(root);
+  for (const name of FOLDERS) await mkdir(path.join(root, name));
   const disks: string[] = [];
   for (const [index, size] of request.shape.diskBytes.entries()) {
     // Named as the target disks of a VM are: /dev/vda is the live system's there.
@@ -175,7 +178,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
     port: (await serve()).port,
     user: 'root',
     keyFile: login.keyFile,
-    hostKey: (await keyPairAt(hostKeyFile(folder, record.stage), 'nixproof-sandbox')).publicKey
+    hostKey: (await readKeyPair(hostKeyFile(folder, record.stage), 'nixproof-sandbox')).publicKey
       .split(' ')
       .slice(0, 2)
       .join(' '),
