@@ -177,12 +177,9 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
   let saving: Promise<void> | undefined;
   let restUntil = 0;
   const overdue = (): AttemptEnd | undefined => {
-    const now = Date.now();
-    const silentMs = now - recording.lastOutputAt;
+    const { silentMs, followedMs } = recording;
     if (silentMs >= install.stallMs) return { kind: 'stalled', silentMs };
-    return now - recording.startedAt >= install.timeoutMs
-      ? { kind: 'timed-out', limitMs: install.timeoutMs }
-      : undefined;
+    return followedMs >= install.timeoutMs ? { kind: 'timed-out', limitMs: install.timeoutMs } : undefined;
   };
   const tick = () => {
     onProgress({

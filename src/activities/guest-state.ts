@@ -60,7 +60,7 @@ export function endOf(
   // What was printed while nobody followed is no silence.
   if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.offset)) return overdue;
   if (state.started) return state.alive ? undefined : { kind: 'killed' };
-  if (Date.now() - recording.startedAt < START_MS) return undefined;
+  if (recording.followedMs < START_MS) return undefined;
   throw new NixproofError('MACHINE_START_FAILED', 'the installer never started in the machine', {
     hint: 'see the machine’s journal in the collected logs',
   });

@@ -15,7 +15,17 @@ interface FollowState {
   readonly eventsBytes: number;
   readonly summary: StreamSummary;
   readonly startedAt: number;
-  readonly lastOutputAt: number;
+  /** As a recording tells it; absent in files of older versions. */
+  readonly followedMs?: number;
+  readonly silentMs?: number;
+}
+
+const SILENCE_SAVED_MS = 30_000;
+
+/** Milliseconds since it was made, and those before. */
+function stopwatch(beforeMs = 0): () => number {
+  const since = performance.now();
+  return () => beforeMs + performance.now() - since;
 }
 
 /** An attempt's log and events on their way to disk. */
@@ -26,7 +36,9 @@ export interface Recording extends AsyncDisposable {
   readonly summary: StreamSummary;
   /** When the attempt was first followed, milliseconds since the epoch. */
   readonly startedAt: number;
-  readonly lastOutputAt: number;
+  /** How long it was followed, and how long nothing has come: no change of this host's clock, and no sleep, counts. */
+  readonly followedMs: number;
+  readonly silentMs: number;
   /** It takes so much of the log and no more. */
   readonly limitBytes: number;
   /** Takes the log's next bytes; resolves when they and their events are written. False where they were more than it takes. */
@@ -53,8 +65,10 @@ export async function openRecording(
   let offset = state?.parser.resumeOffset ?? 0;
   let eventsBytes = state?.eventsBytes ?? 0;
   let summary = state?.summary ?? emptySummary;
-  let lastOutputAt = state?.lastOutputAt ?? now();
   const startedAt = state?.startedAt ?? now();
+  const followed = stopwatch(state?.followedMs);
+  let silent = stopwatch(state?.silentMs);
+  let saved = stopwatch();
   // A new attempt's beginning counts as well: its limits are measured from there.
   let unsaved = state === undefined;
   // The parser is ahead of the events on disk: nobody may go on from there.
@@ -99,8 +113,11 @@ export async function openRecording(
     },
     startedAt,
     limitBytes,
-    get lastOutputAt() {
-      return lastOutputAt;
+    get followedMs() {
+      return followed();
+    },
+    get silentMs() {
+      return silent();
     },
     write: (chunk) =>
       inTurn(async () => {
@@ -109,16 +126,19 @@ export async function openRecording(
         await writeAll(log, taken, offset);
         await append(() => parser.push(taken));
         offset += taken.length;
-        lastOutputAt = now();
+        silent = stopwatch();
         unsaved = true;
         return taken.length === chunk.length;
       }),
     checkpoint: () =>
       inTurn(async () => {
-        if (!unsaved || torn) return;
-        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, startedAt, lastOutputAt };
+        // Silence is saved as well, so that it is known however often somebody else goes on.
+        if (torn || (!unsaved && saved() < SILENCE_SAVED_MS)) return;
+        const times = { startedAt, followedMs: followed(), silentMs: silent() };
+        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, ...times };
         await whenThereIsRoom(() => writeJson(files.follow, follow));
         unsaved = false;
+        saved = stopwatch();
       }),
     async finish() {
       await queue;

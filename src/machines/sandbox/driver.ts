@@ -89,8 +89,8 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   const folder = machineFolder(layout, request.id);
   await passFence();
   await rm(folder, { recursive: true, force: true });
-  await requireSpace(layout.home);
   await mkdir(layout.machines, { recursive: true });
+  await requireSpace(layout.home);
   await mkdir(folder);
   work.progress('making a scratch root');
   const root = rootOf(folder);

@@ -90,3 +90,26 @@ test('a wait for room ends with the step', async () => {
   };
   await expect(withPatience({ signal: end.signal, onFull }, full)).rejects.toThrow('cancelled');
 });
+
+test('how long it was followed and silent goes on where another goes on, whatever the clock says', async () => {
+  let [wall, elapsed] = [1_000_000, 0];
+  vi.spyOn(performance, 'now').mockImplementation(() => elapsed);
+  {
+    await using recording = await openRecording(files, () => wall);
+    elapsed += 40_000;
+    await recording.write(Buffer.from('one\n'));
+    wall += 86_400_000;
+    elapsed += 31_000;
+    expect(recording).toMatchObject({ followedMs: 71_000, silentMs: 31_000 });
+    await recording.checkpoint();
+    elapsed += 31_000;
+    await recording.checkpoint();
+  }
+  wall = 0;
+  elapsed = 5;
+  await using next = await openRecording(files, () => wall);
+  elapsed += 1000;
+  expect(next).toMatchObject({ startedAt: 1_000_000, followedMs: 103_000, silentMs: 63_000 });
+  await next.write(Buffer.from('two\n'));
+  expect(next.silentMs).toBe(0);
+});
