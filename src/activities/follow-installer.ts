@@ -38,6 +38,7 @@ export interface Following {
 /** Checkpoints and heartbeats. */
 const TICK_MS = 1000;
 /** A checkpoint that took long, as beside hundreds of others, is not made again so soon: less is read again than is saved. */
+const SILENCE_SAVED_MS = 30_000;
 const CHECKPOINT_REST = { times: 20, mostMs: 10_000 };
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;
@@ -80,11 +81,11 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         await tail(connection, guest, recording, watch, following);
       } catch (error) {
         work.signal.throwIfAborted();
-        lostSince ??= Date.now();
+        lostSince ??= performance.now();
         if (!(await machine.isRunning())) return await lostMachine(following, recording, error);
         if (!isLoss(error)) throw error;
         work.progress('the connection was lost: connecting again');
-        const lostMs = Date.now() - lostSince;
+        const lostMs = performance.now() - lostSince;
         const seen = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
         if (seen?.outcome) return seen.outcome;
         // An installer that is seen through the console may still end, with the network or without.
@@ -200,7 +201,7 @@ function startWatch({ install, attempt, onProgress }: Following, recording: Reco
     };
     // One at a time: on a disk that takes nothing they would pile up.
     saving ??= recording
-      .checkpoint()
+      .checkpoint(SILENCE_SAVED_MS)
       .catch((error: unknown) => void current?.destroy(error as Error))
       .finally(rest);
   };

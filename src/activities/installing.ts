@@ -43,7 +43,7 @@ export async function follow(
   const tell = createPhaseUpdates(
     phaseUpdates,
     (progress) => void workflow.signal(SIGNALS.progressed, { ...progress, host }).catch(() => undefined),
-    Date.now,
+    () => performance.now(),
   );
   const strike = async (occasion: Occasion) => {
     if (target) await injectFaults({ ...scene, machine: target }, occasion);

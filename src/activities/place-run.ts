@@ -54,7 +54,7 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
   const patienceMs = !keeper ? 0 : request.driver === 'ssh' && !loss?.late ? Infinity : BACK_WITHIN_MS;
   const keptOff = (host: Pick<HostRecord, 'host' | 'labels' | 'drained'>) =>
     loss?.before.includes(host.host) ? 'it was lost' : obstacle(host, wanted);
-  const since = Date.now();
+  const since = performance.now();
   let told = '';
   for (let look = 0; ; look++) {
     if (look > 0) await delay(LOOK_MS, undefined, { signal: work.signal });
@@ -62,7 +62,7 @@ export async function placeRun(request: RunRequest, placing: Placing, work: Work
     const back = hosts && keeper?.(hosts);
     if (back) return placeOn(back.host, back.runs, request);
     const forgotten = held !== undefined && (await isForgotten(client, held));
-    if (!forgotten && Date.now() - since < patienceMs) continue;
+    if (!forgotten && performance.now() - since < patienceMs) continue;
     const drained = (await hostRecord(client, hostId))?.drained ?? false;
     const here = keptOff({ host: hostId, labels: placing.labels, drained });
     const probe = here === undefined ? await machines.driver(request.driver).probe(work) : undefined;

@@ -1,4 +1,4 @@
-import { constants, mkdir, open, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, stat, type FileHandle } from 'node:fs/promises';
 import { MAX_LOG_BYTES } from '../domain/profile.js';
 import type { LogSummary } from '../domain/run.js';
 import { passFence } from '../host/fence.js';
@@ -19,8 +19,6 @@ interface FollowState {
   readonly followedMs?: number;
   readonly silentMs?: number;
 }
-
-const SILENCE_SAVED_MS = 30_000;
 
 /** Milliseconds since it was made, and those before. */
 function stopwatch(beforeMs = 0): () => number {
@@ -43,8 +41,11 @@ export interface Recording extends AsyncDisposable {
   readonly limitBytes: number;
   /** Takes the log's next bytes; resolves when they and their events are written. False where they were more than it takes. */
   write(chunk: Uint8Array): Promise<boolean>;
-  /** Makes what was written the point where another process goes on. */
-  checkpoint(): Promise<void>;
+  /**
+   * Makes what was written the point where another process goes on.
+   * @param restMs where nothing was written since, not within so long of the last one
+   */
+  checkpoint(restMs?: number): Promise<void>;
   /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the whole log. */
   finish(): Promise<string>;
 }
@@ -75,10 +76,11 @@ export async function openRecording(
   let torn = false;
   let queue = Promise.resolve();
   // A follower that was taken for dead may still have these files open, and come back.
-  await takeOver(files.log, offset);
-  await takeOver(files.events, eventsBytes);
-  const log = await openAt(files.log, offset);
-  const events = await openAt(files.events, eventsBytes);
+  const log = await takeOver(files.log, offset);
+  const events = await takeOver(files.events, eventsBytes).catch(async (error: unknown) => {
+    await log.close();
+    throw error;
+  });
 
   /** One thing at a time: a checkpoint never sees half a chunk. */
   function inTurn<T>(step: () => Promise<T>): Promise<T> {
@@ -130,10 +132,10 @@ export async function openRecording(
         unsaved = true;
         return taken.length === chunk.length;
       }),
-    checkpoint: () =>
+    checkpoint: (restMs = 0) =>
       inTurn(async () => {
-        // Silence is saved as well, so that it is known however often somebody else goes on.
-        if (torn || (!unsaved && saved() < SILENCE_SAVED_MS)) return;
+        // Silence is saved as well, now and then and at the end: it is known when somebody else goes on.
+        if (torn || (!unsaved && saved() < restMs)) return;
         const times = { startedAt, followedMs: followed(), silentMs: silent() };
         const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, ...times };
         await whenThereIsRoom(() => writeJson(files.follow, follow));
@@ -142,7 +144,6 @@ export async function openRecording(
       }),
     async finish() {
       await queue;
-      // Not checkpointed: whoever comes after a crash here ends the log again, from the last line's beginning.
       await append(() => parser.end());
       await Promise.all([log.sync(), events.sync()]);
       return sha256Of(files.log);
@@ -163,12 +164,6 @@ export async function readUnfinished(
   const { size: bytes } = await stat(files.log);
   const { phases } = state.summary;
   return { phases, log: { bytes, lines: state.parser.lines, sha256: await sha256Of(files.log), verified: false } };
-}
-
-async function openAt(file: string, length: number): Promise<FileHandle> {
-  const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o644);
-  await handle.truncate(length);
-  return handle;
 }
 
 /**

@@ -36,8 +36,10 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   const signal = context.cancellationSignal;
   const work: Work = { signal, progress: beat };
   const tell = createRoomNews(context);
+  let before: unknown;
   const onFull = (full: boolean) => {
-    if (full) beat(DISK_FULL);
+    if (details !== DISK_FULL) before = details;
+    beat(full ? DISK_FULL : before);
     tell(full);
   };
   try {

@@ -1,6 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { constants, copyFile, mkdir, open, readFile, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import {
+  constants,
+  copyFile,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { passFence, temporaryFolder } from './fence.js';
@@ -32,19 +43,26 @@ export async function writeWhole(file: string, content: string | Uint8Array, mod
 }
 
 /**
- * Gives a file another inode with the same first bytes: what another process still writes to it goes nowhere.
+ * Gives a file another inode with the same first bytes, and opens that: what another process still writes to the file goes nowhere.
+ * Where there is no such file it begins empty.
  * @throws NixproofError `INTERNAL_LEASE_LOST`
  */
-export async function takeOver(file: string, length: number): Promise<void> {
+export async function takeOver(file: string, length: number): Promise<FileHandle> {
   const temporary = temporaryFor(file);
+  let handle: FileHandle | undefined;
   try {
-    await copyFile(file, temporary, constants.COPYFILE_FICLONE);
-    await truncate(temporary, length);
+    await copyFile(file, temporary, constants.COPYFILE_FICLONE).catch((error: unknown) => {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    });
+    handle = await open(temporary, constants.O_RDWR | constants.O_CREAT, 0o644);
+    await handle.truncate(length);
     await rename(temporary, file);
+    return handle;
   } catch (error) {
+    await handle?.close();
     await rm(temporary, { force: true });
     await passFence();
-    if (!isErrno(error, 'ENOENT')) throw error;
+    throw error;
   }
 }
 

@@ -83,12 +83,12 @@ export async function startInstaller(
     // One process that the kernel kills for want of memory is the installer's to deal with (systemd.service(5): OOMPolicy).
     `if [ -z "\${NIXPROOF_ROOT:-}" ] && [ -d /run/systemd/system ]; then
        [ -e "$1/pid" ] || systemctl is-active --quiet ${unitName(attempt)} || systemd-run --quiet --collect --unit=${unitName(attempt)} \\
-         --property=KillMode=control-group --property=OOMPolicy=continue --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)}
+         --property=KillMode=control-group --property=OOMPolicy=continue --setenv=HOME=/root --setenv=PATH="$PATH" --setenv=NIXPROOF_ROOT= ${quote(run)} || exit
      else
        setsid ${quote(run)} </dev/null >/dev/null 2>&1 &
      fi
      # Whoever follows it would wait in silence for one that never began.
-     i=0; until [ -s "$1/pid" ]; do i=$((i + 1)); [ $i -le ${BEGINS_WITHIN_S * 10} ] || { echo 'it did not begin' >&2; exit 1; }; sleep 0.1; done`,
+     s=$(date +%s); until [ -s "$1/pid" ]; do [ $(($(date +%s) - s)) -le ${BEGINS_WITHIN_S} ] || { echo 'it did not begin' >&2; exit 1; }; sleep 0.1; done`,
     'sh',
     guest.folder,
   ]);

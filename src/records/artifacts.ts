@@ -10,7 +10,7 @@ export interface AttemptFiles {
   readonly log: string;
   /** One RecordedEvent a line. */
   readonly events: string;
-  /** How far the follower has come: see activities/follow.ts. */
+  /** How far the follower has come: see activities/recording.ts. */
   readonly follow: string;
   /** What the processes of an installer were at that was stopped for silence or for its limit. */
   readonly stalled: string;

@@ -40,7 +40,8 @@ export async function race<C>(
     try {
       lane.end = await lane.scope.run(() => compete(lane.contender));
     } catch (error) {
-      lane.end = isCancellation(error) ? { kind: 'broken-off' } : { kind: 'fault', error };
+      lane.end =
+        isCancellation(error) || lane.scope.consideredCancelled ? { kind: 'broken-off' } : { kind: 'fault', error };
     }
   });
   const isPast = ({ contender, end }: Lane) =>

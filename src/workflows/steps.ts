@@ -6,7 +6,7 @@ import type { FaultRecord } from '../domain/run.js';
 
 export const MINUTE_MS = 60_000;
 
-/** Heartbeats come on a timer every second; a worker that misses them for so long is taken for dead. */
+/** Heartbeats come on a timer every second to third; a worker that misses them for so long is taken for dead. */
 export const HEARTBEAT = {
   heartbeatTimeout: 10_000,
   retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },

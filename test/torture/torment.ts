@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { RunReport, RunRequest, RunResult } from '../../src/domain/run.js';
 import { baseFor } from '../../src/bases/registry.js';
 import type { Work } from '../../src/domain/work.js';
-import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
+import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS, runOfMachine } from '../../src/domain/names.js';
 import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
 import type { Layout } from '../../src/host/paths.js';
 import { runFiles } from '../../src/records/artifacts.js';
@@ -150,8 +150,12 @@ async function keepBroken({ link }: Arena, homes: readonly Layout[], run: string
       () => undefined,
     );
   }
-  const history = await link.client.workflow.getHandle(run).fetchHistory();
-  await writeFile(path.join(folder, 'history.json'), historyToJSON(history));
+  try {
+    const history = await link.client.workflow.getHandle(runOfMachine(run)).fetchHistory();
+    await writeFile(path.join(folder, 'history.json'), historyToJSON(history));
+  } catch (error) {
+    await writeFile(path.join(folder, 'history.txt'), `there is none: ${String(error)}\n`);
+  }
   return folder;
 }
 

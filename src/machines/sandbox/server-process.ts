@@ -4,6 +4,7 @@ import type { Answer, Order } from './serving.js';
 
 /** The process in which the sandboxes' SSH servers are: see serving.ts. */
 
+const ENDS_WITHIN_MS = 2000;
 const listeners = new Map<number, SandboxListener>();
 
 async function obey(order: Order): Promise<Answer> {
@@ -25,4 +26,6 @@ process.on('message', (message: Order & { readonly order: number }) => {
 process.once('disconnect', () => {
   const ending = [...listeners.values()].map((listener) => listener[Symbol.asyncDispose]());
   void Promise.allSettled(ending).then(() => process.exit());
+  // Whoever does not answer is not waited for.
+  setTimeout(() => process.exit(), ENDS_WITHIN_MS);
 });

@@ -19,6 +19,8 @@ export type Answer = { readonly port: number } | { readonly error: string };
 /** Without its suffix, which is another one where the sources are run. */
 const PROGRAM = fileURLToPath(new URL('./server-process', import.meta.url));
 
+const ANSWERS_WITHIN_MS = 20_000;
+
 let current: ServerProcess | undefined;
 
 /**
@@ -67,11 +69,14 @@ function startServerProcess() {
     },
     async tell(order: Order): Promise<number> {
       const number = orders++;
+      // One that stands still is of no use to anybody: another takes its place.
+      const stuck = setTimeout(() => child.kill('SIGKILL'), ANSWERS_WITHIN_MS);
       const answer = await new Promise<Answer>((resolve) => {
         waiting.set(number, resolve);
         child.channel?.ref();
         child.send({ ...order, order: number }, (error) => error && settle(number, { error: error.message }));
       });
+      clearTimeout(stuck);
       if ('port' in answer) return answer.port;
       throw new NixproofError('TRANSPORT_LOST', `the sandboxes' SSH servers: ${answer.error}`);
     },
