@@ -262,10 +262,14 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       ),
     async release(fate: Fate): Promise<void> {
       const steps = stepsHere();
-      await releaseSpare(steps);
-      await steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]);
-      if (fate !== 'destroy') note(`machine ${machineOf(request)} is kept`);
-      cloned = false;
+      try {
+        await releaseSpare(steps);
+      } finally {
+        // One that cannot go is no reason to leave the other.
+        await steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]);
+        if (fate !== 'destroy') note(`machine ${machineOf(request)} is kept`);
+        cloned = false;
+      }
     },
     writeReports: (report: RunReport): Promise<void> =>
       stepsHere().writeReports.executeWithOptions({ summary: report.verdict ?? '' }, [request, report]),

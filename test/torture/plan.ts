@@ -20,7 +20,7 @@ export type PlannedFault = { readonly atMs: number } & (
   | { readonly kind: 'restart-database' }
   /** Every connection to a machine is reset, and none is made. */
   | { readonly kind: 'cut-machines'; readonly forMs: number }
-  /** What is sent to machines and comes from them vanishes. */
+  /** What is sent to machines and comes from them vanishes; for less than the 20 s after which a check that cannot connect is red. */
   | { readonly kind: 'swallow-machines'; readonly forMs: number }
   /** What is sent to the server and comes from it vanishes. */
   | { readonly kind: 'swallow-server'; readonly forMs: number }
@@ -108,7 +108,7 @@ function plannedFaults({ minutes, workers, every, server, hosts }: PlanSize, ran
         [10, () => ({ atMs, kind: 'end-worker', worker })],
         [12, () => ({ atMs, kind: 'kill-server', forMs: whole(200, 3000) })],
         [9, () => ({ atMs, kind: 'cut-machines', forMs: whole(100, 3000) })],
-        [7, () => ({ atMs, kind: 'swallow-machines', forMs: whole(2000, 30_000) })],
+        [7, () => ({ atMs, kind: 'swallow-machines', forMs: whole(2000, 10_000) })],
         [5, () => ({ atMs, kind: 'swallow-server', forMs: whole(1000, 15_000) })],
         [8, () => ({ atMs, kind: 'fill-disk', forMs: whole(1000, 12_000) })],
         [

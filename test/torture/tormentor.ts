@@ -14,7 +14,7 @@ export interface Tormentor {
 }
 
 /** Of what there is only one: done to one that is down already, it does nothing. */
-type Single = 'server' | 'database' | 'cable';
+type Single = 'server' | 'database' | 'cable' | 'packets';
 
 /** Starts the arena's workers, to whom it happens. */
 export function createTormentor(
@@ -63,7 +63,7 @@ export function createTormentor(
       }),
     'restart-database': () => alone('database', async () => arena.cluster?.restartDatabase()),
     'cut-machines': ({ forMs }) => during(surroundings.cutMachines(), forMs),
-    'swallow-machines': ({ forMs }) => during(surroundings.swallowMachines(), forMs),
+    'swallow-machines': ({ forMs }) => alone('packets', () => during(surroundings.swallowMachines(), forMs)),
     'swallow-server': ({ forMs }) => during(surroundings.swallowServer(), forMs),
     'cut-host': ({ forMs }) =>
       alone('cable', async () => {
