@@ -37,8 +37,9 @@ export interface Following {
 
 /** Checkpoints and heartbeats. */
 const TICK_MS = 1000;
-/** A checkpoint that took long, as beside hundreds of others, is not made again so soon: less is read again than is saved. */
+/** So often silence is saved, where nothing else is to be. */
 const SILENCE_SAVED_MS = 30_000;
+/** A checkpoint that took long, as beside hundreds of others, is not made again so soon: less is read again than is saved. */
 const CHECKPOINT_REST = { times: 20, mostMs: 10_000 };
 /** So long a lost connection to a machine that still runs is tried again before the step is given up. */
 const RECONNECT_MS = 60_000;

@@ -63,8 +63,8 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
   });
   const children = new Set<ChildProcess>();
   const cluster = options.server === 'postgres' ? await openCluster(root) : undefined;
-  const ports = cluster ? undefined : await freePorts();
-  const grpc = ports?.grpc ?? CLUSTER_PORTS.frontend;
+  const ports = await freePorts();
+  const grpc = cluster ? CLUSTER_PORTS.frontend : ports.grpc;
   const address = `127.0.0.1:${grpc}`;
   const ofArena = { ...process.env, NIXPROOF_HOME: layout.home, TEMPORAL_ADDRESS: address, NO_COLOR: '1' };
 
@@ -75,7 +75,7 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
     return child;
   };
   const listenAt = options.far ? '0.0.0.0' : '127.0.0.1';
-  const command = cluster?.command ?? [file, ...devServerOptions(root, listenAt, ports ?? { grpc, metrics: 0 })];
+  const command = cluster?.command ?? [file, ...devServerOptions(root, listenAt, ports)];
   let running: ChildProcess | undefined;
   const server: Service = {
     async start() {
@@ -104,7 +104,7 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
     records,
     deploy,
     address,
-    serverPorts: ports ? [ports.grpc, ports.metrics] : clusterPorts,
+    serverPorts: cluster ? clusterPorts : [ports.grpc, ports.metrics],
     link,
     server,
     ...(cluster ? { cluster } : {}),
