@@ -42,7 +42,19 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     await prepareGround(bench);
     const ended = TOGETHER.map((faults) => {
       const inject = faults.flatMap(([fault]) => ['--inject', fault]);
-      return bench.np(ground.folder, 'test', 'ground', '--driver', 'qemu', '--max-heals', '12', '--json', ...inject);
+      return bench.np(
+        ground.folder,
+        'test',
+        'ground',
+        '--driver',
+        'qemu',
+        '--max-heals',
+        '12',
+        '--timeout',
+        '25m',
+        '--json',
+        ...inject,
+      );
     });
     runs = (await Promise.all(ended)).map(onlyRun);
   }, 30 * MINUTE_MS);

@@ -74,11 +74,18 @@ describe('QEMU’s command line', () => {
   });
 
   test.each([
-    ['tcg', 'max'],
+    ['tcg', 'max,-erms,-fsrm'],
     ['kvm', 'host'],
     ['hvf', 'host'],
   ] as const)('on %s has the processor %s', (accelerator, cpu) => {
     expect(valuesOf(qemuArguments({ ...hardware, accelerator }, wiring), '-cpu')).toEqual([cpu]);
+  });
+
+  test.each([
+    ['tcg', 'root=/dev/vda rw norandmaps'],
+    ['kvm', 'root=/dev/vda rw'],
+  ] as const)('on %s tells the base’s kernel "%s"', (accelerator, commandLine) => {
+    expect(valuesOf(qemuArguments({ ...hardware, accelerator }, wiring), '-append')).toEqual([commandLine]);
   });
 
   test('keeps commas of paths', () => {
