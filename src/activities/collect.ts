@@ -2,9 +2,10 @@ import { createWriteStream } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { NixproofError } from '../domain/error.js';
+import { messageOf, NixproofError } from '../domain/error.js';
 import type { Verdict } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
+import { isFull } from '../host/room.js';
 import type { Machine, Screen, Work } from '../machines/machine.js';
 import type { RunFiles } from '../records/artifacts.js';
 
@@ -23,6 +24,16 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * have gives nothing. The sandbox is this host: its journal is nobody's business.
  */
 export async function collectFrom(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
+  try {
+    await collectAll(machine, files, verdict, work);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    // Waiting would keep the machine, which may be what fills the disk.
+    work.progress(`no room for what else there is: ${messageOf(error)}`);
+  }
+}
+
+async function collectAll(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
   if (machine.consoleLog !== undefined) await copyIfThere(machine.consoleLog, files.console);
   if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
   if (machine.screen && (verdict === 'failed' || verdict === 'error'))

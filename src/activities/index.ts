@@ -81,38 +81,38 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
   const turns = createTurns(STEPS_A_CORE * availableParallelism());
-  /** A step that takes the processor and waits for nobody; on other machines than sandboxes it may wait for those. */
-  const inTurn = <T>({ driver }: RunRequest, body: (work: Work) => Promise<T>): Promise<T> =>
-    inActivity((work) =>
-      driver === 'sandbox'
-        ? turns.run(
-            work.signal,
-            () => body(work),
-            (before) => work.progress(`waiting for its turn behind ${before} other steps`),
-          )
-        : body(work),
-    );
+  /** What takes the processor and waits for nobody; on other machines than sandboxes it may wait for those. */
+  const turn = <T>({ driver }: RunRequest, work: Work, body: () => Promise<T>): Promise<T> =>
+    driver === 'sandbox'
+      ? turns.run(work.signal, body, (before) => work.progress(`waiting for its turn behind ${before} other steps`))
+      : body();
+  const inTurn = <T>(request: RunRequest, body: (work: Work) => Promise<T>): Promise<T> =>
+    inActivity((work) => turn(request, work, () => body(work)));
 
   return leased(layout, {
     /** @param draft the report as it stands, so that the run is on record from here on */
     cloneMachine: (request: RunRequest, draft: RunReport): Promise<{ readonly detail: string }> =>
-      inTurn(request, async (work) => {
+      inActivity(async (work) => {
         // A wrong one is told before there is anything to keep.
         artifactQuota();
         await requireSource(request, layout, work);
-        await writeRunRequest(filesOf(request), request);
-        await writeRunReport(filesOf(request), draft);
-        await makeOutside(machines, request, work);
-        const { base, machine: shape, hosts } = request.profile;
-        const wanted = { id: request.run, base, shape, ...(hosts === undefined ? {} : { hosts }) };
-        await using machine = await machines.driver(request.driver).create(wanted, work);
-        return { detail: machine.detail };
+        return turn(request, work, async () => {
+          await writeRunRequest(filesOf(request), request);
+          await writeRunReport(filesOf(request), draft);
+          await makeOutside(machines, request, work);
+          const { base, machine: shape, hosts } = request.profile;
+          const wanted = { id: request.run, base, shape, ...(hosts === undefined ? {} : { hosts }) };
+          await using machine = await machines.driver(request.driver).create(wanted, work);
+          return { detail: machine.detail };
+        });
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
-      inTurn(request, async (work) => {
+      inActivity(async (work) => {
         await requireSource(request, layout, work);
-        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
+        return turn(request, work, () =>
+          onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work)),
+        );
       }),
 
     /** Injects those faults that are to be there before the installer starts. */
@@ -184,15 +184,17 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
-      inTurn(request, async (work) => {
+      inActivity(async (work) => {
         const files = filesOf(request);
         // What was written once, and has lost its logs since, is not written again without them.
         if ((await readRunReport(layout.runs, request.run))?.removedForRoomAt !== undefined) return;
-        const full = await publishReports(files, report);
-        await recordHeals(layout.home, full);
-        await learnFromSuccess(layout.home, files, full);
-        // Last: a run's verdict is on disk when all that belongs to it is.
-        await writeRunReport(files, full);
+        await turn(request, work, async () => {
+          const full = await publishReports(files, report);
+          await recordHeals(layout.home, full);
+          await learnFromSuccess(layout.home, files, full);
+          // Last: a run's verdict is on disk when all that belongs to it is.
+          await writeRunReport(files, full);
+        });
         await makeRoom(layout, request.run, work);
       }),
 

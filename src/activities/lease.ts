@@ -1,9 +1,10 @@
 import { Context } from '@temporalio/activity';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { RunRequest } from '../domain/run.js';
 import { insideFence, type Fence } from '../host/fence.js';
+import { isErrno } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
 import { withSourceHere } from './pinned-source.js';
@@ -21,8 +22,9 @@ export interface Try {
 }
 
 /**
- * Takes a run's machine and artifacts over for one try: a folder `lease/<try>`, made by it and removed by the next. Whoever finds
- * its folder gone has been taken over. An older try that comes late gets no lease at all.
+ * Takes a run's machine and artifacts over for one try: a folder `lease/<try>`, which the next renames to its own. Whoever finds
+ * its folder gone has been taken over. An older try that comes late gets no lease at all. A renaming needs no room: a run whose disk is
+ * full still comes to the step that gives its machine's back.
  * @param machine one of several on which steps of the run are done side by side; each has a lease of its own
  * @throws NixproofError `INTERNAL_LEASE_LOST`
  */
@@ -32,9 +34,9 @@ export async function takeLease(runFolder: string, mine: Try, machine?: string):
   const folder = path.join(leases, name);
   const others = async () => (await readdir(leases)).filter((other) => other !== name);
   await mkdir(leases, { recursive: true });
-  if ((await others()).some((other) => isNewer(other, name))) throw lost(name);
+  await inherit(leases, name, others);
   await mkdir(folder, { recursive: true });
-  // One that came between the look and the making has removed its elders already.
+  // One that came between the look and the making has seen no elder.
   const found = await others();
   if (found.some((other) => isNewer(other, name))) {
     await rm(folder, { recursive: true, force: true });
@@ -48,6 +50,36 @@ export async function takeLease(runFolder: string, mine: Try, machine?: string):
       if (!(await stat(folder).catch(() => undefined))) throw lost(name);
     },
   };
+}
+
+/** Makes an elder's folder that of `name`, without what was begun in it; does nothing where there is none. */
+async function inherit(leases: string, name: string, others: () => Promise<readonly string[]>): Promise<void> {
+  for (;;) {
+    const found = await others();
+    if (found.some((other) => isNewer(other, name))) throw lost(name);
+    const [elder] = found;
+    if (elder === undefined) return;
+    const folder = path.join(leases, name);
+    try {
+      await rename(path.join(leases, elder), folder);
+    } catch (error) {
+      // Another took it, or this try has one already.
+      if (isErrno(error, 'ENOENT')) continue;
+      if (isErrno(error, 'ENOTEMPTY')) return;
+      throw error;
+    }
+    await removeBegun(folder);
+    return;
+  }
+}
+
+/** A newer try may have taken the folder meanwhile. */
+async function removeBegun(folder: string): Promise<void> {
+  const begun = await readdir(folder).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+  for (const name of begun) await rm(path.join(folder, name), { recursive: true, force: true });
 }
 
 function nameOf({ execution, step, attempt }: Try): string {

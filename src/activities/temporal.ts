@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { NixproofError, isRetryable, messageOf } from '../domain/error.js';
+import { FULL_DISK_HINT, NixproofError, isRetryable, messageOf } from '../domain/error.js';
 import { SIGNALS } from '../domain/names.js';
 import { isFull, withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
@@ -64,6 +64,8 @@ function createRoomNews(context: Context): (full: boolean) => void {
   };
   return (full) => {
     if (full === told || (full && left === 0)) return;
+    // A run that ends meanwhile is to know that it waited.
+    if (cancellationReason(context.cancellationSignal) === 'CANCELLED') return;
     if (full) left -= 1;
     told = full;
     last = last.then(() => send(full ? DISK_FULL : '')).catch(() => undefined);
@@ -104,7 +106,7 @@ function asFault(error: unknown): NixproofError {
   if (error instanceof NixproofError) return error;
   if (isFull(error)) {
     return new NixproofError('HOST_DISK_FULL', `this host's disk is full: ${messageOf(error)}`, {
-      hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
+      hint: FULL_DISK_HINT,
       cause: error,
     });
   }

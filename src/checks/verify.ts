@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { NixproofError } from '../domain/error.js';
 import type { Check } from '../domain/profile.js';
 import type { CheckResult } from '../domain/run.js';
@@ -8,12 +9,21 @@ import type { Connection, ExecResult, Machine, Work } from '../machines/machine.
 const CHECK_MS = 2 * 60_000;
 /** Services may still be starting when the first login works. */
 const SETTLE_MS = 90_000;
+/** So long, for all checks together, a way in that fails is tried again: a moment of the host's network is no answer of the system. */
+const WAY_IN_MS = 60_000;
+const PAUSE_MS = 500;
 const DETAIL_CHARS = 300;
+
+/** What is left of the time for which a way in that fails is tried again. */
+interface WayIn {
+  leftMs: number;
+}
 
 type Seen = Pick<CheckResult, 'status' | 'detail'>;
 
 /**
- * Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red.
+ * Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red; one whose connection
+ * is lost is run again, as all are where a worker dies.
  * @param limitMs how long all of them may take; what has not ended by then is red
  */
 export async function verify(
@@ -21,14 +31,16 @@ export async function verify(
   checks: readonly Check[],
   work: Work,
   limitMs?: number,
+  wayInMs = WAY_IN_MS,
 ): Promise<CheckResult[]> {
   const late = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
   const limited: Work = late ? { ...work, signal: AbortSignal.any([work.signal, late]) } : work;
+  const wayIn: WayIn = { leftMs: wayInMs };
   const results: CheckResult[] = [];
   for (const check of checks) {
     work.progress(`check: ${check.name}`);
     const started = performance.now();
-    const seen = await outcomeOf(machine, check, limited).catch((error: unknown): Seen => {
+    const seen = await outcomeOf(machine, check, limited, wayIn).catch((error: unknown): Seen => {
       work.signal.throwIfAborted();
       if (late?.aborted !== true) throw error;
       return { status: 'fail', detail: 'it had not ended when the time of timeouts.checks was used up' };
@@ -38,18 +50,31 @@ export async function verify(
   return results;
 }
 
-async function outcomeOf(machine: Machine, check: Check, work: Work): Promise<Seen> {
-  try {
-    work.signal.throwIfAborted();
-    if (check.kind === 'reboot') return await reboot(machine, check.times, work);
-    if (!check.login) return await perform(await machine.connect(work), check, work);
-    await using connection = await loginAs(machine, check.login, work);
-    return await perform(connection, check, work);
-  } catch (error) {
-    work.signal.throwIfAborted();
-    // A login or command that fails is the system's answer; a machine that has gone is the bench's business.
-    if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
-    return { status: 'fail', detail: error.message.slice(0, DETAIL_CHARS) };
+async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayIn): Promise<Seen> {
+  for (;;) {
+    const began = performance.now();
+    let connected = false;
+    try {
+      work.signal.throwIfAborted();
+      if (check.kind === 'reboot') return await reboot(machine, check.times, work);
+      await using own = check.login && (await loginAs(machine, check.login, work));
+      const connection = own ?? (await machine.connect(work));
+      connected = true;
+      return await perform(connection, check, work);
+    } catch (error) {
+      work.signal.throwIfAborted();
+      // A login or command that fails is the system's answer; a machine that has gone is the bench's business.
+      if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
+      const lost =
+        error.code === 'TRANSPORT_LOST' ||
+        (!connected && (error.code === 'TRANSPORT_REFUSED' || error.code === 'TRANSPORT_TIMEOUT'));
+      if (check.kind === 'reboot' || !lost || wayIn.leftMs <= 0) {
+        return { status: 'fail', detail: error.message.slice(0, DETAIL_CHARS) };
+      }
+      work.progress(`check: ${check.name}: trying again: ${error.message}`);
+      await delay(PAUSE_MS);
+      wayIn.leftMs -= performance.now() - began;
+    }
   }
 }
 

@@ -32,6 +32,9 @@ export class NixproofError extends Error {
   }
 }
 
+/** What the user can do about a full disk of the bench. */
+export const FULL_DISK_HINT = 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk';
+
 /** The family of a code: the part before its first underscore. */
 export function familyOf(code: string): ErrorFamily {
   const family = code.split('_', 1)[0];

@@ -17,10 +17,10 @@ export function keepConnection(open: (work: Work) => Promise<Connection>, first?
     return before?.isOpen ? before : undefined;
   };
   return {
-    async get(work) {
-      const before = await inUse();
-      if (before) return before;
-      current = open(work);
+    get(work) {
+      // Each waits for who asked before: two at once get the same one.
+      const before = inUse();
+      current = before.then((kept) => kept ?? open(work));
       return current;
     },
     async adopt(connection) {

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
+import { FULL_DISK_HINT } from '../domain/error.js';
 import { plainFailure } from '../domain/failure.js';
 import { QUERIES, SIGNALS } from '../domain/names.js';
 import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
@@ -26,6 +27,12 @@ const waitingSignal = defineSignal<[string]>(SIGNALS.waiting);
 
 /** So long a machine may take to go where the end is forced: on a host that answers it takes less. */
 const FORCED_RELEASE_MS = 15_000;
+/** What a run was at when its time was up, and what that waited for, empty where for nothing. */
+interface Late {
+  readonly doing: string;
+  readonly waits: string;
+}
+
 /** So many hosts a run may lose until it is taken for what they are lost by. */
 const HOSTS_LOST = 2;
 
@@ -58,8 +65,9 @@ function createRun(asked: RunRequest) {
   let unfinished: Stay | undefined;
   /** In the order in which they were lost. */
   const hostsLost: string[] = [];
-  /** What it was at when its time was up. */
-  let late: string | undefined;
+  let waits = '';
+  /** Set once its time is up. */
+  let late: Late | undefined;
   /** What becomes of the machine at the end. */
   let fate: Fate = 'destroy';
 
@@ -70,6 +78,7 @@ function createRun(asked: RunRequest) {
   };
   const tell = (state: string) => {
     doing = state;
+    waits = '';
     show(holding.paused ? `${state}; then paused` : state);
   };
   const holding = createHolding(() => tell(doing));
@@ -83,7 +92,10 @@ function createRun(asked: RunRequest) {
   };
   const report = () => reportOf(draft);
   setHandler(reportQuery, report);
-  setHandler(waitingSignal, (why) => (why === '' ? tell(doing) : show(why)));
+  setHandler(waitingSignal, (why) => {
+    if (why === '') tell(doing);
+    else show((waits = why));
+  });
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
   };
@@ -144,7 +156,7 @@ function createRun(asked: RunRequest) {
   }
 
   function ranOutOfTime(): void {
-    late = draft.state;
+    late = { doing: waits === '' ? draft.state : doing, waits };
     draft.verdict = 'failed';
   }
 
@@ -207,15 +219,23 @@ function createRun(asked: RunRequest) {
   }
 
   /**
-   * What it comes to that the run's time was up: of the configuration that says something unless the run had no host then, or had to
-   * begin on another.
+   * What it comes to that the run's time was up: of the configuration that says something unless the run had no host then, had to
+   * begin on another, or waited for room.
    * @param last where it was
    */
-  function outOfTime(state: string, last?: Stay): Verdict {
+  function outOfTime(late: Late, last?: Stay): Verdict {
     const limit = `${Math.round((asked.timeoutMs ?? LONGEST_RUN_MS) / 1000)} s`;
     const lost = last?.missed ? last.host : hostsLost.at(-1);
+    if (last && lost === undefined && late.waits !== '') {
+      draft.fault = {
+        code: 'HOST_DISK_FULL',
+        message: `the run’s ${limit} were up while ${late.doing}, ${late.waits}`,
+        hint: FULL_DISK_HINT,
+      };
+      return 'error';
+    }
     if (last && lost === undefined) {
-      const reason = `the run took longer than ${limit} while ${state}`;
+      const reason = `the run took longer than ${limit} while ${late.doing}`;
       const phase = draft.phases.at(-1)?.name ?? '';
       draft.failures = [...draft.failures, plainFailure(phase, reason, draft.log.bytes, reason)];
       return 'failed';
@@ -223,7 +243,7 @@ function createRun(asked: RunRequest) {
     const before = lost === undefined ? 'there was no host for it' : `host ${lost} was lost`;
     draft.fault = {
       code: lost === undefined ? 'HOST_NONE' : 'HOST_LOST',
-      message: `${before}, and the run’s ${limit} were up while ${state}`,
+      message: `${before}, and the run’s ${limit} were up while ${late.doing}`,
       hint: 'see `nixproof hosts` for the hosts there are',
     };
     return 'error';

@@ -1,4 +1,4 @@
-import { CancellationScope, defineSignal, isCancellation, setHandler } from '@temporalio/workflow';
+import { CancellationScope, defineSignal, setHandler } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
 import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/attempt.js';
@@ -107,10 +107,15 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   async function within<T>(step: Exclude<LimitedStep, 'boot' | 'checks'>, body: () => Promise<T>): Promise<T> {
     const limitMs = request.profile.timeouts?.[step];
     if (limitMs === undefined) return body();
+    let limit: CancellationScope | undefined;
     try {
-      return await CancellationScope.withTimeout(limitMs, body);
+      return await CancellationScope.withTimeout(limitMs, () => {
+        limit = CancellationScope.current();
+        return body();
+      });
     } catch (error) {
-      if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error;
+      // Whatever came of it: a worker may have died while it broke the step off.
+      if (!limit?.consideredCancelled || CancellationScope.current().consideredCancelled) throw error;
       const message = `${run.doing} took longer than timeouts.${step}, ${Math.round(limitMs / 1000)} s`;
       throw ApplicationFailure.create({ type: 'MACHINE_STEP_TIMEOUT', message, nonRetryable: true });
     }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -84,3 +84,52 @@ test.runIf(able)('a run waits for room on the disk of its artifacts and loses no
   expect(offsets).toEqual([0, ...Array.from({ length: 10_000 }, (_, index) => 6 + index * 21), 6 + 210_000]);
   await bench.expectNothingLeft();
 });
+
+test.runIf(able)(
+  'a machine goes while the disk is full, whether the run is cancelled or out of time',
+  LONG,
+  async () => {
+    await using mounts = await ownMounts();
+    const bench = await openBench('own', {}, mounts.inside);
+    await mkdir(bench.layout.runs, { recursive: true });
+    await mounts.mountSmall(bench.layout.runs, 4);
+    await bench.worker();
+    const marks = await bench.folder({});
+    const go = path.join(marks, 'go');
+    const names = ['cancelled', 'late'];
+    const wanted = (name: string) => path.join(marks, `${name}.wanted`);
+    const profileOf = (name: string) => ({
+      driver: 'sandbox',
+      install: {
+        kind: 'script',
+        run: `touch ${wanted(name)}; until [ -e ${go} ]; do sleep 0.1; done; seq -f 'line %06.0f of a log' 1 10000`,
+      },
+    });
+    const profiles = Object.fromEntries(names.map((name) => [name, profileOf(name)]));
+    const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles }) });
+    const begin = async (name: string, ...more: string[]) =>
+      parsed<SuiteReport>(await bench.np(folder, 'test', name, '--detach', '--json', ...more)).runs[0]?.run ?? '';
+    const late = await begin('late', '--timeout', '45s');
+    const cancelled = await begin('cancelled');
+    for (const name of names) await reached(`the installer of ${name}`, () => isThere(wanted(name)));
+    const filler = mounts.seen(path.join(bench.layout.runs, 'filler'));
+    await fill(filler);
+    await writeFile(go, '');
+    const waits = async (id: string) => (await bench.status(id)).state.startsWith('waiting for room');
+    await reached('their waits', async () => (await waits(late)) && (await waits(cancelled)));
+    // It says when the run has its verdict.
+    const cancel = bench.start(folder, 'cancel', cancelled);
+    await reached('the end of both machines', async () => (await readdir(bench.layout.machines)).length === 0);
+    await rm(filler);
+    await cancel.ended;
+    expect((await bench.status(cancelled)).verdict).toBe('cancelled');
+    await bench.np(folder, 'watch', late);
+    const report = await bench.status(late);
+    expect([report.verdict, report.fault?.code, report.fault?.message]).toEqual([
+      'error',
+      'HOST_DISK_FULL',
+      'the run’s 45 s were up while installing, waiting for room: the disk of the artifacts is full',
+    ]);
+    await bench.expectNothingLeft();
+  },
+);

@@ -1,6 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
-import { NixproofError } from '../../domain/error.js';
+import { FULL_DISK_HINT, NixproofError } from '../../domain/error.js';
 
 const MIB = 1024 * 1024;
 
@@ -13,7 +13,7 @@ export async function requireDisk(folder: string, bytes: number, purpose: string
     'HOST_DISK_FULL',
     `${folder} has ${Math.floor(freeBytes / MIB)} MiB left; ${purpose} needs ${Math.ceil(bytes / MIB)} MiB`,
     {
-      hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
+      hint: FULL_DISK_HINT,
       details: { folder, freeBytes, neededBytes: bytes },
     },
   );

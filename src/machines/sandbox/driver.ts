@@ -1,7 +1,7 @@
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { NixproofError } from '../../domain/error.js';
+import { FULL_DISK_HINT, NixproofError } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
@@ -127,7 +127,7 @@ async function requireSpace(home: string): Promise<void> {
     'HOST_DISK_FULL',
     `${home} has ${Math.floor(free / 1048576)} MiB left, a sandbox needs 256 MiB`,
     {
-      hint: 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk',
+      hint: FULL_DISK_HINT,
       details: { freeBytes: free, neededBytes: MIN_FREE_BYTES },
     },
   );
@@ -160,19 +160,26 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const first = await readRecord<SandboxRecord>(layout, id);
   if (!first || first.stage === 'off') throw gone(id);
   const login = await keyPairAt(path.join(layout.home, 'ssh', 'id_ed25519'), 'nixproof');
-  let server: SandboxServer | undefined;
+  let server: Promise<SandboxServer> | undefined;
   let record = first;
   const root = rootOf(folder);
 
-  const serve = async () =>
-    (server = server?.isUp
-      ? server
-      : await startSandboxServer({
-          hostKeyFile: hostKeyFile(folder, record.stage),
-          authorizedKey: login.publicKey,
-          cwd: root,
-          env: sandboxEnvironment(id, root),
-        }));
+  const serving = async () => {
+    const started = await server?.catch(() => undefined);
+    return started?.isUp ? started : undefined;
+  };
+  const start = () =>
+    startSandboxServer({
+      hostKeyFile: hostKeyFile(folder, record.stage),
+      authorizedKey: login.publicKey,
+      cwd: root,
+      env: sandboxEnvironment(id, root),
+    });
+  /** Each waits for who asked before: two at once get the same one. */
+  const serve = () => {
+    const before = serving();
+    return (server = before.then((started) => started ?? start()));
+  };
   const endpoint = async (): Promise<Endpoint> => ({
     host: '127.0.0.1',
     port: (await serve()).port,
@@ -192,7 +199,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   );
   const close = async () => {
     await connection[Symbol.asyncDispose]();
-    await server?.[Symbol.asyncDispose]();
+    await (await serving())?.[Symbol.asyncDispose]();
     server = undefined;
   };
   const restart = async (stage: SandboxRecord['stage']) => {

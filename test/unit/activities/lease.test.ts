@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -33,6 +33,17 @@ test.each([
   const second = await takeLease(folder, newer);
   await expect(first.check()).rejects.toMatchObject(LOST);
   await second.check();
+});
+
+test('a take-over renames: it needs no room, and what the elder had begun is gone', async () => {
+  const { folder } = await newRun();
+  await takeLease(folder, tryOf(5, 1));
+  const leases = path.join(folder, 'lease');
+  const { ino } = await stat(path.join(leases, 'one.000005.0001'));
+  await writeFile(path.join(leases, 'one.000005.0001', 'run.json.tmp'), 'half');
+  await takeLease(folder, tryOf(6, 1));
+  expect(await readdir(leases, { recursive: true })).toEqual(['one.000006.0001']);
+  expect((await stat(path.join(leases, 'one.000006.0001'))).ino).toBe(ino);
 });
 
 test('one that comes late gets nothing and disturbs nobody', async () => {
