@@ -7,6 +7,7 @@ import type { MachineShape } from '../src/domain/profile.js';
 import type { SuiteReport } from '../src/domain/suite.js';
 import type { Work } from '../src/domain/work.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
+import { prepareBase } from '../src/machines/qemu/prepare.js';
 import { openArena } from '../test/torture/arena.js';
 import { nixproof } from './command.js';
 import { median } from './median.js';
@@ -35,6 +36,7 @@ const folder = path.join(path.dirname(arena.layout.home), 'config');
 await mkdir(folder);
 await writeFile(path.join(folder, 'install.sh'), INSTALL, { mode: 0o755 });
 const machines = createQemuDriver({ layout: arena.layout });
+if (driver === 'qemu') await prepareBase('debian', arena.layout, work, SHAPE);
 
 /** Runs a command with its output in a file; gives how long it took, seconds. */
 async function timed(command: string, args: readonly string[], log: string): Promise<number> {

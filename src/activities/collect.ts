@@ -1,8 +1,8 @@
 import { createWriteStream } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { messageOf, NixproofError } from '../domain/error.js';
+import { FULL_DISK_HINT, NixproofError } from '../domain/error.js';
 import type { Verdict } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
 import { isFull } from '../host/room.js';
@@ -24,17 +24,8 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * have gives nothing. The sandbox is this host: its journal is nobody's business.
  */
 export async function collectFrom(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
-  try {
-    await collectAll(machine, files, verdict, work);
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    // Waiting would keep the machine, which may be what fills the disk.
-    work.progress(`no room for what else there is: ${messageOf(error)}`);
-  }
-}
-
-async function collectAll(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
-  if (machine.consoleLog !== undefined) await copyIfThere(machine.consoleLog, files.console);
+  const { consoleLog } = machine;
+  if (consoleLog !== undefined) await keepWhole(files.console, () => copyIfThere(consoleLog, files.console));
   if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
   if (machine.screen && (verdict === 'failed' || verdict === 'error'))
     await capture(machine.screen, files.screen, work);
@@ -48,11 +39,30 @@ async function collectAll(machine: Machine, files: RunFiles, verdict: Verdict, w
       work.progress(`collecting ${file}`);
       const command = `exec "$@" 2>&1 | head -c ${MAX_BYTES}`;
       const stream = await connection.stream(['sh', '-c', command, 'sh', ...argv], { signal: work.signal });
-      await pipeline(stream, createWriteStream(path.join(files.collected, file)));
+      const kept = path.join(files.collected, file);
+      await keepWhole(kept, () => pipeline(stream, createWriteStream(kept)));
     }
   } catch (error) {
     if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
     work.progress(`the machine does not answer: ${error.message}`);
+  }
+}
+
+/** Waiting for room would keep the machine, which may be what fills the disk. @throws NixproofError `HOST_DISK_FULL` */
+async function keepWhole(file: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    await rm(file, { force: true });
+    throw new NixproofError(
+      'HOST_DISK_FULL',
+      `there is no room for ${path.basename(file)} and what was to be collected after it`,
+      {
+        hint: FULL_DISK_HINT,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -81,7 +81,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
   const turns = createTurns(STEPS_A_CORE * availableParallelism());
-  /** What takes the processor and waits for nobody; on other machines than sandboxes it may wait for those. */
+  /** What takes the processor and waits for no other run; on other machines than sandboxes it may wait for those. */
   const turn = <T>({ driver }: RunRequest, work: Work, body: () => Promise<T>): Promise<T> =>
     driver === 'sandbox'
       ? turns.run(work.signal, body, (before) => work.progress(`waiting for its turn behind ${before} other steps`))
@@ -95,8 +95,8 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       inActivity(async (work) => {
         // A wrong one is told before there is anything to keep.
         artifactQuota();
-        await requireSource(request, layout, work);
         return turn(request, work, async () => {
+          await requireSource(request, layout, work);
           await writeRunRequest(filesOf(request), request);
           await writeRunReport(filesOf(request), draft);
           await makeOutside(machines, request, work);
@@ -108,11 +108,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       }),
 
     deploy: (request: RunRequest): Promise<DeployedTree> =>
-      inActivity(async (work) => {
+      inTurn(request, async (work) => {
         await requireSource(request, layout, work);
-        return turn(request, work, () =>
-          onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work)),
-        );
+        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
       }),
 
     /** Injects those faults that are to be there before the installer starts. */

@@ -36,7 +36,7 @@ export async function takeLease(runFolder: string, mine: Try, machine?: string):
   await mkdir(leases, { recursive: true });
   await inherit(leases, name, others);
   await mkdir(folder, { recursive: true });
-  // One that came between the look and the making has seen no elder.
+  // Another may have come meanwhile: one that saw no elder, or one that took this folder.
   const found = await others();
   if (found.some((other) => isNewer(other, name))) {
     await rm(folder, { recursive: true, force: true });
@@ -65,7 +65,7 @@ async function inherit(leases: string, name: string, others: () => Promise<reado
     } catch (error) {
       // Another took it, or this try has one already.
       if (isErrno(error, 'ENOENT')) continue;
-      if (isErrno(error, 'ENOTEMPTY')) return;
+      if (isErrno(error, 'ENOTEMPTY') || isErrno(error, 'EEXIST')) return;
       throw error;
     }
     await removeBegun(folder);

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { FULL_DISK_HINT, NixproofError, isRetryable, messageOf } from '../domain/error.js';
-import { SIGNALS } from '../domain/names.js';
+import { SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
 import { isFull, withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
 
@@ -11,7 +11,6 @@ const HEARTBEAT_MS = 1000;
 const OFTEN = { steps: 100, mostMs: 3000 };
 let steps = 0;
 
-const DISK_FULL = 'waiting for room: the disk of the artifacts is full';
 /** So often one try of a step tells its workflow that it waits for room: what keeps the history flat. */
 const TOLD = 5;
 
@@ -37,15 +36,18 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   const work: Work = { signal, progress: beat };
   const tell = createRoomNews(context);
   let before: unknown;
+  let waits = false;
   const onFull = (full: boolean) => {
-    if (details !== DISK_FULL) before = details;
-    beat(full ? DISK_FULL : before);
+    // What is cancelled while it waits has waited.
+    waits = full || (waits && signal.aborted);
+    if (details !== WAITING_FOR_ROOM) before = details;
+    beat(full ? WAITING_FOR_ROOM : before);
     tell(full);
   };
   try {
     return await withPatience({ signal, onFull }, () => body(work, beat));
   } catch (error) {
-    throw context.cancellationSignal.aborted ? cancellationOf(context, error) : failureOf(error);
+    throw context.cancellationSignal.aborted ? cancellationOf(context, error, waits) : failureOf(error);
   } finally {
     steps -= 1;
     clearTimeout(timer);
@@ -64,11 +66,9 @@ function createRoomNews(context: Context): (full: boolean) => void {
   };
   return (full) => {
     if (full === told || (full && left === 0)) return;
-    // A run that ends meanwhile is to know that it waited.
-    if (cancellationReason(context.cancellationSignal) === 'CANCELLED') return;
     if (full) left -= 1;
     told = full;
-    last = last.then(() => send(full ? DISK_FULL : '')).catch(() => undefined);
+    last = last.then(() => send(full ? WAITING_FOR_ROOM : '')).catch(() => undefined);
   };
 }
 
@@ -80,8 +80,11 @@ export function cancellationReason(signal: AbortSignal): string {
   return signal.reason instanceof CancelledFailure ? signal.reason.message : '';
 }
 
-function cancellationOf(context: Context, error: unknown): unknown {
-  if (cancellationReason(context.cancellationSignal) !== 'WORKER_SHUTDOWN') return context.cancellationSignal.reason;
+function cancellationOf(context: Context, error: unknown, waits: boolean): unknown {
+  const reason = cancellationReason(context.cancellationSignal);
+  if (reason !== 'WORKER_SHUTDOWN') {
+    return waits ? new CancelledFailure(reason, [WAITING_FOR_ROOM]) : context.cancellationSignal.reason;
+  }
   return ApplicationFailure.create({
     type: WORKER_SHUTDOWN,
     message: 'the worker is shutting down',

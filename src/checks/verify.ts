@@ -12,6 +12,9 @@ const SETTLE_MS = 90_000;
 /** So long, for all checks together, a way in that fails is tried again: a moment of the host's network is no answer of the system. */
 const WAY_IN_MS = 60_000;
 const PAUSE_MS = 500;
+const CANNOT_CONNECT: ReadonlySet<string> = new Set(['TRANSPORT_REFUSED', 'TRANSPORT_TIMEOUT', 'TRANSPORT_LOST']);
+/** So often a check may lose its connection before that is taken for its own doing. */
+const LOST = 2;
 const DETAIL_CHARS = 300;
 
 /** What is left of the time for which a way in that fails is tried again. */
@@ -51,7 +54,7 @@ export async function verify(
 }
 
 async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayIn): Promise<Seen> {
-  for (;;) {
+  for (let lost = 0; ;) {
     const began = performance.now();
     let connected = false;
     try {
@@ -65,15 +68,14 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
       work.signal.throwIfAborted();
       // A login or command that fails is the system's answer; a machine that has gone is the bench's business.
       if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
-      const lost =
-        error.code === 'TRANSPORT_LOST' ||
-        (!connected && (error.code === 'TRANSPORT_REFUSED' || error.code === 'TRANSPORT_TIMEOUT'));
-      if (check.kind === 'reboot' || !lost || wayIn.leftMs <= 0) {
+      if (connected) lost += 1;
+      const again = connected ? error.code === 'TRANSPORT_LOST' && lost <= LOST : CANNOT_CONNECT.has(error.code);
+      if (check.kind === 'reboot' || !again || wayIn.leftMs <= 0) {
         return { status: 'fail', detail: error.message.slice(0, DETAIL_CHARS) };
       }
       work.progress(`check: ${check.name}: trying again: ${error.message}`);
       await delay(PAUSE_MS);
-      wayIn.leftMs -= performance.now() - began;
+      wayIn.leftMs -= connected ? PAUSE_MS : performance.now() - began;
     }
   }
 }

@@ -61,3 +61,6 @@ export const SEARCH_ATTRIBUTES = {
   phase: 'NixproofPhase',
   suite: 'NixproofSuite',
 } as const;
+
+/** The state of a run whose step waits for room; a step that is cancelled meanwhile says so with it. */
+export const WAITING_FOR_ROOM = 'waiting for room: the disk of the artifacts is full';

@@ -28,9 +28,9 @@ export function keepConnection(open: (work: Work) => Promise<Connection>, first?
       else current = Promise.resolve(connection);
     },
     async [Symbol.asyncDispose]() {
-      const before = await current?.catch(() => undefined);
+      const before = inUse();
       current = undefined;
-      await before?.[Symbol.asyncDispose]();
+      await (await before)?.[Symbol.asyncDispose]();
     },
   };
 }

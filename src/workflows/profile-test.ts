@@ -10,7 +10,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
 import { FULL_DISK_HINT } from '../domain/error.js';
 import { plainFailure } from '../domain/failure.js';
-import { QUERIES, SIGNALS } from '../domain/names.js';
+import { QUERIES, SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
 import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { emptyReport, missedFaults, reportOf, type Draft } from './draft.js';
@@ -19,7 +19,7 @@ import { createHolding } from './holding.js';
 import { HostLost, clearLater, type Fate } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
 import { createStay, type Run, type Stay } from './stay.js';
-import { LONGEST_RUN_MS, acquireMachine, faultOf } from './steps.js';
+import { LONGEST_RUN_MS, acquireMachine, detailsOfCancellation, faultOf } from './steps.js';
 import { runDetails } from './story.js';
 
 const reportQuery = defineQuery<RunReport>(QUERIES.report);
@@ -27,12 +27,6 @@ const waitingSignal = defineSignal<[string]>(SIGNALS.waiting);
 
 /** So long a machine may take to go where the end is forced: on a host that answers it takes less. */
 const FORCED_RELEASE_MS = 15_000;
-/** What a run was at when its time was up, and what that waited for, empty where for nothing. */
-interface Late {
-  readonly doing: string;
-  readonly waits: string;
-}
-
 /** So many hosts a run may lose until it is taken for what they are lost by. */
 const HOSTS_LOST = 2;
 
@@ -47,7 +41,7 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
     await CancellationScope.withTimeout(request.timeoutMs ?? LONGEST_RUN_MS, () => run.test());
   } catch (error) {
     // Our own scope's time is up where nobody asked for the end of the workflow's.
-    if (isCancellation(error) && !CancellationScope.current().consideredCancelled) run.ranOutOfTime();
+    if (isCancellation(error) && !CancellationScope.current().consideredCancelled) run.ranOutOfTime(error);
     else run.stopped(error);
   }
   await CancellationScope.nonCancellable(() => run.finish());
@@ -65,9 +59,10 @@ function createRun(asked: RunRequest) {
   let unfinished: Stay | undefined;
   /** In the order in which they were lost. */
   const hostsLost: string[] = [];
-  let waits = '';
-  /** Set once its time is up. */
-  let late: Late | undefined;
+  /** What it was at when its time was up. */
+  let late: string | undefined;
+  /** Whether it had waited for room then. */
+  let wantedRoom = false;
   /** What becomes of the machine at the end. */
   let fate: Fate = 'destroy';
 
@@ -78,7 +73,6 @@ function createRun(asked: RunRequest) {
   };
   const tell = (state: string) => {
     doing = state;
-    waits = '';
     show(holding.paused ? `${state}; then paused` : state);
   };
   const holding = createHolding(() => tell(doing));
@@ -92,10 +86,7 @@ function createRun(asked: RunRequest) {
   };
   const report = () => reportOf(draft);
   setHandler(reportQuery, report);
-  setHandler(waitingSignal, (why) => {
-    if (why === '') tell(doing);
-    else show((waits = why));
-  });
+  setHandler(waitingSignal, (why) => (why === '' ? tell(doing) : show(why)));
   const note = (text: string) => {
     draft.notes = [...draft.notes, text];
   };
@@ -155,8 +146,10 @@ function createRun(asked: RunRequest) {
     return next;
   }
 
-  function ranOutOfTime(): void {
-    late = { doing: waits === '' ? draft.state : doing, waits };
+  /** @param error what its step ended with */
+  function ranOutOfTime(error: unknown): void {
+    late = draft.state;
+    wantedRoom = detailsOfCancellation(error).includes(WAITING_FOR_ROOM);
     draft.verdict = 'failed';
   }
 
@@ -223,19 +216,19 @@ function createRun(asked: RunRequest) {
    * begin on another, or waited for room.
    * @param last where it was
    */
-  function outOfTime(late: Late, last?: Stay): Verdict {
+  function outOfTime(state: string, last?: Stay): Verdict {
     const limit = `${Math.round((asked.timeoutMs ?? LONGEST_RUN_MS) / 1000)} s`;
     const lost = last?.missed ? last.host : hostsLost.at(-1);
-    if (last && lost === undefined && late.waits !== '') {
+    if (last && lost === undefined && wantedRoom) {
       draft.fault = {
         code: 'HOST_DISK_FULL',
-        message: `the run’s ${limit} were up while ${late.doing}, ${late.waits}`,
+        message: `the run’s ${limit} were up while ${doing}, ${WAITING_FOR_ROOM}`,
         hint: FULL_DISK_HINT,
       };
       return 'error';
     }
     if (last && lost === undefined) {
-      const reason = `the run took longer than ${limit} while ${late.doing}`;
+      const reason = `the run took longer than ${limit} while ${state}`;
       const phase = draft.phases.at(-1)?.name ?? '';
       draft.failures = [...draft.failures, plainFailure(phase, reason, draft.log.bytes, reason)];
       return 'failed';
@@ -243,7 +236,7 @@ function createRun(asked: RunRequest) {
     const before = lost === undefined ? 'there was no host for it' : `host ${lost} was lost`;
     draft.fault = {
       code: lost === undefined ? 'HOST_NONE' : 'HOST_LOST',
-      message: `${before}, and the run’s ${limit} were up while ${late.doing}`,
+      message: `${before}, and the run’s ${limit} were up while ${state}`,
       hint: 'see `nixproof hosts` for the hosts there are',
     };
     return 'error';

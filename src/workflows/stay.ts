@@ -11,7 +11,7 @@ import type { Verdict } from '../domain/verdict.js';
 import { checkpointCosts, phaseRecord, phasesOf, reportOf, verdictOf, type Draft } from './draft.js';
 import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
 import { healSteps, onMachine } from './heal-steps.js';
-import { stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
+import { HostLost, stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
 import { LONGEST_RUN_MS, MINUTE_MS, PATIENT_RETRY, type HostSteps } from './steps.js';
 
@@ -114,10 +114,16 @@ export function createStay(run: Run, place: Place, draft: Draft) {
         return body();
       });
     } catch (error) {
-      // Whatever came of it: a worker may have died while it broke the step off.
-      if (!limit?.consideredCancelled || CancellationScope.current().consideredCancelled) throw error;
+      // A worker may have died while it broke the step off: that is the limit's doing all the same.
+      const ours = limit?.consideredCancelled === true && !CancellationScope.current().consideredCancelled;
+      if (!ours || error instanceof HostLost) throw error;
       const message = `${run.doing} took longer than timeouts.${step}, ${Math.round(limitMs / 1000)} s`;
-      throw ApplicationFailure.create({ type: 'MACHINE_STEP_TIMEOUT', message, nonRetryable: true });
+      throw ApplicationFailure.create({
+        type: 'MACHINE_STEP_TIMEOUT',
+        message,
+        nonRetryable: true,
+        cause: error as Error,
+      });
     }
   }
 

@@ -1,5 +1,5 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { SHARED_TASK_QUEUE } from '../domain/names.js';
 import type { FaultRecord } from '../domain/run.js';
@@ -49,6 +49,12 @@ export function hostSteps(taskQueue: string) {
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...HEARTBEAT,
   });
+}
+
+/** What a step that was cancelled said of itself. */
+export function detailsOfCancellation(error: unknown): readonly unknown[] {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof CancelledFailure ? (cause.details ?? []) : [];
 }
 
 /** The bench's own fault in an error, as a report has it. */

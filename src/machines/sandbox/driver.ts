@@ -199,8 +199,9 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   );
   const close = async () => {
     await connection[Symbol.asyncDispose]();
-    await (await serving())?.[Symbol.asyncDispose]();
+    const before = serving();
     server = undefined;
+    await (await before)?.[Symbol.asyncDispose]();
   };
   const restart = async (stage: SandboxRecord['stage']) => {
     await close();

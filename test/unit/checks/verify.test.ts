@@ -42,12 +42,23 @@ test('a way in that never answers is red, and is waited for once', async () => {
   const { machine, asked } = await sandbox(() =>
     Promise.reject(new NixproofError('TRANSPORT_TIMEOUT', 'no SSH connection: it is silent')),
   );
-  const results = await verify(machine, [CHECK, { ...CHECK, name: 'again' }], WORK, undefined, 700);
+  const results = await verify(machine, [CHECK, { ...CHECK, name: 'again' }], WORK, undefined, 900);
   expect(results).toMatchObject([
     { status: 'fail', detail: 'no SSH connection: it is silent' },
     { status: 'fail', detail: 'no SSH connection: it is silent' },
   ]);
   expect(asked()).toBe(4);
+});
+
+test('a check that always loses its connection is red', async () => {
+  const { machine, asked } = await sandbox(async (real) => {
+    const connection = await real();
+    await connection[Symbol.asyncDispose]();
+    return connection;
+  });
+  const [result] = await verify(machine, [CHECK], WORK);
+  expect(result).toMatchObject({ status: 'fail', detail: expect.stringMatching(/ was lost$/) as string });
+  expect(asked()).toBe(3);
 });
 
 test('what the system answers is not asked again', async () => {
