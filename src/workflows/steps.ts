@@ -54,7 +54,7 @@ export function hostSteps(taskQueue: string) {
 /** What a step that was cancelled said of itself. */
 export function detailsOfCancellation(error: unknown): readonly unknown[] {
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  return cause instanceof CancelledFailure ? (cause.details ?? []) : [];
+  return cause instanceof CancelledFailure ? cause.details : [];
 }
 
 /** The bench's own fault in an error, as a report has it. */
