@@ -148,8 +148,8 @@ function createRun(asked: RunRequest) {
 
   /** @param error what its step ended with */
   function ranOutOfTime(error: unknown): void {
-    late = draft.state;
     wantedRoom = detailsOfCancellation(error).includes(WAITING_FOR_ROOM);
+    late = wantedRoom ? `${doing}, ${WAITING_FOR_ROOM}` : draft.state;
     draft.verdict = 'failed';
   }
 
@@ -222,7 +222,7 @@ function createRun(asked: RunRequest) {
     if (last && lost === undefined && wantedRoom) {
       draft.fault = {
         code: 'HOST_DISK_FULL',
-        message: `the run’s ${limit} were up while ${doing}, ${WAITING_FOR_ROOM}`,
+        message: `the run’s ${limit} were up while ${state}`,
         hint: FULL_DISK_HINT,
       };
       return 'error';
