@@ -6,8 +6,8 @@ import type { SuiteReport } from '../../src/domain/suite.js';
 import { isErrno } from '../../src/host/files.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from '../contract/requirements.js';
-import { LONG, isThere, openBench, parsed, reached } from './bench.js';
-import { ownMounts, probeMounts } from './own-mounts.js';
+import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
+import { ownMounts, probeMounts, type OwnMounts } from './own-mounts.js';
 
 const able = await hasOrSkip('mounts', { probe: probeMounts });
 
@@ -27,12 +27,18 @@ async function fill(file: string): Promise<void> {
   }
 }
 
-test.runIf(able)('a run waits for room on the disk of its artifacts and loses no byte', LONG, async () => {
-  await using mounts = await ownMounts();
+/** A bench with a worker whose artifacts have 4 MiB. */
+async function benchOnSmallDisk(mounts: OwnMounts): Promise<Bench> {
   const bench = await openBench('own', {}, mounts.inside);
   await mkdir(bench.layout.runs, { recursive: true });
   await mounts.mountSmall(bench.layout.runs, 4);
   await bench.worker();
+  return bench;
+}
+
+test.runIf(able)('a run waits for room on the disk of its artifacts and loses no byte', LONG, async () => {
+  await using mounts = await ownMounts();
+  const bench = await benchOnSmallDisk(mounts);
   const marks = await bench.folder({});
   const [go, check] = [path.join(marks, 'go'), path.join(marks, 'check')];
   const until = (mark: string) => `touch ${mark}.wanted; until [ -e ${mark} ]; do sleep 0.1; done`;
@@ -90,10 +96,7 @@ test.runIf(able)(
   LONG,
   async () => {
     await using mounts = await ownMounts();
-    const bench = await openBench('own', {}, mounts.inside);
-    await mkdir(bench.layout.runs, { recursive: true });
-    await mounts.mountSmall(bench.layout.runs, 4);
-    await bench.worker();
+    const bench = await benchOnSmallDisk(mounts);
     const marks = await bench.folder({});
     const go = path.join(marks, 'go');
     const names = ['cancelled', 'late'];
