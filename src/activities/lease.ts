@@ -24,7 +24,7 @@ export interface Try {
 /**
  * Takes a run's machine and artifacts over for one try: a folder `lease/<try>`, which the next renames to its own. Whoever finds
  * its folder gone has been taken over. An older try that comes late gets no lease at all. A renaming needs no room: a run whose disk is
- * full still comes to the step that gives its machine's back.
+ * full still comes to the step that gives its machine back.
  * @param machine one of several on which steps of the run are done side by side; each has a lease of its own
  * @throws NixproofError `INTERNAL_LEASE_LOST`
  */

@@ -51,15 +51,20 @@ export function hostSteps(taskQueue: string) {
   });
 }
 
+/** What a step failed with; any other error is its own cause. */
+function causeOf(error: unknown): unknown {
+  return error instanceof ActivityFailure ? error.cause : error;
+}
+
 /** What a step that was cancelled said of itself. */
 export function detailsOfCancellation(error: unknown): readonly unknown[] {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = causeOf(error);
   return cause instanceof CancelledFailure ? cause.details : [];
 }
 
 /** The bench's own fault in an error, as a report has it. */
 export function faultOf(error: unknown): FaultRecord {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cause = causeOf(error);
   if (cause instanceof ApplicationFailure) {
     const details = cause.details?.[0] as { hint?: string } | undefined;
     return {
