@@ -3,6 +3,8 @@ import { injecting, looking, takingBack } from './shell.js';
 
 /** What the hog leaves: enough for the guest itself, too little for an installer. */
 const LEFT_MIB = 96;
+/** Shell text: what can be had, in KiB. */
+const AVAILABLE = `available() { sed -n 's/^MemAvailable: *\\([0-9]*\\).*/\\1/p' /proc/meminfo; }`;
 
 export const MACHINE_FAULTS: readonly Fault[] = [
   {
@@ -17,12 +19,23 @@ export const MACHINE_FAULTS: readonly Fault[] = [
       kind: 'guest',
       inject: injecting(
         'memory-hog',
-        `available() { sed -n 's/^MemAvailable: *\\([0-9]*\\).*/\\1/p' /proc/meminfo; }`,
+        AVAILABLE,
+        // A try that was cut off has left its process.
+        'if pid=$(cat "$state/pid" 2>/dev/null); then while kill -s KILL -- "-$pid" 2>/dev/null; do sleep 0.1; done; fi',
         `[ "$(available)" -gt ${(LEFT_MIB + 64) * 1024} ] || die 'there is little memory already'`,
-        // tail keeps a line without an end, however long.
-        `setsid sh -c 'echo -1000 >/proc/self/oom_score_adj; echo $$ >"$2"; { head -c "$1" /dev/zero; exec sleep 1000000; } | tail' sh "$((($(available) - ${LEFT_MIB * 1024}) * 1024))" "$state/pid" </dev/null >/dev/null 2>&1 &`,
-        `for turn in $(seq 120); do [ "$(available)" -gt ${(LEFT_MIB + 32) * 1024} ] || break; sleep 0.5; done`,
-        `[ "$(available)" -le ${(LEFT_MIB + 32) * 1024} ] || die 'it did not get its memory'`,
+        // It takes until there is that little, whatever others give back meanwhile. tail keeps a line without an end, however long.
+        `cat >"$state/hog" <<'END'
+echo -1000 >/proc/self/oom_score_adj
+echo $$ >"$2"
+${AVAILABLE}
+{
+  while more=$(($(available) - $1)); [ "$more" -gt 4096 ]; do head -c "$((more * 768))" /dev/zero; done
+  exec sleep 1000000
+} | tail
+END`,
+        `setsid sh "$state/hog" ${LEFT_MIB * 1024} "$state/pid" </dev/null >/dev/null 2>&1 &`,
+        `for turn in $(seq 240); do [ "$(available)" -gt ${(LEFT_MIB + 32) * 1024} ] || break; sleep 0.5; done`,
+        `[ "$(available)" -le ${(LEFT_MIB + 32) * 1024} ] || die "it did not get its memory: $(available) KiB are left"`,
       ),
       takeBack: takingBack('memory-hog', 'kill -s KILL -- "-$(cat "$state/pid")" 2>/dev/null || true'),
     },

@@ -64,9 +64,11 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
   }, 2 * MINUTE_MS);
 
   test.each([0, 1])('machine %i: every fault happened, was found out and healed', (index) => {
-    const { verdict, faults, heals } = runs[index] as RunReport;
+    const { verdict, faults, heals, notes } = runs[index] as RunReport;
     const expected = TOGETHER[index] ?? [];
-    expect(faults.map(({ name }) => name).sort()).toEqual(expected.map(([fault]) => fault.replace(/@.*/, '')).sort());
+    expect(faults.map(({ name }) => name).sort(), notes.join('\n')).toEqual(
+      expected.map(([fault]) => fault.replace(/@.*/, '')).sort(),
+    );
     for (const { seen } of faults) expect(seen).not.toBe('');
     const worked = heals.filter(({ outcome }) => outcome === 'worked');
     for (const [fault, detectedAs, healedBy] of expected) {
