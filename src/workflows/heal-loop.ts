@@ -94,6 +94,8 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
   /** The highest number an attempt has had, and how far those of a race have come: attempt → phases. */
   let attempts = 0;
   const progress = new Map<number, number>();
+  /** Heals that are applied, or being applied, and have not shown yet whether they work. */
+  let onTrial: readonly string[] = [];
 
   /** The next attempt after a failed one; undefined where healing has come to its end. */
   async function next(
@@ -125,12 +127,14 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
       if (policy === 'ask' && !(await approved(candidate, failure))) continue;
       const application = applicationOf(candidate, attempt, outcome, count);
       voice.tell(`healing: ${candidate.name}`);
+      onTrial = [candidate.name];
       const applied = await steps.apply(application, candidate.name);
       const on: OnProbation = { candidate, application, before: outcome, failure, files: applied.files };
       if (applied.ok) {
         probation = on;
         return { attempt: attemptAfter(application) };
       }
+      onTrial = [];
       record(on, 'failed', whyFailed(applied.said));
       await takeBack(on);
     }
@@ -170,6 +174,7 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     attempts = Math.max(...contenders.map(({ attempt }) => attempt.number));
     tried = [...tried, ...names];
     voice.tell(`healing, side by side: ${names.join(', ')}`);
+    onTrial = names;
     const lanes = await race(contenders, {
       before,
       phases: ({ attempt }) => progress.get(attempt.number) ?? 0,
@@ -195,6 +200,7 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
       }
     }
     const winner = lanes.find(({ won }) => won)?.contender;
+    onTrial = winner ? [winner.candidate.name] : [];
     // Where none won, the next heal goes back to a checkpoint, and that takes what was done to the run's machine along.
     await steps.settleOn(winner?.machine);
     const first = winner ? `; first: ${winner.candidate.name}` : '';
@@ -207,6 +213,7 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
   async function settle(outcome: AttemptOutcome): Promise<void> {
     const on = probation;
     probation = undefined;
+    onTrial = [];
     if (!on) return;
     if (gotPast(on.before, outcome)) {
       worked.push(on.application);
@@ -341,12 +348,15 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     decide: (said: Decision) => {
       decision = said;
     },
+    onTrial: (): readonly string[] => onTrial,
     /** How far an attempt has come, while it goes on. */
     progressed: ({ attempt, phases = 0 }: InstallProgress) => {
       progress.set(attempt, Math.max(phases, progress.get(attempt) ?? 0));
     },
   };
 }
+
+export type HealLoop = ReturnType<typeof createHealLoop>;
 
 function whyFailed(said: string): string {
   return said === '' ? 'its commands failed' : `its commands failed: ${said}`;

@@ -167,6 +167,7 @@ function createRun(asked: RunRequest) {
     let verdict = draft.verdict ?? 'error';
     draft.verdict = null;
     draft.notes = [...draft.notes, ...missedFaults(asked, stay?.faults ?? [])];
+    for (const heal of stay?.onTrial ?? []) note(`the run ended before the heal ${heal} had shown whether it works`);
     delete draft.pending;
     delete draft.replayedPhases;
     fate = fateOf(verdict);

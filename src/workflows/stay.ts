@@ -9,7 +9,7 @@ import type { LimitedStep } from '../domain/profile.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { checkpointCosts, phaseRecord, phasesOf, reportOf, verdictOf, type Draft } from './draft.js';
-import { createHealLoop, type Decision, type NextAttempt } from './heal-loop.js';
+import { createHealLoop, type Decision, type HealLoop, type NextAttempt } from './heal-loop.js';
 import { healSteps, onMachine } from './heal-steps.js';
 import { HostLost, stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
@@ -57,6 +57,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   let cloned = false;
   let missed = false;
   let faults: readonly FaultResult[] = [];
+  let healing: HealLoop | undefined;
 
   /** To be made anew for what is to go on when another scope has ended. */
   function stepsHere(): HostSteps {
@@ -129,7 +130,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
 
   /** The installer, again after every heal; false where it failed for good. */
   async function install(steps: HostSteps): Promise<boolean> {
-    const healing = createHealLoop(
+    const loop = createHealLoop(
       request,
       {
         ...healSteps(steps, () => request, note, spare),
@@ -146,14 +147,15 @@ export function createStay(run: Run, place: Place, draft: Draft) {
         },
       },
     );
-    setHandler(decideSignal, healing.decide);
+    healing = loop;
+    setHandler(decideSignal, loop.decide);
     setHandler(progressedSignal, (progress) => {
       // One that was lost tells it late.
       if (progress.host !== undefined && progress.host !== place.host) return;
       phaseUpdates -= 1;
       setAttribute(request.searchAttributes, 'phase', keyword(progress.phase));
       tell(`installing: ${keyword(progress.phase)}`);
-      healing.progressed(progress);
+      loop.progressed(progress);
     });
     let next: NextAttempt | undefined = { attempt: { number: 1, guest: 1, replayedPhases: 0, heals: [] } };
     while (next) {
@@ -162,12 +164,12 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       recordAttempt(current, outcome);
       const failure = failureOf(outcome);
       if (!failure) {
-        await healing.settle(outcome);
+        await loop.settle(outcome);
         return true;
       }
       draft.failures = [...draft.failures, failure];
       await begin('healing');
-      next = await healing.next(current, outcome, failure);
+      next = await loop.next(current, outcome, failure);
     }
     return false;
   }
@@ -266,6 +268,10 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     /** What became of the faults that were to be injected. */
     get faults() {
       return faults;
+    },
+    /** Heals that have not shown yet whether they work. */
+    get onTrial() {
+      return healing?.onTrial() ?? [];
     },
     collect: (verdict: Verdict): Promise<void> =>
       within('collect', () =>

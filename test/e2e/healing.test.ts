@@ -205,6 +205,22 @@ describe.concurrent('healing', () => {
     await bench.expectNothingLeft();
   });
 
+  test('tells of one that was on trial when the run was cancelled', LONG, async () => {
+    const bench = await openBench('own');
+    await bench.worker();
+    const install =
+      '#!/bin/sh\nnixproof-phase ONE\n[ -e "$NIXPROOF_ROOT/fixed" ] || { echo "Job for demo.service failed"; exit 1; }\nsleep 600\n';
+    const folder = await folderOf(bench, configOf('slow', [{ name: 'fix', confidence: 0.9, run: [FIX] }]), install);
+    const run = await detached(bench, folder);
+    await reached('the attempt after the heal', async () => (await bench.status(run)).attempts === 2);
+    expect((await bench.np(folder, 'cancel', run)).exit).toBe(0);
+    await reached('its end', async () => (await bench.status(run)).verdict !== null);
+    const { verdict, heals, notes } = await bench.status(run);
+    expect({ verdict, heals }).toEqual({ verdict: 'cancelled', heals: [] });
+    expect(notes).toContain('the run ended before the heal fix had shown whether it works');
+    await bench.expectNothingLeft();
+  });
+
   test('is not done where it is off; a heal that fails is undone; a killed installer is run again', LONG, async () => {
     const bench = await openBench('own');
     await bench.worker();
