@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { passFence } from '../../host/fence.js';
 import { readIfThere } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { machineFolder } from '../record.js';
@@ -13,6 +14,7 @@ export async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   const uri = (await readIfThere(libvirtFiles(folder).uri))?.trim();
   if (uri !== undefined) await removeDomain(virshAt(uri), domainIdentity(layout, id));
+  await passFence();
   await rm(folder, { recursive: true, force: true });
   await freeSlot(layout, id);
 }

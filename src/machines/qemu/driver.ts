@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
 import { NixproofError } from '../../domain/error.js';
+import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
@@ -155,6 +156,7 @@ async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   await killMachine(folder);
   await rm(folder, { recursive: true, force: true });
+  await passFence();
   await freeSlot(layout, id);
 }
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError, messageOf } from '../../domain/error.js';
+import { passFence } from '../../host/fence.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
 import { SOCKETS } from './command-line.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
@@ -17,6 +18,7 @@ export interface QemuProcess {
 /** The mark on every process of a machine: its folder, which no machine of another home shares. */
 export const MACHINE_FOLDER = 'NIXPROOF_MACHINE_FOLDER';
 const START_MS = 20_000;
+const KILL_MS = 3000;
 
 /**
  * Folder of a machine's sockets: not in the machine's own folder, whose path may be too long for a socket's, but found again from
@@ -39,10 +41,11 @@ export async function launch(
 ): Promise<QemuProcess & { readonly qmp: Qmp }> {
   signal.throwIfAborted();
   const sockets = socketsFolder(folder);
-  await rm(sockets, { recursive: true, force: true });
-  await mkdir(sockets, { mode: 0o700 });
   const log = path.join(folder, 'qemu.log');
   const output = await open(log, 'a');
+  await passFence();
+  await rm(sockets, { recursive: true, force: true });
+  await mkdir(sockets, { mode: 0o700 });
   // Not execa: its output would run through this process, and QEMU is to outlive it.
   const child = spawn(binary, args, {
     cwd: folder,
@@ -60,7 +63,8 @@ export async function launch(
     if (identity === undefined || sshPort === undefined) throw new Error('QEMU does not tell its forwarded port');
     return { identity, sshPort, qmp };
   } catch (error) {
-    await killMachine(folder);
+    // Only that one: by now there may be another of whoever goes on with the machine.
+    if (identity) await terminate(identity, KILL_MS);
     signal.throwIfAborted();
     throw await launchError(error, log);
   }
@@ -98,8 +102,10 @@ async function launchError(cause: unknown, log: string): Promise<NixproofError> 
 export async function killMachine(folder: string): Promise<void> {
   for (;;) {
     const processes = await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder));
+    // Asked after looking: what whoever goes on with the machine starts later is not among them.
+    await passFence();
     if (processes.length === 0) break;
-    await Promise.all(processes.map((identity) => terminate(identity, 3000)));
+    await Promise.all(processes.map((identity) => terminate(identity, KILL_MS)));
   }
   await rm(socketsFolder(folder), { recursive: true, force: true });
 }

@@ -64,7 +64,6 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
     },
 
     async destroy(id) {
-      await passFence();
       await endProcesses(rootOf(machineFolder(layout, id)));
       await rm(machineFolder(layout, id), { recursive: true, force: true });
     },
@@ -150,6 +149,7 @@ async function endProcesses(root: string): Promise<void> {
   // What is killed may have started more in the meantime: look again until there is nothing.
   for (;;) {
     const processes = await processesOf(root);
+    await passFence();
     if (processes.length === 0) return;
     await Promise.all(processes.map((identity) => terminate(identity, 1000)));
   }
@@ -205,7 +205,6 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   };
   const restart = async (stage: SandboxRecord['stage']) => {
     await close();
-    await passFence();
     await endProcesses(root);
     if (stage === 'installed') await keyPairAt(hostKeyFile(folder, 'installed'), 'nixproof-sandbox');
     record = { ...record, boot: record.boot + 1, stage };

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { NixproofError } from '../../domain/error.js';
 import type { ExistingMachine } from '../../domain/profile.js';
+import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { saysBanner } from '../banner.js';
@@ -93,6 +94,7 @@ function noHosts(): NixproofError {
  * something of this run may still go on in it.
  */
 async function removeMachine(layout: Layout, id: string, work: Work): Promise<void> {
+  await passFence();
   const record = await recordOf(layout, id);
   if (record && (await holdsLease(layout, id, record.host))) {
     await runPowerCommand(record.host, 'stop', { run: id, boot: record.stage === 'installed' ? 'disk' : 'live' }, work);
