@@ -7,6 +7,7 @@ const MACHINES = [
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/qemu.contract.test.ts',
   'test/e2e/drills-together.test.ts',
+  'test/e2e/full-disk-qemu.test.ts',
   'test/e2e/healing-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
   'test/torture/torture.test.ts',

@@ -50,7 +50,7 @@ const CONSOLE_MS = 15_000;
  * Copies the installer's log from the guest as it grows, until the installer has ended and every byte is here. The end of a
  * stream is never taken for the installer's end: its status file is. Called again after a crash it goes on at the last
  * checkpoint.
- * @throws NixproofError `MACHINE_GONE`, `MACHINE_START_FAILED`, `TRANSPORT_*`
+ * @throws NixproofError `MACHINE_GONE`, `TRANSPORT_*`
  */
 export async function followInstaller(following: Following): Promise<AttemptOutcome> {
   const { machine, attempt, files, work } = following;
@@ -60,6 +60,7 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
   const system = watchSystem({ ...following, file: files.system });
   try {
     let lostSince: number | undefined;
+    let barrier = 0;
     for (;;) {
       work.signal.throwIfAborted();
       try {
@@ -67,6 +68,7 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         system.through(connection);
         const state = await lookAt(connection, guest);
         lostSince = undefined;
+        ({ barrier } = state);
         const end = endOf(state, recording, watch.overdue());
         if (end) {
           const told = await stopOverdue(following, guest, connection, end);
@@ -90,7 +92,12 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         const seen = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
         if (seen?.outcome) return seen.outcome;
         // An installer that is seen through the console may still end, with the network or without.
-        if (!seen && lostMs > RECONNECT_MS) throw error;
+        if (!seen && lostMs > RECONNECT_MS) {
+          const end = watch.overdue();
+          // Its limits hold for one that nobody can look at as well.
+          if (end) return await outcomeOf(following, end, recording, barrier, undefined);
+          throw error;
+        }
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     }

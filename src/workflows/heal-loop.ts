@@ -187,7 +187,8 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     const brokenOff: string[] = [];
     let next: NextAttempt | undefined;
     for (const { contender, finish, won } of lanes) {
-      if (finish.kind === 'broken-off') {
+      // One that came second got past the failure as well: that is no failure of its own.
+      if (finish.kind === 'broken-off' || (finish.kind === 'ended' && !won && gotPast(before, finish.outcome))) {
         brokenOff.push(contender.candidate.name);
         continue;
       }

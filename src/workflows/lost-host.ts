@@ -3,13 +3,22 @@ import {
   ParentClosePolicy,
   isCancellation,
   proxyActivities,
+  sleep,
   startChild,
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
 import type { HostActivities, Place } from '../activities/index.js';
 import { hostTaskQueue } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
-import { HEARTBEAT, LONGEST_RUN_MS, PATIENT_RETRY, acquireMachine, hostSteps, type HostSteps } from './steps.js';
+import {
+  HEARTBEAT,
+  LONGEST_RUN_MS,
+  MINUTE_MS,
+  PATIENT_RETRY,
+  acquireMachine,
+  hostSteps,
+  type HostSteps,
+} from './steps.js';
 
 /** Out of a step whose host is gone. Its cause says why the run can go on nowhere, where that is so. */
 export class HostLost extends Error {
@@ -98,6 +107,8 @@ export interface LeftBehind {
   readonly report: RunReport;
 }
 
+/** Between two tries to take away what does not go. */
+const LONGEST_PAUSE_MS = 6 * 60 * MINUTE_MS;
 /** So long a host that was lost may stay away until what is on it is no longer waited for. */
 const AWAY = '30 days';
 
@@ -114,7 +125,7 @@ export function clearLater(left: LeftBehind): Promise<unknown> {
   return CancellationScope.nonCancellable(() => startChild(leftBehind, options));
 }
 
-/** Waits for a lost host, and takes away what a run left there. */
+/** Waits for a lost host, and takes away what a run left there; again and again, where that does not go. */
 export async function leftBehind({ host, machines, report }: LeftBehind): Promise<void> {
   const steps = proxyActivities<HostActivities>({
     taskQueue: hostTaskQueue(host),
@@ -122,13 +133,21 @@ export async function leftBehind({ host, machines, report }: LeftBehind): Promis
     ...HEARTBEAT,
     retry: PATIENT_RETRY,
   });
-  const faults: unknown[] = [];
-  // What one machine does not let happen is no reason to leave the others.
-  const tried = (step: Promise<void>) => step.catch((error: unknown) => void faults.push(error));
-  for (const { request, fate } of machines) {
-    await tried(steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]));
-  }
   const [first] = machines;
-  if (first) await tried(steps.writeReports.executeWithOptions({ summary: report.state }, [first.request, report]));
-  if (faults.length > 0) throw ApplicationFailure.fromError(faults[0]);
+  const clear = async (): Promise<boolean> => {
+    let left = 0;
+    // What one machine does not let happen is no reason to leave the others.
+    const tried = (step: Promise<void>, must: boolean) => step.catch(() => void (left += must ? 1 : 0));
+    for (const { request, fate } of machines) {
+      const release = steps.releaseMachine.executeWithOptions({ summary: fate }, [request, fate]);
+      // One that cannot be frozen any more is kept as it is.
+      await tried(release, fate === 'destroy');
+    }
+    const { state } = report;
+    if (first) await tried(steps.writeReports.executeWithOptions({ summary: state }, [first.request, report]), true);
+    return left === 0;
+  };
+  for (let pauseMs = MINUTE_MS; !(await clear()); pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+    await sleep(pauseMs);
+  }
 }

@@ -55,7 +55,7 @@ function createRun(asked: RunRequest) {
   let stay: Stay | undefined;
   /** Whether its host is waited for no more, and no other can have it. */
   let givenUp = false;
-  /** Where the end was forced before all was done. */
+  /** Where the end was forced before all was done, or something of it failed. */
   let unfinished: Stay | undefined;
   /** In the order in which they were lost. */
   const hostsLost: string[] = [];
@@ -252,7 +252,7 @@ function createRun(asked: RunRequest) {
 
   /**
    * A fault in tidying up is told, and never hides the verdict. Who forces the end does not wait for it, `graceMs` apart.
-   * @returns whether it was broken off for that
+   * @returns whether it is left to do
    */
   async function unlessForced(what: string, graceMs: number, step: () => Promise<void>): Promise<boolean> {
     try {
@@ -267,6 +267,7 @@ function createRun(asked: RunRequest) {
       } else {
         const fault = faultOf(error);
         note(`${fault.code}: ${fault.message}`);
+        return true;
       }
     }
     return false;

@@ -1,4 +1,4 @@
-import { CancellationScope, defineSignal, setHandler } from '@temporalio/workflow';
+import { CancellationScope, defineSignal, isCancellation, patched, setHandler } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Place } from '../activities/index.js';
 import type { AttemptOutcome, AttemptRef, InstallProgress } from '../domain/attempt.js';
@@ -13,7 +13,7 @@ import { createHealLoop, type Decision, type HealLoop, type NextAttempt } from '
 import { healSteps, onMachine } from './heal-steps.js';
 import { HostLost, stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import { LONGEST_RUN_MS, MINUTE_MS, PATIENT_RETRY, type HostSteps } from './steps.js';
+import { LONGEST_RUN_MS, MINUTE_MS, PATIENT_RETRY, faultOf, type HostSteps } from './steps.js';
 
 const progressedSignal = defineSignal<[InstallProgress]>(SIGNALS.progressed);
 const decideSignal = defineSignal<[Decision]>(SIGNALS.decide);
@@ -210,7 +210,14 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       request = onMachine(request, machine);
       draft.machine = machine;
     }
-    await releaseSpare(steps);
+    try {
+      await releaseSpare(steps);
+    } catch (error) {
+      // One that does not go yet is no word on the heal that won: it goes with the run's.
+      if (isCancellation(error) || error instanceof HostLost || !patched('spares-go-later')) throw error;
+      const { code, message } = faultOf(error);
+      note(`${code}: ${message}`);
+    }
   }
 
   async function releaseSpare(steps: HostSteps): Promise<void> {

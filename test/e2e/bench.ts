@@ -165,8 +165,12 @@ async function rootOf(layout: Layout, profile: string): Promise<string> {
 }
 
 /** Waits for a condition; a test that waits too long says for what. */
-export async function reached(what: string, condition: () => Promise<boolean>): Promise<void> {
-  if (!(await waitUntil(condition, DEADLINE_MS, { everyMs: 20 }))) throw new Error(`it never came to ${what}`);
+export async function reached(
+  what: string,
+  condition: () => Promise<boolean>,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
+  if (!(await waitUntil(condition, deadlineMs, { everyMs: 20 }))) throw new Error(`it never came to ${what}`);
 }
 
 export function isThere(file: string): Promise<boolean> {

@@ -1,31 +1,15 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { SuiteReport } from '../../src/domain/suite.js';
-import { isErrno } from '../../src/host/files.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
+import { fill } from './fill.js';
 import { ownMounts, probeMounts, type OwnMounts } from './own-mounts.js';
 
 const able = await hasOrSkip('mounts', { probe: probeMounts });
-
-/** Leaves a disk no byte. */
-async function fill(file: string): Promise<void> {
-  const handle = await open(file, 'w');
-  try {
-    for (let size = 64 * 1024; size > 0; size = Math.floor(size / 2)) {
-      try {
-        for (;;) await handle.appendFile(Buffer.alloc(size));
-      } catch (error) {
-        if (!isErrno(error, 'ENOSPC')) throw error;
-      }
-    }
-  } finally {
-    await handle.close();
-  }
-}
 
 /** A bench with a worker whose artifacts have 4 MiB. */
 async function benchOnSmallDisk(mounts: OwnMounts): Promise<Bench> {

@@ -154,3 +154,25 @@ test.concurrent('its time is up before there is a host for it', LONG, async () =
     },
   });
 });
+
+test.concurrent('a machine that does not go is told of, and goes later', LONG, async () => {
+  let tries = 0;
+  const releaseMachine = () => {
+    tries += 1;
+    if (tries > 7) return Promise.resolve();
+    throw ApplicationFailure.create({ type: 'MACHINE_COMMAND_FAILED', message: 'it does not go' });
+  };
+  const host = await ground.host('stays-a', { releaseMachine });
+  const { place } = inTurn('stays-a');
+  const { ended } = await ground.begin({ run: 'stays-20261128-000000-0000' }, place);
+  const report = await ended();
+  expect(report.verdict).toBe('passed');
+  expect(report.notes).toEqual([
+    'a machine',
+    'MACHINE_COMMAND_FAILED: it does not go',
+    'host stays-a does what is left to do when it is there',
+  ]);
+  const left = ground.bench.link.client.workflow.getHandle('stays-20261128-000000-0000-left-on-stays-a');
+  await left.result();
+  expect(host.did.filter((step) => step === 'releaseMachine destroy')).toHaveLength(8);
+});

@@ -1,7 +1,15 @@
 import type { BaseBoot } from '../../bases/base.js';
 import type { MachineShape } from '../../domain/profile.js';
 import { element, type XmlElement } from '../../domain/xml.js';
-import { escapeComma, authorizedKey, diskId, guestDisk } from '../qemu/command-line.js';
+import {
+  SLOW_FEATURES,
+  TRANSLATIONS_MIB,
+  escapeComma,
+  authorizedKey,
+  diskId,
+  guestDisk,
+  kernelCommandLine,
+} from '../qemu/command-line.js';
 import type { Accelerator } from '../qemu/accelerator.js';
 import type { DomainIdentity } from './identity.js';
 import { textElement, xmlText } from './xml.js';
@@ -39,9 +47,9 @@ const QEMU_URI = 'http://libvirt.org/schemas/domain/qemu/1.0';
  */
 export function domainXml(definition: DomainDefinition): string {
   const { identity, accelerator, shape } = definition;
-  const type = accelerator === 'kvm' ? 'kvm' : 'qemu';
+  const emulated = accelerator === 'tcg';
   return xmlText(
-    element('domain', { type, 'xmlns:qemu': QEMU_URI }, [
+    element('domain', { type: emulated ? 'qemu' : accelerator, 'xmlns:qemu': QEMU_URI }, [
       textElement('name', identity.name),
       textElement('uuid', identity.uuid),
       element('metadata', {}, [
@@ -50,8 +58,8 @@ export function domainXml(definition: DomainDefinition): string {
       element('memory', { unit: 'MiB' }, String(shape.memoryMiB)),
       textElement('vcpu', shape.cpus),
       ...boot(definition),
-      element('features', {}, [element('acpi'), element('apic')]),
-      element('cpu', { mode: type === 'kvm' ? 'host-passthrough' : 'maximum' }),
+      element('features', {}, [element('acpi'), element('apic'), ...(emulated ? [emulator()] : [])]),
+      emulated ? emulatedProcessor() : element('cpu', { mode: 'host-passthrough' }),
       element('clock', { offset: 'utc' }),
       textElement('on_poweroff', 'destroy'),
       textElement('on_reboot', 'restart'),
@@ -63,7 +71,16 @@ export function domainXml(definition: DomainDefinition): string {
   );
 }
 
-function boot({ direct, cdrom, publicKey }: DomainDefinition): XmlElement[] {
+function emulator(): XmlElement {
+  return element('tcg', {}, [element('tb-cache', { unit: 'MiB' }, String(TRANSLATIONS_MIB))]);
+}
+
+function emulatedProcessor(): XmlElement {
+  const without = SLOW_FEATURES.map((name) => element('feature', { policy: 'disable', name }));
+  return element('cpu', { mode: 'maximum' }, without);
+}
+
+function boot({ direct, cdrom, publicKey, accelerator }: DomainDefinition): XmlElement[] {
   return [
     element('os', {}, [
       element('type', { arch: 'x86_64', machine: 'q35' }, 'hvm'),
@@ -71,7 +88,7 @@ function boot({ direct, cdrom, publicKey }: DomainDefinition): XmlElement[] {
         ? [
             textElement('kernel', direct.kernel),
             textElement('initrd', direct.initrd),
-            textElement('cmdline', direct.commandLine),
+            textElement('cmdline', kernelCommandLine(accelerator, direct.commandLine)),
           ]
         : []),
       element('boot', { dev: cdrom === undefined ? 'hd' : 'cdrom' }),

@@ -39,7 +39,15 @@ export interface Wiring {
 export const SOCKETS = { qmp: 'qmp', console: 'console', agent: 'agent' } as const;
 
 /** How much of what it translated the emulator keeps; by itself it takes up to 1 GiB of the host's memory. */
-const TRANSLATIONS_MIB = 256;
+export const TRANSLATIONS_MIB = 256;
+
+/**
+ * What an emulated processor is not to have. The emulator keeps what it translated of a page for each address at which a process has
+ * it, and each write to that page, as when the kernel clears it for something else, looks through all of that: the byte-wise
+ * instructions that kernels and C libraries prefer where the processor has them held a guest for minutes. Without them a write is
+ * eight bytes or more, and with a smaller cache there is less to look through.
+ */
+export const SLOW_FEATURES = ['erms', 'fsrm'] as const;
 
 /** The name by which QMP knows the network. */
 export const NETWORK = 'net';
@@ -94,15 +102,10 @@ function machine({ accelerator, cpus, memoryMiB }: Hardware, memory: Memory): st
   ];
 }
 
-/**
- * The emulator keeps what it translated of a page for each address at which a process has it, and each write to that page, as when
- * the kernel clears it for something else, looks through all of that: the byte-wise instructions that kernels and C libraries prefer
- * where the processor has them (erms, fsrm) held a guest for minutes. Without them a write is eight bytes or more, and with a smaller
- * cache there is less to look through.
- */
 function processor(accelerator: Accelerator): string[] {
+  const without = SLOW_FEATURES.map((feature) => `,-${feature}`).join('');
   return accelerator === 'tcg'
-    ? ['-accel', `tcg,tb-size=${TRANSLATIONS_MIB}`, '-cpu', 'max,-erms,-fsrm']
+    ? ['-accel', `tcg,tb-size=${TRANSLATIONS_MIB}`, '-cpu', `max${without}`]
     : ['-accel', accelerator, '-cpu', 'host'];
 }
 
@@ -110,7 +113,7 @@ function processor(accelerator: Accelerator): string[] {
  * What the kernel of a base is told. Where programs lie at the same addresses in every process they are translated once, and not
  * for each process again: shell scripts run three times as fast.
  */
-function kernelCommandLine(accelerator: Accelerator, commandLine: string): string {
+export function kernelCommandLine(accelerator: Accelerator, commandLine: string): string {
   return accelerator === 'tcg' ? `${commandLine} norandmaps` : commandLine;
 }
 

@@ -20,6 +20,7 @@ import { connectQmp } from './qmp.js';
 import { copyMachine } from './fork.js';
 import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
 import { guestScreen } from './screen.js';
+import { endStandstill } from './standstill.js';
 
 /** systemd gives a unit a minute and a half to stop, and kills what is left (systemd-system.conf(5)). */
 const SHUTDOWN_MS = 3 * 60_000;
@@ -65,6 +66,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     options.first,
   );
   const close = () => connection[Symbol.asyncDispose]();
+  const goOn = () => endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
 
   const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {
     if (!record.process) throw gone(record.id);
@@ -72,7 +74,10 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     return waitForBoot(
       {
         endpoint: await endpoint(),
-        isAlive: () => isAlive(identity),
+        isAlive: async () => {
+          await goOn();
+          return isAlive(identity);
+        },
         consoleLog: files.console,
         deadlineMs,
         fromPowerOn,
@@ -129,7 +134,10 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     hostProcess: async () => record.process?.identity,
     resolvePath: (absolute) => absolute,
     endpoint,
-    connect: (work) => connection.get(work),
+    async connect(work) {
+      await goOn();
+      return connection.get(work);
+    },
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
     isRunning: async () => record.stage === 'restarting' || (await isRunning()),
 

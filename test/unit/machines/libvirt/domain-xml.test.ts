@@ -63,7 +63,12 @@ describe('a domain', () => {
   });
 
   test('is emulated, or run by the processor', () => {
-    expect(domainXml(definition)).toMatch(/^<domain type="qemu" .*<cpu mode="maximum">/);
+    const direct = { kind: 'direct', kernel: '/k', initrd: '/i', commandLine: 'quiet' } as const;
+    const emulated = domainXml({ ...definition, direct });
+    expect(emulated).toMatch(/^<domain type="qemu" .*<cpu mode="maximum"><feature policy="disable" name="erms">/);
+    expect(emulated).toContain('<tb-cache unit="MiB">256</tb-cache>');
+    expect(emulated).toContain('<cmdline>quiet norandmaps</cmdline>');
+    expect(domainXml({ ...definition, direct, accelerator: 'kvm' })).toContain('<cmdline>quiet</cmdline>');
     expect(domainXml({ ...definition, accelerator: 'kvm' })).toMatch(
       /^<domain type="kvm" .*<cpu mode="host-passthrough">/,
     );
