@@ -3,6 +3,7 @@ import { checkpointName, type AttemptOutcome, type AttemptRef } from '../domain/
 import { NixproofError } from '../domain/error.js';
 import { SIGNALS } from '../domain/names.js';
 import type { RunRequest } from '../domain/run.js';
+import { whenThereIsRoom } from '../host/room.js';
 import { killInstaller, startInstaller } from '../installers/installer.js';
 import type { Machine, Work } from '../machines/machine.js';
 import { injectFaults, needsBarriers, noteSurvival, type Occasion } from './faults/inject-faults.js';
@@ -49,6 +50,8 @@ export async function follow(
     if (target) await injectFaults({ ...scene, machine: target }, occasion);
   };
   await noteSurvival(scene);
+  // A guest that stands still until there is room is followed again from then on: neither its silence nor the time counts.
+  await whenThereIsRoom(() => machine.connect(work)).catch(() => work.signal.throwIfAborted());
   try {
     const outcome = await followInstaller({
       machine,
