@@ -103,6 +103,6 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       expect(await readFile(`${files.collected}/dmesg.log`, 'utf8')).toMatch(/BTRFS/);
     });
 
-    test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+    test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 3 * MINUTE_MS);
   },
 );
