@@ -225,7 +225,7 @@ describe('locks', () => {
     await put('stub/sleep', '#!/bin/sh\ntouch "$NIXPROOF_ROOT/waited"\nPATH=${PATH#*:} exec sleep "$@"\n');
     await chmod(at('stub/sleep'), 0o755);
     const script = 'echo held; until [ -e waited ]; do sleep 0.1; done; touch released';
-    const holder = spawn('flock', ['--no-fork', 'var/lib/dpkg/lock-frontend', 'sh', '-c', script], {
+    const holder = spawn('sh', ['-c', `exec flock --no-fork var/lib/dpkg/lock-frontend sh -c '${script}'`], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
