@@ -1,4 +1,5 @@
-// Gets what is slow to get, into the cache: `prefetch.mjs server` (the Temporal server), `prefetch.mjs base` (the debian image).
+// Gets what is slow to get, into the cache: `prefetch.mjs server` (the Temporal server), `prefetch.mjs base` (the debian image),
+// `prefetch.mjs cluster` (what a torture on PostgreSQL builds).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,7 +15,11 @@ if (what === 'server') {
   const home = mkdtempSync(path.join(tmpdir(), 'nixproof-prefetch-'));
   await baseFor('debian', layoutOf(home)).prepare(work);
   rmSync(home, { recursive: true, force: true });
+} else if (what === 'cluster') {
+  const { createJiti } = await import('jiti');
+  const { clusterPrograms } = await createJiti(import.meta.url).import('../test/torture/cluster.ts');
+  console.error(`cluster: ${(await clusterPrograms()).server}`);
 } else {
-  console.error('usage: prefetch.mjs server|base');
+  console.error('usage: prefetch.mjs server|base|cluster');
   process.exitCode = 2;
 }

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
 import { benchOfRun } from '../../src/domain/names.js';
@@ -13,7 +14,7 @@ import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { identify, processesWithEnvironment, terminate, waitUntil } from '../../src/host/process.js';
 import { readRunReport } from '../../src/records/artifacts.js';
 import { findStack } from '../../src/stack/join.js';
-import { freePorts, isListening } from '../../src/stack/ports.js';
+import { freePorts } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
 import { makeFolder } from './make-folder.js';
 
@@ -42,19 +43,19 @@ export interface Running {
   says(pattern: RegExp, deadlineMs?: number): Promise<void>;
 }
 
-/** A home of its own, with a Temporal server of its own unless it is to use the local stack. */
+/** A home of its own, with a Temporal server of its own unless it is to use the local stack or another's. */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
   /** What its commands have in their environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** The connection to its server; there is none on the local stack. */
+  /** The connection to the server that is its own. */
   readonly link: ServerLink;
   /** A new folder with these files; those that begin with `#!` are executable. */
   folder(files: Readonly<Record<string, string>>): Promise<string>;
   /** The same bench with more in the environment of its commands. */
   withEnv(more: NodeJS.ProcessEnv): Pick<Bench, 'np' | 'start'>;
   /** Where a profile's sandbox has its root, once it has one. */
-  root(profile: string): Promise<string>;
+  root(profile: string, deadlineMs?: number): Promise<string>;
   /** Runs `nixproof` in a folder to its end. */
   np(cwd: string, ...args: string[]): Promise<Ended>;
   start(cwd: string, ...args: string[]): Running;
@@ -76,18 +77,19 @@ afterAll(async () => {
 
 /**
  * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
- * @param server `reachable`: one of its own that listens on every address of this host
+ * @param server `reachable`: one of its own that listens on every address of this host; `elsewhere`: the one that `extra` names
  * @param inside the command through which everything of it is run
  */
 export async function openBench(
-  server: 'own' | 'reachable' | 'local stack',
+  server: 'own' | 'reachable' | 'elsewhere' | 'local stack',
   extra: NodeJS.ProcessEnv = {},
   inside: readonly string[] = [],
 ): Promise<Bench> {
   const root = await mkdtemp(path.join(tmpdir(), 'nixproof-e2e-'));
   const layout = layoutOf(path.join(root, 'home'));
   await mkdir(layout.home);
-  const own = server === 'local stack' ? undefined : await startServer(server === 'own' ? '127.0.0.1' : '0.0.0.0');
+  const ip = { own: '127.0.0.1', reachable: '0.0.0.0', elsewhere: undefined, 'local stack': undefined }[server];
+  const own = ip === undefined ? undefined : await startServer(ip);
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
     NIXPROOF_HOME: layout.home,
@@ -111,14 +113,14 @@ export async function openBench(
     layout,
     env,
     get link() {
-      if (!own) throw new Error('the local stack is asked through the command line');
+      if (!own) throw new Error('who has no server of its own asks through the command line');
       return own.link;
     },
     folder: (files) => makeFolder(root, files),
     start,
     np,
     withEnv: (more) => commands({ ...env, ...more }),
-    root: (profile) => rootOf(layout, profile),
+    root: (profile, deadlineMs) => rootOf(layout, profile, deadlineMs),
     async worker() {
       const worker = start(layout.home, 'worker');
       workers.add(worker.pid);
@@ -137,7 +139,7 @@ export async function openBench(
     },
     async expectNothingLeft() {
       const left = async () => (await processesOf(layout)).filter(({ pid }) => !workers.has(pid));
-      await waitUntil(async () => (await left()).length === 0, 30_000);
+      await waitUntil(async () => (await left()).length === 0, DEADLINE_MS);
       expect(await left()).toEqual([]);
       expect(await readdir(layout.machines).catch(() => [])).toEqual([]);
     },
@@ -154,23 +156,34 @@ export async function openBench(
   return bench;
 }
 
-async function rootOf(layout: Layout, profile: string): Promise<string> {
+async function rootOf(layout: Layout, profile: string, deadlineMs?: number): Promise<string> {
   let found: string | undefined;
-  await reached(`a machine for ${profile}`, async () => {
+  const isMade = async () => {
     const ids = await readdir(layout.machines).catch(() => []);
     found = ids.find((id) => id.replace(/(-[\da-f]+){3}$/, '') === profile);
     return found !== undefined;
-  });
+  };
+  await reached(`a machine for ${profile}`, isMade, deadlineMs);
   return path.join(layout.machines, found ?? '', 'root');
 }
 
-/** Waits for a condition; a test that waits too long says for what. */
+/**
+ * Waits for a condition; a test that waits too long says for what. Between two looks it pauses as long as one takes: a condition
+ * that runs a command leaves the cores to what it waits for.
+ */
 export async function reached(
   what: string,
   condition: () => Promise<boolean>,
-  deadlineMs = DEADLINE_MS,
+  deadlineMs: number = DEADLINE_MS,
 ): Promise<void> {
-  if (!(await waitUntil(condition, deadlineMs, { everyMs: 20 }))) throw new Error(`it never came to ${what}`);
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const began = performance.now();
+    if (await condition()) return;
+    const now = performance.now();
+    if (now >= end) throw new Error(`it never came to ${what}`);
+    await delay(Math.max(20, now - began));
+  }
 }
 
 export function isThere(file: string): Promise<boolean> {
@@ -238,17 +251,16 @@ function run(file: string, args: readonly string[], cwd: string, env: NodeJS.Pro
 const children = new Set<ChildProcess>();
 process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
+/** So often another port is tried where somebody takes one between its choice and its use. */
+const PORT_ATTEMPTS = 5;
+
 /** A Temporal dev server in memory, from the executable that the local stack uses. */
 async function startServer(
   ip: string,
 ): Promise<{ readonly address: string; readonly link: ServerLink } & AsyncDisposable> {
   const { file } = await getTemporalServer({ work });
-  const ports = await freePorts();
-  const options = ['--headless', '--ip', ip, '--port', String(ports.grpc), '--metrics-port', String(ports.metrics)];
-  const server = run(file, ['server', 'start-dev', ...options, '--log-level', 'error'], tmpdir(), process.env);
-  if (!(await waitUntil(() => isListening(ports.grpc), DEADLINE_MS)))
-    throw new Error(`the Temporal server does not listen: ${server.output.stderr}`);
-  const address = `127.0.0.1:${ports.grpc}`;
+  const { server, port } = await listeningServer(file, ip);
+  const address = `127.0.0.1:${port}`;
   const link = await connectClient({ address });
   return {
     address,
@@ -259,4 +271,20 @@ async function startServer(
       if (identity) await terminate(identity);
     },
   };
+}
+
+async function listeningServer(file: string, ip: string): Promise<{ readonly server: Running; readonly port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const { grpc: port, metrics } = await freePorts();
+    const options = ['--headless', '--ip', ip, '--port', String(port), '--metrics-port', String(metrics)];
+    const server = run(file, ['server', 'start-dev', ...options, '--log-level', 'error'], tmpdir(), process.env);
+    try {
+      // Its own word: whoever took the port may listen there too.
+      await server.says(/^Server: /m);
+      return { server, port };
+    } catch (error) {
+      server.kill('SIGKILL');
+      if (attempt === PORT_ATTEMPTS || !server.output.stderr.includes('address already in use')) throw error;
+    }
+  }
 }

@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { isThere, onlyRun, openBench, type Bench } from './bench.js';
+import { isThere, LONG, onlyRun, openBench, type Bench } from './bench.js';
 
 /** Names that a shell, tar or sha256sum would take for something else. */
 const ODD_NAMES = [
@@ -113,4 +113,4 @@ test('a file that cannot be read: the verdict is error, with what to do', async 
   expect(plain.stdout).toMatch(/^ {2}hint +make it readable for the user who runs the worker, or /m);
 });
 
-test('and nothing is left', () => bench.expectNothingLeft());
+test('and nothing is left', LONG, () => bench.expectNothingLeft());

@@ -80,5 +80,5 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     expect(verdict).toBe('healed');
   });
 
-  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 3 * MINUTE_MS);
 });

@@ -119,5 +119,5 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     DEADLINE_MS,
   );
 
-  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+  test('nothing of the machines is left on the host', () => bench.expectNothingLeft(), 3 * MINUTE_MS);
 });

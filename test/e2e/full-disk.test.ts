@@ -96,7 +96,7 @@ test.runIf(able)(
     const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles }) });
     const begin = async (name: string, ...more: string[]) =>
       parsed<SuiteReport>(await bench.np(folder, 'test', name, '--detach', '--json', ...more)).runs[0]?.run ?? '';
-    const late = await begin('late', '--timeout', '45s');
+    const late = await begin('late', '--timeout', '90s');
     const cancelled = await begin('cancelled');
     for (const name of names) await reached(`the installer of ${name}`, () => isThere(wanted(name)));
     const filler = mounts.seen(path.join(bench.layout.runs, 'filler'));
@@ -115,7 +115,7 @@ test.runIf(able)(
     expect([report.verdict, report.fault?.code, report.fault?.message]).toEqual([
       'error',
       'HOST_DISK_FULL',
-      'the run’s 45 s were up while installing, waiting for room: the disk of the artifacts is full',
+      'the run’s 90 s were up while installing, waiting for room: the disk of the artifacts is full',
     ]);
     await bench.expectNothingLeft();
   },

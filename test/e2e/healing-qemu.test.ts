@@ -11,6 +11,7 @@ import { hasOrSkip } from '../contract/requirements.js';
 import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const MINUTE_MS = 60_000;
+/** Its first machines wait for a template that is made from a cold boot. */
 const DEADLINE_MS = 20 * MINUTE_MS;
 
 const profile = (script: string, more: object = {}) => ({
@@ -107,11 +108,10 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     folder = await bench.folder(FILES);
     expect(await bench.np(folder, 'setup', '--base', 'debian')).toMatchObject({ exit: 0 });
     const suite = bench.start(folder, 'test', '--keep', 'failed', '--parallel', '3', '--json');
-    const lost = path.basename(path.dirname(await bench.root('lost')));
+    const lost = path.basename(path.dirname(await bench.root('lost', DEADLINE_MS)));
     const log = path.join(bench.layout.runs, lost, 'attempt-1/install.log');
-    await reached('the second phase', async () =>
-      (await readFile(log, 'utf8').catch(() => '')).includes('in the middle'),
-    );
+    const isInTheMiddle = async () => (await readFile(log, 'utf8').catch(() => '')).includes('in the middle');
+    await reached('the second phase', isInTheMiddle, DEADLINE_MS);
     await killQemu(lost);
     ended = await suite.ended;
     for (const run of parsed<SuiteReport>(ended).runs) reports.set(run.profile, run);

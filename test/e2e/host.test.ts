@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openBench, parsed, type Bench } from './bench.js';
+import { LONG, openBench, parsed, type Bench } from './bench.js';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -48,7 +48,7 @@ describe('init', () => {
   });
 });
 
-test('doctor --json says of everything what it is, and how to mend it', async () => {
+test('doctor --json says of everything what it is, and how to mend it', LONG, async () => {
   const ended = await bench.np(bench.layout.home, 'doctor', '--json');
   const { ok, checks } = parsed<{ ok: boolean; checks: { name: string; status: string }[] }>(ended);
   expect(ended.exit).toBe(ok ? 0 : 3);

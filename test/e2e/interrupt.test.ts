@@ -3,6 +3,7 @@ import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
+import { isCancelling } from '../../src/client.js';
 import { signalIfThere } from '../../src/host/process.js';
 import { findStack } from '../../src/stack/join.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench } from './bench.js';
@@ -55,6 +56,12 @@ describe('with a server elsewhere', () => {
     await command.says(/no worker answers: is one running for this server\? \(`nixproof worker`\)\n/);
     command.kill('SIGINT');
     await command.says(/cancelling; once more leaves it to the worker/);
+    // It says so before it asks the server.
+    await reached('a suite that was asked to end', async () => {
+      for await (const { workflowId } of bench.link.client.workflow.list({ query: "WorkflowType = 'testSuite'" }))
+        if (await isCancelling(bench.link, workflowId)) return true;
+      return false;
+    });
     command.kill('SIGINT');
     expect(await command.ended).toMatchObject({ exit: 130, stdout: '' });
     await bench.worker();
@@ -124,7 +131,7 @@ describe('with a server elsewhere', () => {
     });
 
     test('nothing: `cancel` and `--timeout` end runs as well', LONG, async () => {
-      const limited = bench.np(await patient(bench, 'limited'), 'test', '--json', '--timeout', '8s');
+      const limited = bench.np(await patient(bench, 'limited'), 'test', '--json', '--timeout', '30s');
       const command = bench.start(await patient(bench, 'cancelled'), 'test', '--json');
       const run = await inMachine('cancelled', 'begun');
       expect(await bench.np(bench.layout.home, 'cancel', run)).toEqual({
@@ -145,12 +152,12 @@ describe('with a server elsewhere', () => {
       expect(late.exit).toBe(1);
       expect(onlyRun(late)).toMatchObject({
         verdict: 'failed',
-        failures: [{ reason: expect.stringMatching(/^the run took longer than 8 s while /) as string }],
+        failures: [{ reason: expect.stringMatching(/^the run took longer than 30 s while /) as string }],
       });
     });
   });
 
-  test('leaves nothing', () => bench.expectNothingLeft());
+  test('leaves nothing', LONG, () => bench.expectNothingLeft());
 });
 
 describe('with the local stack', () => {

@@ -79,6 +79,6 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       expect(run.checks.filter(({ status }) => status !== 'pass')).toEqual([]);
     });
 
-    test('nothing of the machine or its installer is left on the host', () => bench.expectNothingLeft(), 2 * MINUTE_MS);
+    test('nothing of the machine or its installer is left on the host', () => bench.expectNothingLeft(), 3 * MINUTE_MS);
   },
 );

@@ -146,5 +146,5 @@ describe('afterwards, without a server', () => {
     expect((await readFile(output, 'utf8')).trimEnd()).toBe(stdout.trimEnd());
   });
 
-  test('and nothing was started for it', () => bench.expectNothingLeft());
+  test('and nothing was started for it', LONG, () => bench.expectNothingLeft());
 });

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { reportProblems } from '../report-schema.js';
-import { openBench, parsed, type Bench, type Ended } from './bench.js';
+import { LONG, openBench, parsed, type Bench, type Ended } from './bench.js';
 
 const GOOD = ['ok1', 'ok2', 'ok3', 'ok4', 'ok5'];
 const profile = (name: string, run: string) =>
@@ -101,7 +101,7 @@ describe('machines that were kept', () => {
     );
   });
 
-  test('are destroyed one by one, or all that are no longer needed', async () => {
+  test('are destroyed one by one, or all that are no longer needed', LONG, async () => {
     const ids = suite.runs.map(({ run }) => run);
     const [first = '', ...rest] = ids;
     expect(await bench.np(folder, 'vm', 'stop', first)).toEqual({

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunRequest } from '../../src/domain/run.js';
 import { identify, waitUntil } from '../../src/host/process.js';
 import { runFiles } from '../../src/records/artifacts.js';
-import { isThere, onlyRun, openBench, parsed, type Bench } from './bench.js';
+import { isThere, LONG, onlyRun, openBench, parsed, type Bench } from './bench.js';
 
 let bench: Bench;
 let folder: string;
@@ -203,7 +203,7 @@ describe('cleanup', () => {
     );
   });
 
-  test('a kept machine can be made pristine, and is of the hand from then on', async () => {
+  test('a kept machine can be made pristine, and is of the hand from then on', LONG, async () => {
     expect(await isThere(inside(kept, 'etc/installed'))).toBe(true);
     expect(await vm('clean', kept)).toMatchObject({ exit: 0 });
     expect(await isThere(inside(kept, 'etc/installed'))).toBe(false);

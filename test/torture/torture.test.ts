@@ -1,7 +1,8 @@
 import { execa } from 'execa';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { NixproofError, messageOf } from '../../src/domain/error.js';
+import { signalIfThere } from '../../src/host/process.js';
 import type { DriverProbe } from '../../src/machines/machine.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { postgresPrograms } from './cluster.js';
@@ -38,10 +39,21 @@ confined(`seed ${fresh}, a fresh one: no invariant is broken`, LONG, () => tortu
 
 async function torture(size: PlanSize): Promise<void> {
   const numbers = Object.entries({ ...size, parallel: RUNS }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const { all, exitCode } = await execa(process.execPath, ['--import', 'jiti/register', TORTURE, ...numbers], {
+  // A group of its own: what is confined ends with the first process of its group, and with no less.
+  const child = execa(process.execPath, ['--import', 'jiti/register', TORTURE, ...numbers], {
     all: true,
     reject: false,
+    detached: true,
   });
+  const end = () => {
+    if (child.pid !== undefined) signalIfThere(-child.pid, 'SIGKILL');
+  };
+  process.once('exit', end);
+  onTestFinished(() => {
+    process.off('exit', end);
+    end();
+  });
+  const { all, exitCode } = await child;
   expect(exitCode, all).toBe(0);
   expect(all).toMatch(new RegExp(`│ +runs +│ +${RUNS} +│`));
   expect(all).toContain('no invariant is broken');

@@ -105,7 +105,10 @@ test.concurrent(
       },
     });
     const { losses, place } = inTurn('late-a');
-    const { ended } = await ground.begin({ run: 'late-20261128-000000-0000', timeoutMs: 5000, keep: 'failed' }, place);
+    const { ended } = await ground.begin(
+      { run: 'late-20261128-000000-0000', timeoutMs: 30_000, keep: 'failed' },
+      place,
+    );
     const report = await ended();
     expect(losses).toEqual([{ held: 'late-a', before: [], late: true }]);
     expect(report).toMatchObject({
@@ -113,7 +116,7 @@ test.concurrent(
       failures: [],
       fault: {
         code: 'HOST_LOST',
-        message: 'host late-a was lost, and the run’s 5 s were up while starting the installer',
+        message: 'host late-a was lost, and the run’s 30 s were up while starting the installer',
       },
     });
     expect(report.notes).toContain('host late-a does what is left to do when it is there');

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -59,9 +59,9 @@ function run(command: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
 
 const DONE: Ended = { status: 0, stderr: '' };
 
-async function apply({ commands }: HealPlan): Promise<Ended> {
+async function apply({ commands }: HealPlan, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   for (const command of commands) {
-    const ended = await run(command);
+    const ended = await run(command, env);
     if (ended.status !== 0) return ended;
   }
   return DONE;
@@ -221,15 +221,20 @@ describe('locks', () => {
 
   test('that somebody holds are waited for', async () => {
     await put('var/lib/dpkg/lock-frontend');
-    const holder = spawn('sh', ['-c', `exec flock var/lib/dpkg/lock-frontend sh -c 'echo held; exec sleep 2'`], {
+    // Held until the heal has begun to wait, by a sleep that says so.
+    await put('stub/sleep', '#!/bin/sh\ntouch "$NIXPROOF_ROOT/waited"\nPATH=${PATH#*:} exec sleep "$@"\n');
+    await chmod(at('stub/sleep'), 0o755);
+    const script = 'echo held; until [ -e waited ]; do sleep 0.1; done; touch released';
+    const holder = spawn('sh', ['-c', `exec flock --no-fork var/lib/dpkg/lock-frontend sh -c '${script}'`], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    onTestFinished(() => void holder.kill('SIGKILL'));
     await once(holder.stdout, 'data');
     const gone = once(holder, 'exit');
-    expect(await apply(plan())).toEqual(DONE);
-    expect(holder.exitCode).toBe(0);
-    await gone;
+    expect(await apply(plan(), { PATH: `${at('stub')}:${process.env['PATH'] ?? ''}` })).toEqual(DONE);
+    expect(existsSync(at('released'))).toBe(true);
+    expect(await gone).toEqual([0, null]);
   });
 
   test('that nobody holds but that are there are put aside, and come back', async () => {

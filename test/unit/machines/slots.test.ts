@@ -42,7 +42,10 @@ describe('a slot', () => {
   test('is waited for while another has the memory, and taken when that is given back', async () => {
     await takenElsewhere('first', 2000);
     const { told, taken } = take('second', 1500);
-    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 2000 of 3000 MiB are taken']));
+    await vi.waitFor(
+      () => expect(told).toEqual(['waiting for room: 1 of 2 machines, 2000 of 3000 MiB are taken']),
+      30_000,
+    );
     expect(await slots()).toEqual(['first.json']);
     await freeSlot(layout, 'first');
     await taken;
@@ -53,7 +56,10 @@ describe('a slot', () => {
     await takenElsewhere('first', 100);
     await take('second', 100).taken;
     const { told, taken, stop } = take('third', 100);
-    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 2 of 2 machines, 200 of 3000 MiB are taken']));
+    await vi.waitFor(
+      () => expect(told).toEqual(['waiting for room: 2 of 2 machines, 200 of 3000 MiB are taken']),
+      30_000,
+    );
     stop.abort(new Error('no more'));
     await expect(taken).rejects.toThrow('no more');
     expect(await slots()).toEqual(['first.json', 'second.json']);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -84,7 +85,10 @@ test('processes that read at the same time, and one that is killed, leave it who
   const env = { ...process.env, NIXPROOF_HOME: layout.home, NODE_V8_COVERAGE: '' };
   const readers = Array.from({ length: 4 }, () => spawn(process.execPath, [CLI, 'stats', '--json'], { env }));
   const victim = spawn(process.execPath, [CLI, 'records', 'rebuild'], { env });
-  setTimeout(() => victim.kill('SIGKILL'), 400);
+  const killed = once(victim, 'close');
+  victim.stderr.on('data', (text: Buffer) => {
+    if (text.includes('reading 300 runs into the index')) victim.kill('SIGKILL');
+  });
   const texts = await Promise.all(
     readers.map(async (child) => {
       let text = '';
@@ -93,6 +97,7 @@ test('processes that read at the same time, and one that is killed, leave it who
       return { exit, runs: exit === 0 ? (JSON.parse(text) as { runs: number }).runs : undefined };
     }),
   );
+  expect(await killed).toEqual([null, 'SIGKILL']);
   // One whose database was taken away under it by the rebuilding may have seen a part: none may fail.
   for (const { exit } of texts) expect(exit).toBe(0);
   const grown = await dump();
