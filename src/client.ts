@@ -1,4 +1,4 @@
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
@@ -27,6 +27,8 @@ export interface ServerLink extends AsyncDisposable {
 const CONNECT_MS = 10_000;
 /** A query that no worker answers has no deadline of its own; the next one may be answered. */
 const QUERY_MS = 5000;
+/** The status code of gRPC: google.golang.org/grpc/codes. */
+const GRPC_NOT_FOUND = 5;
 /** A new attribute is there a moment after it was added. */
 const ATTRIBUTES_MS = 15_000;
 
@@ -53,6 +55,16 @@ export async function connectClient(server: ServerAddress): Promise<ServerLink> 
     searchAttributes: await ensureSearchAttributes(connection, namespace),
     [Symbol.asyncDispose]: () => connection.close(),
   };
+}
+
+/** Whether the server has the namespace; one that does not answer that question may have it. */
+export async function hasNamespace({ client, namespace }: ServerLink): Promise<boolean> {
+  try {
+    await client.workflowService.describeNamespace({ namespace });
+    return true;
+  } catch (error) {
+    return !(isGrpcServiceError(error) && error.code === GRPC_NOT_FOUND);
+  }
 }
 
 const WANTED = Object.values(SEARCH_ATTRIBUTES);

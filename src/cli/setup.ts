@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { DEFAULT_BASE } from '../domain/profile.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -10,7 +11,7 @@ export function registerSetup(program: Command): void {
   program
     .command('setup')
     .description('get or build a base and freeze its template; nothing is done twice')
-    .option('--base <base>', 'debian, nixos, disk:PATH or iso:PATH_OR_URL#SHA256', 'debian')
+    .option('--base <base>', 'debian, nixos, disk:PATH or iso:PATH_OR_URL#SHA256', DEFAULT_BASE)
     .option('--json', 'print what was made as JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof setup --base debian\n  nixproof setup --base iso:./live.iso')
@@ -18,10 +19,10 @@ export function registerSetup(program: Command): void {
 }
 
 async function setup(session: Session, { base }: SetupOptions): Promise<number> {
-  const { absoluteBase } = await import('../config/base.js');
+  const { baseOfFlag } = await import('../config/base.js');
   const { prepareBase } = await import('../machines/qemu/prepare.js');
   const started = performance.now();
-  const image = await prepareBase(absoluteBase(base, process.cwd()), session.layout, session);
+  const image = await prepareBase(baseOfFlag(base, process.cwd()), session.layout, session);
   const { durationText } = await import('../reports/quantities.js');
   if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
   session.say(
