@@ -130,6 +130,30 @@ const REFUSED: readonly Mistake[] = [
     says: ['error: --base: expected the SHA-256 of the image after its URL: iso:URL#SHA256', SEE_BASES],
   },
   {
+    what: 'a folder as a file to write',
+    args: ['test', '--junit', '.'],
+    code: 'CONFIG_FLAG',
+    says: ['error: --junit: cannot write to .: it is a folder', 'hint: name another place with --junit'],
+  },
+  {
+    what: 'a file where no folder can be made',
+    args: ['test', '--junit', '/proc/none/junit.xml'],
+    code: 'CONFIG_FLAG',
+    says: [
+      "error: --junit: cannot write to /proc/none/junit.xml: ENOENT: no such file or directory, mkdir '/proc/none'",
+      'hint: name another place with --junit',
+    ],
+  },
+  {
+    what: 'a file as a folder to write in',
+    args: ['test', '--report-dir', 'nixproof.yaml'],
+    code: 'CONFIG_FLAG',
+    says: [
+      "error: --report-dir: cannot write to nixproof.yaml: EEXIST: file already exists, mkdir 'nixproof.yaml'",
+      'hint: name another place with --report-dir',
+    ],
+  },
+  {
     what: 'an option nobody knows',
     args: ['status', '--jsn'],
     code: 'CONFIG_USAGE',
