@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { DEFAULT_BASE } from '../domain/profile.js';
 import { EXIT } from '../domain/verdict.js';
-import { runCommand, type CommonOptions, type Session } from './session.js';
+import type { Work } from '../domain/work.js';
+import { mayDraw, runCommand, type CommonOptions, type Session } from './session.js';
 
 interface SetupOptions extends CommonOptions {
   readonly base: string;
@@ -22,11 +23,24 @@ async function setup(session: Session, { base }: SetupOptions): Promise<number> 
   const { baseOfFlag } = await import('../config/base.js');
   const { prepareBase } = await import('../machines/qemu/prepare.js');
   const started = performance.now();
-  const image = await prepareBase(baseOfFlag(base, process.cwd()), session.layout, session);
+  const name = baseOfFlag(base, process.cwd());
+  const image = await withProgressLine(session, (work) => prepareBase(name, session.layout, work));
   const { durationText } = await import('../reports/quantities.js');
   if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
   session.say(
     `base ${image.name} is ready after ${durationText(performance.now() - started)} (${image.fingerprint.slice(0, 12)})`,
   );
   return EXIT.ok;
+}
+
+/** Progress is drawn on a terminal, and a line each elsewhere. */
+async function withProgressLine<T>(session: Session, body: (work: Work) => Promise<T>): Promise<T> {
+  if (!mayDraw(process.stderr)) return body(session);
+  const { createProgressLine } = await import('./live/progress-line.js');
+  const line = createProgressLine(process.stderr);
+  try {
+    return await body({ signal: session.signal, progress: line.show });
+  } finally {
+    line.end();
+  }
 }
