@@ -64,7 +64,8 @@ export async function hasNamespace({ client, namespace }: ServerLink): Promise<b
     await client.workflowService.describeNamespace({ namespace });
     return true;
   } catch (error) {
-    return !(isGrpcServiceError(error) && error.code === GRPC_NOT_FOUND);
+    const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+    return code !== GRPC_NOT_FOUND;
   }
 }
 

@@ -94,7 +94,7 @@ async function doctor(session: Session): Promise<number> {
 }
 
 function findingOf(error: unknown): Finding {
-  const { code = undefined, hint = undefined } = error instanceof NixproofError ? error : {};
+  const { code, hint } = error instanceof NixproofError ? error : {};
   return {
     status: code === 'HOST_TOOL_MISSING' || code === 'HOST_QEMU_MISSING' ? 'missing' : 'broken',
     detail: messageOf(error),

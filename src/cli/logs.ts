@@ -130,13 +130,11 @@ async function follow(session: Session, begun: RunReport, options: LogsOptions):
   let found = false;
   const copyOf = (number: number) => {
     const tail = createFileTail(fileOf(session, begun.run, number, options));
-    return async () => {
-      const there = await tail(async (chunk) => {
+    return () =>
+      tail(async (chunk) => {
         const text = await shown(chunk);
         await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
       });
-      found ||= there;
-    };
   };
   let copy = copyOf(attempt);
   for (let looked = 0, ended = false; !ended;) {
@@ -146,12 +144,12 @@ async function follow(session: Session, begun: RunReport, options: LogsOptions):
       ended = report.verdict !== null;
       looked = performance.now();
     }
-    await copy();
+    found = (await copy()) || found;
     while (options.attempt === undefined && report.attempts > attempt) {
       attempt += 1;
       session.progress(`attempt ${attempt}`);
       copy = copyOf(attempt);
-      await copy();
+      found = (await copy()) || found;
     }
     if (!ended) await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
   }
