@@ -5,9 +5,8 @@ import { NixproofError, messageOf } from '../domain/error.js';
 /** Makes the folder of a file that an option names. @throws NixproofError `CONFIG_FLAG` where the file could not be written */
 export async function requireFileTarget(option: string, file: string): Promise<void> {
   await required(option, file, async () => {
-    const whole = path.resolve(file);
-    await writable(path.dirname(whole));
-    const there = await stat(whole).catch(() => undefined);
+    await writable(path.dirname(file));
+    const there = await stat(path.resolve(file)).catch(() => undefined);
     if (there?.isFile() === false) throw new Error(there.isDirectory() ? 'it is a folder' : 'it is no plain file');
   });
 }

@@ -137,10 +137,10 @@ const REFUSED: readonly Mistake[] = [
   },
   {
     what: 'a file where no folder can be made',
-    args: ['test', '--junit', '/proc/none/junit.xml'],
+    args: ['test', '--junit', 'nixproof.yaml/junit.xml'],
     code: 'CONFIG_FLAG',
     says: [
-      "error: --junit: cannot write to /proc/none/junit.xml: ENOENT: no such file or directory, mkdir '/proc/none'",
+      "error: --junit: cannot write to nixproof.yaml/junit.xml: EEXIST: file already exists, mkdir 'nixproof.yaml'",
       'hint: name another place with --junit',
     ],
   },
