@@ -1,5 +1,5 @@
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { Client, Connection, isGrpcServiceError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { CancelledFailure, defineSearchAttributeKey, TerminatedFailure } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
 import { QUERIES, SEARCH_ATTRIBUTES, SIGNALS, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
@@ -12,6 +12,7 @@ import {
   type SuiteOutcome,
   type SuiteProgress,
   type SuiteRequest,
+  type SuiteRunOutcome,
 } from './domain/suite.js';
 import { unreachable, type ServerAddress } from './server-address.js';
 
@@ -27,6 +28,8 @@ export interface ServerLink extends AsyncDisposable {
 const CONNECT_MS = 10_000;
 /** A query that no worker answers has no deadline of its own; the next one may be answered. */
 const QUERY_MS = 5000;
+/** The status code of gRPC: google.golang.org/grpc/codes. */
+const GRPC_NOT_FOUND = 5;
 /** A new attribute is there a moment after it was added. */
 const ATTRIBUTES_MS = 15_000;
 
@@ -53,6 +56,17 @@ export async function connectClient(server: ServerAddress): Promise<ServerLink> 
     searchAttributes: await ensureSearchAttributes(connection, namespace),
     [Symbol.asyncDispose]: () => connection.close(),
   };
+}
+
+/** Whether the server has the namespace; one that does not answer that question may have it. */
+export async function hasNamespace({ client, namespace }: ServerLink): Promise<boolean> {
+  try {
+    await client.workflowService.describeNamespace({ namespace });
+    return true;
+  } catch (error) {
+    const code: number | undefined = isGrpcServiceError(error) ? error.code : undefined;
+    return code !== GRPC_NOT_FOUND;
+  }
 }
 
 const WANTED = Object.values(SEARCH_ATTRIBUTES);
@@ -141,8 +155,21 @@ export async function requestedRun(link: ServerLink, run: string): Promise<Reque
 }
 
 /** Waits for a suite's end. A suite that was terminated from outside is `cancelled`. */
-export async function suiteOutcome({ client }: ServerLink, suite: string): Promise<SuiteOutcome> {
-  return (await client.workflow.getHandle(suite).result()) as SuiteOutcome;
+export async function suiteOutcome(link: ServerLink, suite: string): Promise<SuiteOutcome> {
+  try {
+    return (await link.client.workflow.getHandle(suite).result()) as SuiteOutcome;
+  } catch (error) {
+    const { cause } = error instanceof WorkflowFailedError ? error : {};
+    if (!(cause instanceof TerminatedFailure || cause instanceof CancelledFailure)) throw error;
+    const runs = (await requestedRuns(link, suite)) ?? [];
+    return { suite, verdict: 'cancelled', runs: await Promise.all(runs.map((run) => knownOutcome(link, run))) };
+  }
+}
+
+/** A run of a suite that ended before its runs: cancelled, unless it has its verdict already. */
+async function knownOutcome(link: ServerLink, { run, profile, driver }: RequestedRun): Promise<SuiteRunOutcome> {
+  const report = await queryRun(link, run).catch(() => undefined);
+  return { run, profile, driver, verdict: report?.verdict ?? 'cancelled' };
 }
 
 /** How far a suite has come; undefined where no worker answers, or the server has no such suite. */

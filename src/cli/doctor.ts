@@ -81,10 +81,7 @@ export function registerDoctor(program: Command): void {
 async function doctor(session: Session): Promise<number> {
   const checks = [];
   for (const { name, needed, look } of CHECKS) {
-    const finding = await look(session).catch((error: unknown): Finding => ({
-      status: 'broken',
-      detail: messageOf(error),
-    }));
+    const finding = await look(session).catch(findingOf);
     checks.push({ name, needed, ...finding });
     if (!session.json) show(session, name, finding);
   }
@@ -94,6 +91,15 @@ async function doctor(session: Session): Promise<number> {
     session.print(`${JSON.stringify({ ok, checks: shown }, null, 2)}\n`);
   }
   return ok ? EXIT.ok : EXIT.fault;
+}
+
+function findingOf(error: unknown): Finding {
+  const { code, hint } = error instanceof NixproofError ? error : {};
+  return {
+    status: code === 'HOST_TOOL_MISSING' || code === 'HOST_QEMU_MISSING' ? 'missing' : 'broken',
+    detail: messageOf(error),
+    ...(hint === undefined ? {} : { fix: hint }),
+  };
 }
 
 function show(session: Session, name: string, { status, detail, fix }: Finding): void {
@@ -120,11 +126,15 @@ async function memory(): Promise<Finding> {
 
 async function temporal(session: Session): Promise<Finding> {
   const { serverFromEnvironment } = await import('../server-address.js');
-  const { connectClient } = await import('../client.js');
+  const { connectClient, hasNamespace } = await import('../client.js');
   const elsewhere = serverFromEnvironment();
   if (!elsewhere) return localServer(session);
   await using link = await connectClient(elsewhere);
   const detail = `${link.address}, namespace ${link.namespace}`;
+  if (!(await hasNamespace(link))) {
+    const fix = `temporal operator namespace create --namespace ${link.namespace}`;
+    return { status: 'broken', detail: `${link.address} has no namespace ${link.namespace}`, fix };
+  }
   if (link.searchAttributes) return { status: 'ok', detail };
   const { SEARCH_ATTRIBUTES } = await import('../domain/names.js');
   const names = Object.values(SEARCH_ATTRIBUTES)

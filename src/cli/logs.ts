@@ -20,6 +20,8 @@ interface LogsOptions extends CommonOptions {
 }
 
 const FOLLOW_MS = 250;
+/** How often it is asked whether the run goes on. */
+const LOOK_MS = 2000;
 
 export function registerLogs(program: Command): void {
   program
@@ -46,13 +48,11 @@ async function logs(session: Session, run: string, options: LogsOptions): Promis
   const { findRun } = await import('./runs.js');
   const report = await findRun(session, run);
   if (options.console) return showConsole(session, report);
+  if (options.follow && report.verdict === null) return follow(session, report, options);
   const attempt = options.attempt ?? Math.max(1, report.attempts);
-  const files = runFiles(session.layout.runs, run).attempt(attempt);
-  const file = options.format === 'text' ? files.log : files.events;
-  if (options.follow && report.verdict === null) return follow(session, report, file);
   try {
     await pipeline(
-      createReadStream(file),
+      createReadStream(fileOf(session, run, attempt, options)),
       async function* (chunks) {
         for await (const chunk of chunks) yield await shown(chunk as Buffer);
       },
@@ -61,13 +61,14 @@ async function logs(session: Session, run: string, options: LogsOptions): Promis
     );
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw noLog(
-      report,
-      `log of attempt ${attempt}`,
-      report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`,
-    );
+    throw noAttempt(report, attempt);
   }
   return EXIT.ok;
+}
+
+function fileOf({ layout }: Session, run: string, attempt: number, { format }: LogsOptions): string {
+  const files = runFiles(layout.runs, run).attempt(attempt);
+  return format === 'text' ? files.log : files.events;
 }
 
 /** What is in the run's folder at its end, and until then what its machine has on this host. */
@@ -104,6 +105,11 @@ function noLog({ run, removedForRoomAt }: RunReport, what: string, hint: string)
   );
 }
 
+function noAttempt(report: RunReport, attempt: number): NixproofError {
+  const hint = report.host === undefined ? 'it has not started its installer' : `it ran on host ${report.host}`;
+  return noLog(report, `log of attempt ${attempt}`, hint);
+}
+
 /** Guest bytes for where they go: all of them to a pipe, no control characters to a terminal. */
 async function shown(chunk: Buffer): Promise<Buffer | string> {
   if (!process.stdout.isTTY) return chunk;
@@ -115,23 +121,38 @@ async function shown(chunk: Buffer): Promise<Buffer | string> {
     .join('\n');
 }
 
-async function follow(session: Session, report: RunReport, file: string): Promise<number> {
+/** The log of one attempt, or of the newest and each that comes after it, until the run ends. */
+async function follow(session: Session, begun: RunReport, options: LogsOptions): Promise<number> {
   const { createFileTail } = await import('./live/event-tail.js');
   const { findRun } = await import('./runs.js');
-  const tail = createFileTail(file);
-  const copy = () =>
-    tail(async (chunk) => {
-      const text = await shown(chunk);
-      await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
-    });
+  let report = begun;
+  let attempt = options.attempt ?? Math.max(1, report.attempts);
+  let found = false;
+  const copyOf = (number: number) => {
+    const tail = createFileTail(fileOf(session, begun.run, number, options));
+    return () =>
+      tail(async (chunk) => {
+        const text = await shown(chunk);
+        await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+      });
+  };
+  let copy = copyOf(attempt);
   for (let looked = 0, ended = false; !ended;) {
     if (session.signal.aborted) return EXIT.interrupted;
-    if (performance.now() - looked > 2000) {
-      ended = (await findRun(session, report.run)).verdict !== null;
+    if (performance.now() - looked > LOOK_MS) {
+      report = await findRun(session, begun.run);
+      ended = report.verdict !== null;
       looked = performance.now();
     }
-    await copy();
+    found = (await copy()) || found;
+    while (options.attempt === undefined && report.attempts > attempt) {
+      attempt += 1;
+      session.progress(`attempt ${attempt}`);
+      copy = copyOf(attempt);
+      found = (await copy()) || found;
+    }
     if (!ended) await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
   }
+  if (!found) throw noAttempt(report, attempt);
   return EXIT.ok;
 }

@@ -39,10 +39,12 @@ export function parallelism(text: string): 'auto' | number {
 }
 
 export function list(text: string): readonly string[] {
-  return text
+  const items = text
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
+  if (items.length === 0) throw new InvalidArgumentError('expected a name, or several separated by commas');
+  return items;
 }
 
 /** Drivers, separated by commas. */

@@ -8,6 +8,7 @@ import { readIfThere, writeWhole } from '../host/files.js';
 import { runFiles } from '../records/artifacts.js';
 import type { ReportFormat } from '../reports/reporter.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
+import { requireFileTarget } from './targets.js';
 
 interface ReportOptions extends CommonOptions {
   readonly format: ReportFormat;
@@ -36,6 +37,7 @@ async function report(session: Session, id: string, { format, output }: ReportOp
   const text = suite ? await suiteText(suite, format) : await runText(session, await findRun(session, id), format);
   if (output === undefined) session.print(text.endsWith('\n') ? text : `${text}\n`);
   else {
+    await requireFileTarget('--output', output);
     await writeWhole(output, text);
     session.say(`wrote ${output}`);
   }

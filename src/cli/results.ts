@@ -2,7 +2,7 @@ import { historyEvents, queryRun, type RequestedRun, type ServerLink } from '../
 import type { Layout } from '../host/paths.js';
 import { newReport, type RunIdentity } from '../domain/new-report.js';
 import type { RunReport } from '../domain/run.js';
-import { runRequest, type SuiteOutcome, type SuiteReport, type SuiteRequest } from '../domain/suite.js';
+import { noteRetry, runRequest, type SuiteOutcome, type SuiteReport, type SuiteRequest } from '../domain/suite.js';
 import { readRunReport } from '../records/artifacts.js';
 
 /** A suite's report once it has ended: from this host's artifacts, else from the workflows themselves. */
@@ -14,8 +14,7 @@ export async function suiteReport(link: ServerLink, layout: Layout, outcome: Sui
       const report = here?.verdict ? here : ((await queryRun(link, run).catch(() => undefined)) ?? here);
       if (!report) return neverStarted({ run, profile, driver, suite: outcome.suite }, verdict);
       const events = await historyEvents(link, run).catch(() => report.historyEvents);
-      const notes = retriedAs === undefined ? report.notes : [...report.notes, `run again as ${retriedAs}`];
-      return { ...report, verdict, state: 'done', historyEvents: events, notes };
+      return noteRetry({ ...report, verdict, state: 'done', historyEvents: events }, retriedAs);
     }),
   );
   return { suite: outcome.suite, verdict: outcome.verdict, runs };

@@ -10,9 +10,11 @@ export interface Session extends Work {
   /** Whether stdout carries one JSON document and nothing else. */
   readonly json: boolean;
   readonly colour: boolean;
-  /** Whether a live view may be drawn on the terminal. */
+  /** Where people look: stdout, or stderr where stdout is JSON's. */
+  readonly people: NodeJS.WriteStream;
+  /** Whether a live view may be drawn there. */
   readonly animated: boolean;
-  /** One line for people: stdout, or stderr where stdout is JSON's. */
+  /** One line for people. */
   say(line: string): void;
   /** The command's product, as it is. */
   print(text: string | Uint8Array): void;
@@ -61,13 +63,19 @@ function createSession({ json = false }: CommonOptions, signal: AbortSignal): Se
   return {
     layout: layoutOf(nixproofHome()),
     json,
+    people,
     colour: people.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
-    animated: people.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'],
+    animated: mayDraw(people),
     signal,
     say,
     progress: (message) => void process.stderr.write(`${stripTerminal(message)}\n`),
     print: (text) => void process.stdout.write(text),
   };
+}
+
+/** Whether what was written may be drawn over. */
+export function mayDraw(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'];
 }
 
 function interruption(): NixproofError {

@@ -1,6 +1,7 @@
 import { messageOf } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
-import type { SuiteReport } from '../domain/suite.js';
+import { retryOfRun } from '../domain/names.js';
+import { noteRetry, type SuiteReport } from '../domain/suite.js';
 import { worstVerdict } from '../domain/verdict.js';
 import type { Layout } from '../host/paths.js';
 import { readRunReport } from '../records/artifacts.js';
@@ -32,8 +33,27 @@ export async function recordedSuite(layout: Layout, suite: string): Promise<Suit
   const found = await Promise.all(names.map(({ run }) => readRunReport(layout.runs, String(run))));
   const runs = found.filter((run): run is RunReport => run !== undefined);
   if (runs.length === 0) return undefined;
-  const verdicts = runs.flatMap(({ verdict }) => (verdict === null ? [] : [verdict]));
-  return compared({ suite, verdict: worstVerdict(verdicts), runs }, index);
+  const again = retriesOf(runs);
+  const verdicts = runs.flatMap(({ run, verdict }) => (verdict === null || again.has(run) ? [] : [verdict]));
+  const noted = runs.map((run) => noteRetry(run, again.get(run.run)));
+  return compared({ suite, verdict: worstVerdict(verdicts), runs: noted }, index);
+}
+
+/** Runs that were made again after an error (`--retry-errors`), each with the run that was made of it. */
+function retriesOf(runs: readonly RunReport[]): ReadonlyMap<string, string> {
+  const byName = new Map(runs.map((run) => [run.run, run]));
+  const again = new Map<string, string>();
+  for (const first of runs) {
+    let last = first;
+    for (let retry = 1; last.verdict === 'error'; retry++) {
+      const next = byName.get(retryOfRun(first.run, retry));
+      // A profile may be called `vm-retry1`.
+      if (next?.profile !== first.profile) break;
+      again.set(last.run, next.run);
+      last = next;
+    }
+  }
+  return again;
 }
 
 function compared(suite: SuiteReport, index: RunIndex | undefined): SuiteReport {

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../domain/error.js';
@@ -21,6 +21,7 @@ import {
   type ChoiceOptions,
 } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
+import { requireFileTarget, requireFolderTarget } from './targets.js';
 
 interface TestOptions extends CommonOptions, ChoiceOptions {
   readonly config?: string;
@@ -102,6 +103,8 @@ async function test(session: Session, names: readonly string[], options: TestOpt
   const wanted = wantedRuns(profiles, options);
   const { parallelFromEnvironment } = await import('../config/environment.js');
   const parallel = options.parallel ?? parallelFromEnvironment(process.env) ?? 'auto';
+  if (options.junit !== undefined) await requireFileTarget('--junit', options.junit);
+  if (options.reportDir !== undefined) await requireFolderTarget('--report-dir', options.reportDir);
   const { useServer } = await import('./server.js');
   await using server = await useServer(session);
   const { planSuite } = await import('../suites/plan.js');
@@ -168,9 +171,16 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   const plain = await suiteReport(server.link, session.layout, outcome);
   const { withComparison } = await import('./suite-report.js');
   const report = await withComparison(session, options.drill === true ? withDrills(plain, suite) : plain);
-  await publish(report, options);
   await summarize(session, server, report);
+  const published = await publish(report, options).then(
+    () => true,
+    (error: unknown) => {
+      session.progress(`error: the reports were not written: ${messageOf(error)}`);
+      return false;
+    },
+  );
   if (session.signal.aborted) return EXIT.interrupted;
+  if (!published) return EXIT.fault;
   if (report.drills) return report.drills.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
   return exitCodeOf(outcome.verdict, options.strict ?? false);
 }
@@ -183,7 +193,6 @@ async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): 
   const { reportSource } = await import('../reports/source.js');
   if (junit !== undefined) await writeWhole(junit, renderSuiteJunit(report.runs));
   if (reportDir === undefined) return;
-  await mkdir(reportDir, { recursive: true });
   await writeFile(path.join(reportDir, 'suite.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(path.join(reportDir, 'suite.md'), renderSuiteMarkdown(report));
   await writeFile(

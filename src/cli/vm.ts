@@ -19,6 +19,7 @@ export function registerVm(program: Command): void {
   vm.command('list')
     .description('every machine, what it is, and the space it takes')
     .option('--json', 'print a JSON array')
+    .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExamples:\n  nixproof vm list\n  nixproof vm list --json | jq .[].id')
     .action((options: CommonOptions) => runCommand(options, listMachines));
   registerStart(vm);
@@ -28,14 +29,18 @@ export function registerVm(program: Command): void {
     .description('where a machine answers SSH')
     .argument('<machine>', 'a machine; a test’s has the name of its run')
     .option('--json', 'print JSON')
+    .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof vm ip RUN')
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => showAddress(session, id)));
   vm.command('ssh')
     .description('a shell in a machine, or a command there')
     .argument('<machine>')
     .argument('[command...]', 'behind --')
+    .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExamples:\n  nixproof vm ssh RUN\n  nixproof vm ssh RUN -- lsblk')
-    .action((id: string, command: string[]) => runCommand({}, (session) => logInTo(session, id, command)));
+    .action((id: string, command: string[], options: CommonOptions) =>
+      runCommand(options, (session) => logInTo(session, id, command)),
+    );
   registerConsole(vm);
   registerScreenshot(vm);
   vm.command('stop')
@@ -45,6 +50,7 @@ export function registerVm(program: Command): void {
       '--force',
       "also those of runs that have not ended: such a run's installer is lost, and it begins again or fails",
     )
+    .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExamples:\n  nixproof vm stop lab\n  nixproof vm stop RUN --force')
     .action((ids: string[], options: StopOptions) =>
       runCommand(options, (session) => stopMachines(session, ids, options)),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { expected } from './messages.js';
+import { NixproofError } from '../domain/error.js';
 import { absolutePath } from './paths.js';
 
 const BASE_EXPECTED = 'nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256 (the hash only a URL must have)';
@@ -15,6 +16,16 @@ export const base = z
   .refine((name) => !URL_SCHEME.test(name.replace(/^iso:/, '')) || SHA256.test(name), {
     error: 'expected the SHA-256 of the image after its URL: iso:URL#SHA256',
   });
+
+/** What `--base` says, its path made absolute. @throws NixproofError `CONFIG_FLAG` */
+export function baseOfFlag(written: string, cwd: string): string {
+  const result = base.safeParse(written);
+  if (result.success) return absoluteBase(result.data, cwd);
+  throw new NixproofError('CONFIG_FLAG', `--base: ${result.error.issues[0]?.message ?? 'not a base'}`, {
+    hint: 'see docs/bases.md for what a machine can boot',
+    details: { flag: '--base' },
+  });
+}
 
 /** A base with the path in it made absolute, starting from a folder. */
 export function absoluteBase(name: string, folder: string): string {

@@ -10,7 +10,7 @@ export interface EnvironmentSettings {
   readonly memoryMiB: number | undefined;
   /** `VM_DISK_SIZE`: of each disk. */
   readonly diskBytes: number | undefined;
-  /** `VM_NETWORK`: a network of libvirt; `user` is none. */
+  /** `VM_NETWORK`: a network of libvirt. */
   readonly network: string | undefined;
   /** `MAX_HEALING_ATTEMPTS`. */
   readonly maxHeals: number | undefined;
@@ -20,10 +20,11 @@ export interface EnvironmentSettings {
 
 /** @throws NixproofError `CONFIG_ENVIRONMENT` naming the variable and what was expected */
 export function readEnvironment(env: Environment): EnvironmentSettings {
+  const network = read(env, 'VM_NETWORK', 'the name of a libvirt network, or user', networkName);
   return {
     memoryMiB: read(env, 'VM_MEMORY', 'a whole number of megabytes from 128 to 1048576', wholeBetween(128, 1_048_576)),
     diskBytes: read(env, 'VM_DISK_SIZE', SIZE_EXPECTED, parseSize),
-    network: read(env, 'VM_NETWORK', 'the name of a libvirt network, or user', networkName),
+    network: network === 'user' ? undefined : network,
     maxHeals: read(env, 'MAX_HEALING_ATTEMPTS', 'a whole number from 0 to 100', wholeBetween(0, 100)),
     healing: read(env, 'HEALING_ENABLED', 'true or false', parseBoolean),
   };

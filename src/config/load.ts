@@ -11,7 +11,7 @@ import { validate } from './validate.js';
 import { invalid, parseYaml, sentence } from './yaml-file.js';
 
 /** Names a configuration may have, in the order in which they are looked for in each folder. */
-const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js', 'mjs', 'json'].map(
+export const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js', 'mjs', 'json'].map(
   (extension) => `nixproof.${extension}`,
 );
 

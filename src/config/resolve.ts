@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
 import type { DriverName, HealingPolicy, Installation, MachineShape, Profile } from '../domain/profile.js';
-import { absoluteBase, base } from './base.js';
+import { absoluteBase, baseOfFlag } from './base.js';
 import { resolveCheck } from './checks.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.js';
 import { parseFault } from './fault-spec.js';
@@ -50,7 +50,7 @@ export async function resolveProfiles(
 ): Promise<readonly Profile[]> {
   const { env = process.env, flags = {}, cwd = process.cwd() } = options;
   const settings = readEnvironment(env);
-  const flagBase = flags.base === undefined ? undefined : absoluteBase(validBase(flags.base), cwd);
+  const flagBase = flags.base === undefined ? undefined : baseOfFlag(flags.base, cwd);
   const wanted = names.length > 0 ? [...new Set(names)] : Object.keys(loaded.config.profiles);
   for (const name of wanted) requireProfile(loaded, name, cwd);
   return await Promise.all(
@@ -91,15 +91,6 @@ function requireProfile({ config, file }: LoadedConfig, name: string, cwd: strin
   });
 }
 
-function validBase(written: string): string {
-  const result = base.safeParse(written);
-  if (result.success) return result.data;
-  throw new NixproofError('CONFIG_FLAG', `--base: ${result.error.issues[0]?.message ?? 'not a base'}`, {
-    hint: 'give --base one of these, or leave it out to use the one of the configuration',
-    details: { flag: '--base' },
-  });
-}
-
 /** A check of a flake is built on this host, whatever the other profiles of the suite run on. */
 function driverOf({ install, driver }: ProfileConfig, flags: ProfileFlags): DriverName | undefined {
   return install.kind === 'nix-check' ? 'sandbox' : (flags.driver ?? driver);
@@ -111,7 +102,7 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
     cpus: machine.cpus,
     diskBytes: machine.disks.map((size) => settings.diskBytes ?? validated(parseSize(size))),
     firmware: machine.firmware,
-    ...(settings.network === undefined || settings.network === 'user' ? {} : { network: settings.network }),
+    ...(settings.network === undefined ? {} : { network: settings.network }),
   };
 }
 

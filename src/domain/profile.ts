@@ -150,6 +150,9 @@ export interface ExistingMachine {
 /** The steps of a run that a profile may limit, beside its installer. */
 export type LimitedStep = 'machine' | 'deploy' | 'boot' | 'checks' | 'collect';
 
+/** What a machine boots where nothing is said. */
+export const DEFAULT_BASE = 'debian';
+
 /** A profile with every default filled in and every path absolute: what a run is asked to do. Plain data. */
 export interface Profile {
   readonly name: string;

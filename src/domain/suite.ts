@@ -90,6 +90,11 @@ export interface SuiteRunOutcome {
   readonly retriedAs?: string;
 }
 
+/** Says of a run that its verdict does not count. @param again the run that was made of it again; undefined: there is none */
+export function noteRetry(report: RunReport, again: string | undefined): RunReport {
+  return again === undefined ? report : { ...report, notes: [...report.notes, `run again as ${again}`] };
+}
+
 /** What the suite's workflow knows at its end: its runs' reports are theirs. */
 export interface SuiteOutcome {
   readonly suite: string;

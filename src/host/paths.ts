@@ -4,12 +4,12 @@ import path from 'node:path';
 /** Where everything nixproof keeps lives: `$NIXPROOF_HOME`, else `$XDG_STATE_HOME/nixproof`, else `~/.local/state/nixproof`. */
 export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
   if (env['NIXPROOF_HOME']) return path.resolve(env['NIXPROOF_HOME']);
-  return path.join(env['XDG_STATE_HOME'] ?? path.join(homedir(), '.local', 'state'), 'nixproof');
+  return path.join(env['XDG_STATE_HOME'] || path.join(homedir(), '.local', 'state'), 'nixproof');
 }
 
 /** Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`. */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return path.join(env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'nixproof');
+  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'nixproof');
 }
 
 /** The folders below the home, by what they hold. */

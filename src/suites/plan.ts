@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
-import { installsFromOutside, type DriverName, type Profile } from '../domain/profile.js';
+import { DEFAULT_BASE, installsFromOutside, type DriverName, type Profile } from '../domain/profile.js';
 import type { Keep } from '../domain/run.js';
 import type { SuiteRequest, SuiteRun } from '../domain/suite.js';
 import type { Work } from '../domain/work.js';
@@ -101,7 +101,7 @@ function parallelFor(profiles: readonly Profile[]): number {
  * The driver of a profile that names none: qemu where it works. Where it does not, a profile that asks for no base may run in a
  * sandbox, which runs the installer on this very host; root must say so itself.
  * @throws NixproofError `HOST_QEMU_MISSING`, `UNSUPPORTED_DRIVER`, `UNSUPPORTED_SANDBOX_ROOT`, `UNSUPPORTED_SANDBOX_TARGET`,
- * `UNSUPPORTED_BASE`, `CONFIG_BASE_MISSING`
+ * `UNSUPPORTED_BASE`
  */
 export async function chooseDriver(
   profile: Profile,
@@ -116,9 +116,9 @@ export async function chooseDriver(
     });
   }
   if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
-  if (profile.driver === 'libvirt') return { ...requireBase(profile, work.layout), driver: profile.driver };
+  if (profile.driver === 'libvirt') return { ...withBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
-  if (!probe || probe.available) return { ...requireBase(profile, work.layout), driver: 'qemu' };
+  if (!probe || probe.available) return { ...withBase(profile, work.layout), driver: 'qemu' };
   if (profile.base !== undefined) throw probe.reason;
   if (process.getuid?.() === 0) {
     throw new NixproofError(
@@ -134,12 +134,8 @@ export async function chooseDriver(
 }
 
 /** A base nobody can make is refused before anything starts; one that is only not prepared is its host's to tell. */
-function requireBase(profile: Profile, layout: Layout): Profile {
-  if (profile.base !== undefined) {
-    baseFor(profile.base, layout);
-    return profile;
-  }
-  throw new NixproofError('CONFIG_BASE_MISSING', `profile ${profile.name} names no base for its machine to boot`, {
-    hint: 'add `base: debian` to the profile, or --driver sandbox to run it in a scratch folder on this host',
-  });
+function withBase(profile: Profile, layout: Layout): Profile {
+  const { base = DEFAULT_BASE } = profile;
+  baseFor(base, layout);
+  return { ...profile, base };
 }

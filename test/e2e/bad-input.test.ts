@@ -19,6 +19,8 @@ const GOOD = `profiles:\n  workstation: { driver: sandbox, ${INSTALL} }\n  serve
 const CORRECT =
   'hint: correct the configuration; an editor that is given its JSON Schema (nixproof/schema.json) explains every key';
 const HELP = '(add --help for the options)';
+const BASES = 'expected nixos, debian, disk:PATH or iso:PATH_OR_URL#SHA256 (the hash only a URL must have), got "bar"';
+const SEE_BASES = 'hint: see docs/bases.md for what a machine can boot';
 const SEE_STATUS = 'hint: see `nixproof status` for the runs there are';
 
 /** What is refused before anything starts: no server, no folder in the home. */
@@ -50,15 +52,6 @@ const REFUSED: readonly Mistake[] = [
     says: [
       'error: there is no nowhere.yaml',
       'hint: give the path of a configuration, or run `nixproof init` to write one',
-    ],
-  },
-  {
-    what: 'a profile whose machine has nothing to boot',
-    args: ['test', '--driver', 'libvirt'],
-    code: 'CONFIG_BASE_MISSING',
-    says: [
-      'error: profile workstation names no base for its machine to boot',
-      'hint: add `base: debian` to the profile, or --driver sandbox to run it in a scratch folder on this host',
     ],
   },
   {
@@ -103,6 +96,61 @@ const REFUSED: readonly Mistake[] = [
     says: [
       `error: option '--driver <names>' argument 'bochs' is invalid. expected "qemu", "libvirt", "ssh" or "sandbox", got "bochs"`,
       HELP,
+    ],
+  },
+  ...[
+    ['--driver <names>', ''],
+    ['--base <bases>', ','],
+    ['--profiles <names>', ' , '],
+  ].map(([option = '', value = '']) => ({
+    what: `an option with an empty list: ${option}`,
+    args: ['test', option.split(' ')[0] ?? '', value],
+    code: 'CONFIG_USAGE',
+    says: [
+      `error: option '${option}' argument '${value}' is invalid. expected a name, or several separated by commas`,
+      HELP,
+    ],
+  })),
+  {
+    what: 'a base nobody knows: test',
+    args: ['test', '--base', 'debian,bar'],
+    code: 'CONFIG_FLAG',
+    says: [`error: --base: ${BASES}`, SEE_BASES],
+  },
+  {
+    what: 'a base nobody knows: vm start',
+    args: ['vm', 'start', 'x', '--driver', 'sandbox', '--base', 'bar'],
+    code: 'CONFIG_FLAG',
+    says: [`error: --base: ${BASES}`, SEE_BASES],
+  },
+  {
+    what: 'an image to download whose hash is not said',
+    args: ['setup', '--base', 'iso:http://x/y.iso'],
+    code: 'CONFIG_FLAG',
+    says: ['error: --base: expected the SHA-256 of the image after its URL: iso:URL#SHA256', SEE_BASES],
+  },
+  {
+    what: 'a folder as a file to write',
+    args: ['test', '--junit', '.'],
+    code: 'CONFIG_FLAG',
+    says: ['error: --junit: cannot write to .: it is a folder', 'hint: name another place with --junit'],
+  },
+  {
+    what: 'a file where no folder can be made',
+    args: ['test', '--junit', 'nixproof.yaml/junit.xml'],
+    code: 'CONFIG_FLAG',
+    says: [
+      "error: --junit: cannot write to nixproof.yaml/junit.xml: EEXIST: file already exists, mkdir 'nixproof.yaml'",
+      'hint: name another place with --junit',
+    ],
+  },
+  {
+    what: 'a file as a folder to write in',
+    args: ['test', '--report-dir', 'nixproof.yaml'],
+    code: 'CONFIG_FLAG',
+    says: [
+      "error: --report-dir: cannot write to nixproof.yaml: EEXIST: file already exists, mkdir 'nixproof.yaml'",
+      'hint: name another place with --report-dir',
     ],
   },
   {

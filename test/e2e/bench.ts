@@ -18,7 +18,7 @@ import { freePorts } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
 import { makeFolder } from './make-folder.js';
 
-const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 /** Far more than anything here takes: a test that waits so long has failed. */
 export const DEADLINE_MS = 120_000;
 /** For a test that waits for several such things. */

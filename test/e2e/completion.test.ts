@@ -82,6 +82,13 @@ test('every command has examples in its help, and they call what there is', asyn
   }
 });
 
+test('every command but the one that prints a script takes --verbose', () => {
+  const without = leaves(createProgram(), []).filter(
+    ({ command }) => !command.options.some(({ long }) => long === '--verbose'),
+  );
+  expect(without.map(({ path: words }) => words.join(' '))).toEqual(['completion']);
+});
+
 test('the manual page is the help of now, and groff reads it without a word', async () => {
   const page = await readFile(path.join(ROOT, 'man/nixproof.1'), 'utf8');
   expect(page).toBe(manPage(createProgram()));

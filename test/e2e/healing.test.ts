@@ -221,6 +221,39 @@ describe.concurrent('healing', () => {
     await bench.expectNothingLeft();
   });
 
+  test('a log that is followed goes on with the next attempt', LONG, async () => {
+    const bench = await openBench('own');
+    await bench.worker();
+    const install = `#!/bin/sh
+echo begun
+until [ -e "$NIXPROOF_ROOT/go" ]; do sleep 0.1; done
+[ -e "$NIXPROOF_ROOT/fixed" ] || { echo "Job for demo.service failed"; exit 1; }
+echo it works
+`;
+    const folder = await folderOf(bench, configOf('told', [{ name: 'fix', confidence: 0.9, run: [FIX] }]), install);
+    const run = await detached(bench, folder);
+    await reached('the installer', async () => (await bench.status(run)).attempts === 1);
+    const all = bench.start(folder, 'logs', run, '--follow');
+    const first = bench.start(folder, 'logs', run, '--follow', '--attempt', '1');
+    const none = bench.start(folder, 'logs', run, '--follow', '--attempt', '7');
+    await Promise.all([all, first].map((follower) => follower.says(/^begun$/m)));
+    await writeFile(path.join(await bench.root('told'), 'go'), '');
+    expect(await all.ended).toEqual({
+      exit: 0,
+      stdout: 'begun\nJob for demo.service failed\nbegun\nit works\n',
+      stderr: 'attempt 2\n',
+    });
+    expect(await first.ended).toEqual({ exit: 0, stdout: 'begun\nJob for demo.service failed\n', stderr: '' });
+    expect(await none.ended).toMatchObject({
+      exit: 2,
+      stdout: '',
+      stderr: expect.stringContaining(
+        `error: run ${run} has no log of attempt 7 on this host\nhint: it ran on host `,
+      ) as string,
+    });
+    await bench.expectNothingLeft();
+  });
+
   test('is not done where it is off; a heal that fails is undone; a killed installer is run again', LONG, async () => {
     const bench = await openBench('own');
     await bench.worker();

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { LONG, openBench, parsed, type Bench } from './bench.js';
@@ -24,6 +24,15 @@ describe('init', () => {
       stderr: 'error: nixproof.yaml is there already\nhint: use --force to write over it\n',
     });
     expect((await bench.np(folder, 'init', '--force')).exit).toBe(0);
+    const other = await bench.folder({ 'install.sh': '#!/bin/sh\n', 'nixproof.json': '{}' });
+    for (const more of [[], ['--force']]) {
+      expect(await bench.np(other, 'init', ...more)).toEqual({
+        exit: 2,
+        stdout: '',
+        stderr: 'error: nixproof.json is there already\nhint: move it away to begin anew\n',
+      });
+    }
+    expect((await readdir(other)).sort()).toEqual(['install.sh', 'nixproof.json']);
     // The configuration holds: what is wrong is only what was asked for.
     expect(await bench.np(folder, 'test', 'vm')).toMatchObject({
       exit: 2,
@@ -64,4 +73,23 @@ test('doctor --json says of everything what it is, and how to mend it', LONG, as
     });
   }
   await bench.expectNothingLeft();
+});
+
+test('doctor finds out that a server elsewhere has no such namespace', async () => {
+  const elsewhere = await openBench('own');
+  const temporal = async (namespace: string) => {
+    const ended = await elsewhere.withEnv({ TEMPORAL_NAMESPACE: namespace }).np(bench.layout.home, 'doctor', '--json');
+    const { checks } = parsed<{ checks: { name: string; status: string }[] }>(ended);
+    return { exit: ended.exit, check: checks.find(({ name }) => name === 'temporal') };
+  };
+  expect(await temporal('nowhere')).toEqual({
+    exit: 3,
+    check: {
+      name: 'temporal',
+      status: 'broken',
+      detail: expect.stringMatching(/^127\.0\.0\.1:\d+ has no namespace nowhere$/) as string,
+      fix: 'temporal operator namespace create --namespace nowhere',
+    },
+  });
+  expect((await temporal('default')).check).toMatchObject({ status: 'ok' });
 });

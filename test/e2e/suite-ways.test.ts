@@ -2,11 +2,12 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { hasOrSkip } from '../contract/requirements.js';
-import { LONG, openBench, parsed, type Bench } from './bench.js';
+import { LONG, openBench, parsed, reached, type Bench } from './bench.js';
 
 const profile = (run: string, more: object = {}) => ({ driver: 'sandbox', install: { kind: 'script', run }, ...more });
 const CONFIG = {
@@ -17,8 +18,11 @@ const CONFIG = {
     ),
     broken: profile('exit 3'),
     slow: profile('sleep 600'),
+    endless: profile('sleep 600'),
     fine: profile('true'),
     turns: profile('test ! -e broken'),
+    // What the reports were to go to.
+    spoiler: profile('cd "$NIXPROOF_ROOT/../../.." && rmdir reports && touch reports'),
   },
   healing: { policy: 'never' },
 };
@@ -80,6 +84,41 @@ describe.concurrent('a suite', () => {
     await rm(path.join(folder, 'broken'));
     const third = await bench.np(folder, 'test', 'turns');
     expect(third.stdout).toMatch(/\nturns on sandbox is fixed: failed before, passed now\n$/);
+  });
+
+  test('whose reports cannot be written says its verdict all the same, and exits 3', LONG, async () => {
+    const reports = path.join(bench.layout.home, 'reports');
+    const result = await bench.np(folder, 'test', 'spoiler', '--report-dir', reports, '--json');
+    const { runs } = parsed<SuiteReport>(result);
+    expect({ exit: result.exit, verdicts: runs.map(({ verdict }) => verdict) }).toEqual({
+      exit: 3,
+      verdicts: ['passed'],
+    });
+    expect(result.stderr).toMatch(/^error: the reports were not written: ENOTDIR: /m);
+    expect(await bench.np(folder, 'report', runs[0]?.run ?? '', '--output', '.')).toEqual({
+      exit: 2,
+      stdout: '',
+      stderr: 'error: --output: cannot write to .: it is a folder\nhint: name another place with --output\n',
+    });
+  });
+
+  test('that is terminated from outside is cancelled, its runs as far as they came', LONG, async () => {
+    const waiting = bench.start(folder, 'test', 'fine', 'endless', '--parallel', '1', '--json');
+    let suite = '';
+    await reached('the second run', async () => {
+      const runs = parsed<readonly RunReport[]>(await bench.np(folder, 'status', '--json'));
+      const endless = runs.find((run) => run.profile === 'endless');
+      suite = endless?.suite ?? '';
+      return endless?.state.startsWith('installing') === true;
+    });
+    await bench.link.client.workflow.getHandle(suite).terminate('by hand');
+    const result = await waiting.ended;
+    const { verdict, runs } = parsed<SuiteReport>(result);
+    expect({ exit: result.exit, verdict, verdicts: runs.map((run) => run.verdict) }).toEqual({
+      exit: 130,
+      verdict: 'cancelled',
+      verdicts: ['passed', 'cancelled'],
+    });
   });
 
   test('that fails fast stops what runs and begins nothing more, and is failed', LONG, async () => {

@@ -8,18 +8,21 @@ import { isErrno } from '../../host/files.js';
  */
 export function createFileTail(file: string) {
   let offset = 0;
-  /** @param onChunk is waited for; the bytes are its until then */
-  return async (onChunk: (chunk: Buffer) => void | Promise<void>): Promise<void> => {
+  /**
+   * Gives whether there is such a file.
+   * @param onChunk is waited for; the bytes are its until then
+   */
+  return async (onChunk: (chunk: Buffer) => void | Promise<void>): Promise<boolean> => {
     const handle = await open(file, 'r').catch((error: unknown) => {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     });
-    if (!handle) return;
+    if (!handle) return false;
     try {
       const buffer = Buffer.allocUnsafe(1 << 18);
       for (;;) {
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-        if (bytesRead === 0) return;
+        if (bytesRead === 0) return true;
         offset += bytesRead;
         await onChunk(buffer.subarray(0, bytesRead));
       }
@@ -33,8 +36,8 @@ export function createFileTail(file: string) {
 export function createEventTail(file: string) {
   const tail = createFileTail(file);
   let rest: Buffer = Buffer.alloc(0);
-  return async (onEvent: (event: RecordedEvent) => void): Promise<void> =>
-    tail((chunk) => {
+  return async (onEvent: (event: RecordedEvent) => void): Promise<void> => {
+    await tail((chunk) => {
       const bytes = Buffer.concat([rest, chunk]);
       const end = bytes.lastIndexOf(0x0a);
       for (const line of bytes
@@ -45,4 +48,5 @@ export function createEventTail(file: string) {
       }
       rest = Buffer.from(bytes.subarray(end + 1));
     });
+  };
 }

@@ -55,7 +55,8 @@ function phaseLine(
   return next ? paint('dim', text) : paint('cyan', text);
 }
 
-function bar(fraction: number | undefined, paint: Paint): string {
+/** @param fraction 0 to 1; undefined where nobody knows */
+export function bar(fraction: number | undefined, paint: Paint): string {
   if (fraction === undefined) return '·'.repeat(BAR_WIDTH);
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * BAR_WIDTH);
   return paint('green', '█'.repeat(full)) + '░'.repeat(BAR_WIDTH - full);

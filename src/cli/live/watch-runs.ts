@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import logUpdate from 'log-update';
+import { createLogUpdate } from 'log-update';
 import { queryRun, suiteProgress, type ServerLink } from '../../client.js';
 import type { RecordedEvent } from '../../domain/event.js';
 import type { HealRecord } from '../../domain/run.js';
@@ -59,13 +59,15 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
     { views, live, suite: views.length === 1 ? undefined : suite, end: end.signal },
     narrator?.report,
   );
+  const screen = createLogUpdate(session.people);
+  const draw = () => screen(frameOf(session, views));
   const watching = [every(() => EVENTS_MS, end.signal, tailLive), every(look.pauseMs, end.signal, look.step)];
   if (session.animated)
     watching.push(
       every(
         () => 100,
         end.signal,
-        async () => draw(session, views),
+        async () => draw(),
       ),
     );
   return {
@@ -73,15 +75,14 @@ export function watchRuns(session: Session, link: ServerLink, runs: readonly Wat
       end.abort();
       await Promise.all(watching);
       if (!session.animated) return;
-      draw(session, views);
-      logUpdate.done();
+      draw();
+      screen.done();
     },
   };
 }
 
-function draw({ colour }: Session, views: readonly RunView[]): void {
-  const { columns, rows } = process.stdout;
-  logUpdate(renderFrame(views, { columns, rows, now: Date.now(), paint: painter(colour) }));
+function frameOf({ colour, people: { columns, rows } }: Session, views: readonly RunView[]): string {
+  return renderFrame(views, { columns, rows, now: Date.now(), paint: painter(colour) });
 }
 
 /** Runs a step again and again, once more after the end was asked for, so that nothing that came last is missed. */

@@ -60,13 +60,15 @@ async function start(session: Session, given: string | undefined, options: Start
   const { newStamp } = await import('../../suites/plan.js');
   const id = given ?? `vm-${newStamp()}`;
   requireName(id);
+  const base = await baseOf(options);
+  const shape = await shapeOf(options);
   const registry = await registryOf(session);
   const { makingLock } = await import('../../machines/by-hand.js');
   const onWait = () => session.progress(`another process makes ${id}: waiting for it`);
   return withLock(makingLock(session.layout, id), { signal: session.signal, onWait }, async () => {
     await requireFree(session, registry, id);
     const driver = options.driver ?? (await qemuWhereItWorks(session, registry));
-    return make(session, registry, { id, driver, base: await baseOf(options), shape: await shapeOf(options) });
+    return make(session, registry, { id, driver, base, shape });
   });
 }
 
@@ -95,8 +97,8 @@ async function qemuWhereItWorks(session: Session, registry: Registry): Promise<D
 }
 
 async function baseOf({ base }: StartOptions): Promise<string | undefined> {
-  const { absoluteBase } = await import('../../config/base.js');
-  return base === undefined ? undefined : absoluteBase(base, process.cwd());
+  const { baseOfFlag } = await import('../../config/base.js');
+  return base === undefined ? undefined : baseOfFlag(base, process.cwd());
 }
 
 /** Flags win over the environment, and what is left is what a profile gets that says nothing. */
@@ -104,12 +106,13 @@ async function shapeOf({ memory, cpus, disk, firmware }: StartOptions): Promise<
   const { DEFAULT_SHAPE } = await import('../../machines/qemu/prepare.js');
   const { findUefi } = await import('../../machines/qemu/firmware.js');
   const { readEnvironment } = await import('../../config/environment.js');
-  const { memoryMiB, diskBytes } = readEnvironment(process.env);
+  const { memoryMiB, diskBytes, network } = readEnvironment(process.env);
   return {
     memoryMiB: memory ?? memoryMiB ?? DEFAULT_SHAPE.memoryMiB,
     cpus: cpus ?? DEFAULT_SHAPE.cpus,
     diskBytes: disk ?? (diskBytes === undefined ? DEFAULT_SHAPE.diskBytes : [diskBytes]),
     firmware: firmware ?? ((await findUefi()) ? 'uefi' : 'bios'),
+    ...(network === undefined ? {} : { network }),
   };
 }
 

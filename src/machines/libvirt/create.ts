@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
 import { NixproofError } from '../../domain/error.js';
+import { DEFAULT_BASE } from '../../domain/profile.js';
 import { writeWhole } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { BOOT_DEADLINE_MS } from '../boot.js';
@@ -20,7 +21,6 @@ import { requireNetwork } from './network.js';
 import { libvirtFiles, type LibvirtRecord } from './record.js';
 import { removeMachine } from './remove.js';
 
-const DEFAULT_BASE = 'debian';
 /** A run that fills more than this has a disk to itself or fails with a full one. */
 const MACHINE_BYTES = 2 * 1024 ** 3;
 const READY_MS = 5 * 60_000;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
 import { NixproofError } from '../../domain/error.js';
+import { DEFAULT_BASE } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
@@ -23,7 +24,6 @@ import { gone, qemuMachine } from './qemu-machine.js';
 import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
 import { templateFor, type Template } from './template.js';
 
-const DEFAULT_BASE = 'debian';
 /** A run that fills more than this has a disk to itself or fails with a full one. */
 const MACHINE_BYTES = 2 * 1024 ** 3;
 
