@@ -9,7 +9,15 @@ import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio
 import type { HostActivities, Place } from '../activities/index.js';
 import { hostTaskQueue } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
-import { HEARTBEAT, LONGEST_RUN_MS, PATIENT_RETRY, acquireMachine, hostSteps, type HostSteps } from './steps.js';
+import {
+  HEARTBEAT,
+  LONGEST_RUN_MS,
+  PATIENT_RETRY,
+  acquireMachine,
+  hostSteps,
+  inTries,
+  type HostSteps,
+} from './steps.js';
 
 /** Out of a step whose host is gone. Its cause says why the run can go on nowhere, where that is so. */
 export class HostLost extends Error {
@@ -69,7 +77,9 @@ export function stepsUntilLost(place: Place, { request, before, late, missed }: 
   return new Proxy(steps, {
     get: (_, name) => {
       const step = steps[name as keyof HostSteps] as unknown as { readonly executeWithOptions: Step };
-      return { executeWithOptions: (...args: unknown[]) => patient(() => step.executeWithOptions(...args)) };
+      return {
+        executeWithOptions: (...args: unknown[]) => inTries(() => patient(() => step.executeWithOptions(...args))),
+      };
     },
   });
 }
