@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { FULL_DISK_HINT, NixproofError, isRetryable, messageOf } from '../domain/error.js';
+import { COUNTED_FAULTS, FULL_DISK_HINT, NixproofError, isRetryable, messageOf } from '../domain/error.js';
 import { SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
 import { isFull, withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
@@ -47,7 +47,7 @@ export async function inActivity<T>(body: (work: Work, beat: (details: unknown) 
   try {
     return await withPatience({ signal, onFull }, () => body(work, beat));
   } catch (error) {
-    throw context.cancellationSignal.aborted ? cancellationOf(context, error, waits) : failureOf(error);
+    throw context.cancellationSignal.aborted ? cancellationOf(context, error, waits) : failureOf(context, error);
   } finally {
     steps -= 1;
     clearTimeout(timer);
@@ -92,14 +92,18 @@ function cancellationOf(context: Context, error: unknown, waits: boolean): unkno
   });
 }
 
-/** A fault as the server keeps it: its code is the type, its hint goes with the details, its family says whether to retry. */
-function failureOf(error: unknown): ApplicationFailure {
+/**
+ * A fault as the server keeps it: its code is the type, its hint goes with the details, its family says whether to retry, unless
+ * the workflow says that.
+ */
+function failureOf({ info }: Context, error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   const fault = asFault(error);
+  const counted = info.retryPolicy?.nonRetryableErrorTypes?.includes(COUNTED_FAULTS) ?? false;
   return ApplicationFailure.create({
     type: fault.code,
     message: fault.message,
-    nonRetryable: !isRetryable(fault.code),
+    nonRetryable: counted || !isRetryable(fault.code),
     details: [{ ...fault.details, ...(fault.hint === undefined ? {} : { hint: fault.hint }) }],
     cause: error as Error,
   });

@@ -61,6 +61,12 @@ export function isRetryable(code: string): boolean {
   return family === 'MACHINE' || family === 'TRANSPORT' || family === 'SERVER' || family === 'INTERNAL';
 }
 
+/**
+ * In a step's retry policy, as a type that the server does not retry: a fault of the step goes back to its workflow, which counts the
+ * tries; what the server retries is no try, a worker's end or death.
+ */
+export const COUNTED_FAULTS = 'COUNTED_FAULTS';
+
 /** What a caught value says, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -9,6 +9,7 @@ import { ownIdentity, withLock } from '../host/lock.js';
 import { isAlive, type ProcessIdentity } from '../host/process.js';
 import type { Layout } from '../host/paths.js';
 import type { Work } from './machine.js';
+import { takesMemory } from './running.js';
 
 /** What a host gives to machines that have memory of their own. */
 export interface Capacity {
@@ -16,10 +17,16 @@ export interface Capacity {
   readonly memoryMiB: number;
 }
 
+/** What a machine asks of its host. */
+interface Share {
+  readonly id: string;
+  readonly memoryMiB: number;
+}
+
 /** `slots/<machine>.json`: a machine's share of its host. */
 interface Slot {
   readonly memoryMiB: number;
-  /** Who makes the machine: the slot is its until the machine runs. */
+  /** Who makes the machine, or started it last: the slot is its until the machine runs. */
   readonly maker: ProcessIdentity;
 }
 
@@ -45,31 +52,25 @@ export function hostCapacity(env: NodeJS.ProcessEnv = process.env): Capacity {
 }
 
 /**
- * Takes a machine's share of the host, waiting while others have too much. A slot whose maker is dead and whose machine does not
- * run is nobody's.
- * @param runs whether the machine of a slot runs
+ * Takes a machine's share of the host, waiting while others have too much; keeps the one that it has. A slot whose maker is dead
+ * and whose machine does not run is nobody's, so whoever starts a machine again takes its share first.
  * @throws NixproofError `HOST_MEMORY_LOW` where the host could never give so much
  */
-export async function takeSlot(
-  layout: Layout,
-  { id, memoryMiB }: { readonly id: string; readonly memoryMiB: number },
-  runs: (id: string) => Promise<boolean>,
-  { signal, progress }: Work,
-): Promise<void> {
+export async function takeSlot(layout: Layout, { id, memoryMiB }: Share, { signal, progress }: Work): Promise<void> {
   const capacity = hostCapacity();
-  if (memoryMiB > capacity.memoryMiB) {
-    throw new NixproofError(
-      'HOST_MEMORY_LOW',
-      `the machine needs ${memoryMiB} MiB of memory, this host gives ${capacity.memoryMiB} MiB to machines`,
-      {
-        hint: 'give the profile less `machine.memory`, or raise NIXPROOF_MAX_MEMORY',
-        details: { availableMiB: capacity.memoryMiB, neededMiB: memoryMiB },
-      },
-    );
-  }
   for (let toldAt = -Infinity; ;) {
-    const others = await slotTakers(layout, { id, memoryMiB }, runs, signal);
+    const others = await slotTakers(layout, { id, memoryMiB }, signal);
     if (others === undefined) return;
+    if (memoryMiB > capacity.memoryMiB) {
+      throw new NixproofError(
+        'HOST_MEMORY_LOW',
+        `the machine needs ${memoryMiB} MiB of memory, this host gives ${capacity.memoryMiB} MiB to machines`,
+        {
+          hint: 'give the profile less `machine.memory`, or raise NIXPROOF_MAX_MEMORY',
+          details: { availableMiB: capacity.memoryMiB, neededMiB: memoryMiB },
+        },
+      );
+    }
     if (performance.now() - toldAt >= PROGRESS_MS) {
       const used = others.reduce((sum, other) => sum + other.memoryMiB, 0);
       progress(
@@ -82,28 +83,25 @@ export async function takeSlot(
 }
 
 /** Takes a machine's share if there is room for it now; false where there is none. */
-export async function takeSlotNow(
-  layout: Layout,
-  share: { readonly id: string; readonly memoryMiB: number },
-  runs: (id: string) => Promise<boolean>,
-  { signal }: Work,
-): Promise<boolean> {
-  return (await slotTakers(layout, share, runs, signal)) === undefined;
+export async function takeSlotNow(layout: Layout, share: Share, { signal }: Work): Promise<boolean> {
+  return (await slotTakers(layout, share, signal)) === undefined;
 }
 
 /** Takes the share, or gives the slots of the others where they leave no room for it. */
 async function slotTakers(
   layout: Layout,
-  { id, memoryMiB }: { readonly id: string; readonly memoryMiB: number },
-  runs: (id: string) => Promise<boolean>,
+  { id, memoryMiB }: Share,
   signal: AbortSignal,
 ): Promise<readonly Slot[] | undefined> {
   const capacity = hostCapacity();
   const slot: Slot = { memoryMiB, maker: await ownIdentity() };
   return withLock(path.join(folderOf(layout), 'lock'), { signal }, async () => {
-    const taken = await takenSlots(layout, id, runs);
-    const memory = taken.reduce((sum, other) => sum + other.memoryMiB, memoryMiB);
-    if (taken.length >= capacity.machines || memory > capacity.memoryMiB) return taken;
+    // What it has nobody takes from it, though the host may give less by now.
+    if (!(await readJson<Slot>(fileOf(layout, id)))) {
+      const taken = await takenSlots(layout, signal);
+      const memory = taken.reduce((sum, other) => sum + other.memoryMiB, memoryMiB);
+      if (taken.length >= capacity.machines || memory > capacity.memoryMiB) return taken;
+    }
     await writeJson(fileOf(layout, id), slot);
     return undefined;
   });
@@ -122,19 +120,17 @@ function fileOf(layout: Layout, id: string): string {
   return path.join(folderOf(layout), `${id}.json`);
 }
 
-/** The slots of others; those that are nobody's are removed. Under the lock. */
-async function takenSlots(
-  layout: Layout,
-  mine: string,
-  runs: (id: string) => Promise<boolean>,
-): Promise<readonly Slot[]> {
-  const taken: Slot[] = [];
-  for (const name of await readdir(folderOf(layout)).catch(() => [])) {
-    const id = name.endsWith('.json') ? name.slice(0, -'.json'.length) : mine;
-    const slot = id === mine ? undefined : await readJson<Slot>(fileOf(layout, id));
-    if (!slot) continue;
-    if ((await isAlive(slot.maker)) || (await runs(id))) taken.push(slot);
-    else await freeSlot(layout, id);
-  }
-  return taken;
+/** All slots but those that are nobody's, which are removed. Under the lock. */
+async function takenSlots(layout: Layout, signal: AbortSignal): Promise<readonly Slot[]> {
+  const names = (await readdir(folderOf(layout)).catch(() => [])).filter((name) => name.endsWith('.json'));
+  const slots = await Promise.all(
+    names.map(async (name) => {
+      const id = name.slice(0, -'.json'.length);
+      const slot = await readJson<Slot>(fileOf(layout, id));
+      if (!slot || (await isAlive(slot.maker)) || (await takesMemory(layout, id, signal))) return slot;
+      await freeSlot(layout, id);
+      return undefined;
+    }),
+  );
+  return slots.filter((slot) => slot !== undefined);
 }

@@ -17,6 +17,7 @@ import {
   PATIENT_RETRY,
   acquireMachine,
   hostSteps,
+  inTries,
   type HostSteps,
 } from './steps.js';
 
@@ -78,7 +79,9 @@ export function stepsUntilLost(place: Place, { request, before, late, missed }: 
   return new Proxy(steps, {
     get: (_, name) => {
       const step = steps[name as keyof HostSteps] as unknown as { readonly executeWithOptions: Step };
-      return { executeWithOptions: (...args: unknown[]) => patient(() => step.executeWithOptions(...args)) };
+      return {
+        executeWithOptions: (...args: unknown[]) => inTries(() => patient(() => step.executeWithOptions(...args))),
+      };
     },
   });
 }

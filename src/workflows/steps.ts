@@ -1,17 +1,15 @@
-import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities, sleep } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
+import { COUNTED_FAULTS, isRetryable } from '../domain/error.js';
 import { SHARED_TASK_QUEUE } from '../domain/names.js';
 import type { FaultRecord } from '../domain/run.js';
 
 export const MINUTE_MS = 60_000;
 
 /** Heartbeats come on a timer every second to third; a worker that misses them for so long is taken for dead. */
-export const HEARTBEAT = {
-  heartbeatTimeout: 10_000,
-  retry: { initialInterval: 1000, backoffCoefficient: 2, maximumAttempts: 5 },
-};
-/** A worker's death is no failure of an installer that is followed, nor of a host that is waited for: their limit is their time. */
+export const HEARTBEAT = { heartbeatTimeout: 10_000 };
+/** A worker's end or death is no failure of a step: its limit is its time. */
 export const PATIENT_RETRY = {
   initialInterval: 500,
   backoffCoefficient: 1.5,
@@ -48,7 +46,30 @@ export function hostSteps(taskQueue: string) {
     scheduleToStartTimeout: TAKEN_WITHIN_MS,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...HEARTBEAT,
+    retry: { ...PATIENT_RETRY, nonRetryableErrorTypes: [COUNTED_FAULTS] },
   });
+}
+
+/** So many tries a step has that ends with a fault of its own. */
+const TRIES = 5;
+const FIRST_PAUSE_MS = 1000;
+
+/** Does a step until it has no fault any more, or has had one in each of its tries. */
+export async function inTries<T>(step: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await step();
+    } catch (error) {
+      if (tried === TRIES || !isCounted(error)) throw error;
+      await sleep(FIRST_PAUSE_MS * 2 ** (tried - 1));
+    }
+  }
+}
+
+/** Whether it is a fault after which another look can help, and the server left it to us. */
+function isCounted(error: unknown): boolean {
+  const cause = causeOf(error);
+  return cause instanceof ApplicationFailure && cause.nonRetryable === true && isRetryable(cause.type ?? '');
 }
 
 /** What a step failed with; any other error is its own cause. */

@@ -271,22 +271,20 @@ function machines(): void {
       const left =
         'mkdir -p "$1" && echo sleep 600 >"$1/nixproof-run" && cd "$1" && { setsid sh ./nixproof-run & echo $! >pid; }';
       const connection = await first.connect(work);
-      await connection.exec([
-        'sh',
-        '-c',
-        `{ ${left}; } </dev/null >/dev/null 2>&1`,
-        'sh',
-        '/var/lib/nixproof/attempt-1',
-      ]);
-      const pid = (await reads(first, '/var/lib/nixproof/attempt-1/pid')).trim();
+      const pids: string[] = [];
+      for (const name of ['attempt-1', 'heal-1', 'heal-1/undo']) {
+        const at = `/var/lib/nixproof/${name}`;
+        await connection.exec(['sh', '-c', `{ ${left}; } </dev/null >/dev/null 2>&1`, 'sh', at]);
+        pids.push((await reads(first, `${at}/pid`)).trim());
+      }
       await first[Symbol.asyncDispose]();
       await driver.destroy('bare', work);
 
       await using again = await driver.create(bare(), work);
       const next = await again.connect(work);
       expect(await next.exec(['ls', '/var/lib/nixproof'])).toMatchObject({ exitCode: 0, stdout: 'machine\n' });
-      const isGone = async () => (await next.exec(['kill', '-0', pid])).exitCode !== 0;
-      expect(await waitUntil(isGone, 10_000)).toBe(true);
+      const alive = ['sh', '-c', 'for pid; do ! kill -0 "$pid" 2>/dev/null || echo "$pid"; done', 'sh', ...pids];
+      expect(await waitUntil(async () => (await next.exec(alive)).stdout === '', 10_000)).toBe(true);
     });
 
     test('it is restarted by a reboot over SSH, once', async () => {

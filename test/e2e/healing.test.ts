@@ -3,7 +3,8 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HealRecord, PendingHeal, RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
-import { runCommand } from '../../src/host/process.js';
+import { readIfThere } from '../../src/host/files.js';
+import { identify, runCommand } from '../../src/host/process.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 /** Fails for a class that has no built-in heal, until somebody has made `fixed`. */
@@ -253,6 +254,27 @@ echo it works
     });
     await bench.expectNothingLeft();
   });
+
+  test(
+    'a run that is cancelled in the middle of one leaves nothing of it running on a machine that is kept',
+    LONG,
+    async () => {
+      const bench = await openBench('own');
+      await bench.worker();
+      const endless = { name: 'endless', confidence: 0.9, run: ['echo $$ >"$NIXPROOF_ROOT/pid"; exec sleep 600'] };
+      const folder = await folderOf(bench, configOf('endless', [endless]));
+      const run = await detached(bench, folder, '--keep', 'always');
+      const file = path.join(await bench.root('endless'), 'pid');
+      await reached('the heal', async () => (await readIfThere(file))?.endsWith('\n') ?? false);
+      const pid = Number(await readFile(file, 'utf8'));
+      expect(await identify(pid)).toBeDefined();
+      expect((await bench.np(folder, 'cancel', run)).exit).toBe(0);
+      expect(await bench.verdictOf(run)).toMatchObject({ verdict: 'cancelled', attempts: 1 });
+      expect(await identify(pid)).toBeUndefined();
+      expect((await bench.np(folder, 'vm', 'stop', run)).exit).toBe(0);
+      await bench.expectNothingLeft();
+    },
+  );
 
   test('is not done where it is off; a heal that fails is undone; a killed installer is run again', LONG, async () => {
     const bench = await openBench('own');

@@ -8,6 +8,7 @@ import { quote } from '../../machines/quote.js';
 import type { HealFiles } from '../../records/artifacts.js';
 import type { FileChange } from '../../records/patch.js';
 import { lookAt } from '../guest-state.js';
+import { cancellationReason } from '../temporal.js';
 import { openShell, putText, type GuestShell } from './guest-shell.js';
 import { makeChanges, planChanges, revertChanges } from './tree-edits.js';
 
@@ -20,6 +21,8 @@ interface Journal {
 
 /** All commands of one heal together. */
 const COMMANDS_MS = 15 * 60_000;
+/** So long a machine is asked to kill them when the step is cancelled. */
+const KILL_MS = 10_000;
 const SAID_CHARS = 300;
 /** Exit statuses of commands that have none, as timeout(1) and a shell tell them. */
 const TOOK_TOO_LONG = 124;
@@ -29,7 +32,18 @@ const KILLED = 137;
  * Applies one heal: goes back to a checkpoint where one is named, changes the deployed tree, runs the commands detached in the
  * guest, which claims them so that they run once, whoever asks how often.
  */
-export async function applyHeal(
+export function applyHeal(
+  machine: Machine,
+  request: RunRequest,
+  application: HealApplication,
+  filesOf: (heal: number) => HealFiles,
+  work: Work,
+): Promise<HealApplied> {
+  const folders = [...application.again, application].map(({ number }) => healFolder(machine, number, 'do'));
+  return stoppedWhenCancelled(machine, folders, work, () => apply(machine, request, application, filesOf, work));
+}
+
+async function apply(
   machine: Machine,
   request: RunRequest,
   application: HealApplication,
@@ -67,17 +81,19 @@ export async function applyHeal(
 }
 
 /** Takes a heal back that did not help and has no checkpoint behind it. */
-export async function undoHeal(
+export function undoHeal(
   machine: Machine,
   request: RunRequest,
   { number, plan }: HealApplication,
   files: HealFiles,
   work: Work,
 ): Promise<void> {
-  const shell = await openShell(machine, work);
-  const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
-  await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
-  await runCommands(machine, shell, request, { number, plan }, 'undo', work);
+  return stoppedWhenCancelled(machine, [healFolder(machine, number, 'undo')], work, async () => {
+    const shell = await openShell(machine, work);
+    const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
+    await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
+    await runCommands(machine, shell, request, { number, plan }, 'undo', work);
+  });
 }
 
 /** The changes of the tree that a heal made. */
@@ -89,17 +105,24 @@ function endOf(log: string): string {
   return log.trim().split('\n').slice(-3).join('\n').slice(-SAID_CHARS);
 }
 
+type Part = 'do' | 'undo';
+
+/** Where one heal's commands, or its undo's, are in the machine. */
+function healFolder(machine: Machine, number: number, part: Part): string {
+  return `${guestFolder(machine)}/heal-${number}${part === 'undo' ? '/undo' : ''}`;
+}
+
 async function runCommands(
   machine: Machine,
   shell: GuestShell,
   request: RunRequest,
   { number, plan }: Pick<HealApplication, 'number' | 'plan'>,
-  part: 'do' | 'undo',
+  part: Part,
   work: Work,
 ): Promise<{ readonly exitCode: number; readonly log: string }> {
   const commands = part === 'do' ? plan.commands : plan.undo;
   if (commands.length === 0) return { exitCode: 0, log: '' };
-  const folder = `${guestFolder(machine)}/heal-${number}${part === 'undo' ? '/undo' : ''}`;
+  const folder = healFolder(machine, number, part);
   const tree = machine.resolvePath(request.profile.deploy.to);
   const environment = {
     NIXPROOF_HEAL: String(number),
@@ -114,7 +137,7 @@ async function runCommands(
   const run = [`${guestFolder(machine)}/bin/nixproof-run`, folder, tree];
   await shell.exec(['sh', '-c', `setsid ${quote(run)} </dev/null >/dev/null 2>&1 &`]);
   let exitCode = TOOK_TOO_LONG;
-  await waitUntil(
+  const ended = await waitUntil(
     async () => {
       work.progress('the heal’s commands run');
       const state = await lookAt(shell, { folder });
@@ -125,6 +148,41 @@ async function runCommands(
     COMMANDS_MS,
     { everyMs: 500, signal: work.signal },
   );
+  if (!ended) await killCommands(shell, folder, TOOK_TOO_LONG);
   const log = (await shell.exec(['sh', '-c', 'head -c 200000 "$1/install.log"', 'sh', folder])).stdout;
   return { exitCode, log };
+}
+
+/** Kills a heal's commands and all they started, which have this exit status then. Does nothing where they have ended. */
+async function killCommands(shell: GuestShell, folder: string, status: number): Promise<void> {
+  const script = `cd "$1" && [ ! -e status ] && pid=$(cat pid) || exit 0
+    kill -s KILL -- "-$pid" "$pid" 2>/dev/null
+    echo "$2" >status.tmp && mv status.tmp status`;
+  await shell.exec(['sh', '-c', script, 'sh', folder, String(status)]);
+}
+
+/**
+ * Does it, and kills the commands in these folders where a request to cancel breaks it off, as far as the machine still answers: it may
+ * be kept. After a worker's end or death another goes on with them.
+ */
+async function stoppedWhenCancelled<T>(
+  machine: Machine,
+  folders: readonly string[],
+  { signal }: Work,
+  body: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (cancellationReason(signal) === 'CANCELLED') {
+      const work: Work = { signal: AbortSignal.timeout(KILL_MS), progress: () => undefined };
+      try {
+        const shell = await openShell(machine, work);
+        for (const folder of folders) await killCommands(shell, folder, KILLED);
+      } catch {
+        // Gone or deaf.
+      }
+    }
+    throw error;
+  }
 }

@@ -31,16 +31,8 @@ export interface Made {
   readonly connection: Connection;
 }
 
-/**
- * Makes a machine: overlays, a domain, its first boot from the base. What was left of an earlier try is removed first.
- * @param runs whether the machine of an id runs
- */
-export async function createMachine(
-  layout: Layout,
-  request: MachineRequest,
-  runs: (id: string) => Promise<boolean>,
-  work: Work,
-): Promise<Made> {
+/** Makes a machine: overlays, a domain, its first boot from the base. What was left of an earlier try is removed first. */
+export async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
   const { id } = request;
   const base = await requireBase(layout, request.base ?? DEFAULT_BASE);
   const libvirt = await findLibvirt(undefined, work.signal);
@@ -49,7 +41,7 @@ export async function createMachine(
   await removeMachine(layout, id);
   await mkdir(machineFolder(layout, id), { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
-  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runs, work);
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, work);
   try {
     await requireMemory(shape.memoryMiB);
     await makeFiles(layout, { id, shape }, base, libvirt, work);

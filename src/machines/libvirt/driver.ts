@@ -41,7 +41,7 @@ export function createLibvirtDriver({ layout, bootDeadlineMs }: LibvirtDriverOpt
     async create(request, work) {
       const known = await recordOf(layout, request.id);
       if (known && (known.stage === 'restarting' || (await runs(layout, known)))) return machineOf(known);
-      const made = await createMachine(layout, request, (other) => runsById(layout, other), work);
+      const made = await createMachine(layout, request, work);
       return machineOf(made.record, made.connection);
     },
 
@@ -71,11 +71,6 @@ async function recordOf(layout: Layout, id: string): Promise<LibvirtRecord | und
 
 function runs(layout: Layout, { uri, id }: LibvirtRecord): Promise<boolean> {
   return isDomainActive(virshAt(uri), domainIdentity(layout, id));
-}
-
-async function runsById(layout: Layout, id: string): Promise<boolean> {
-  const record = await recordOf(layout, id);
-  return record !== undefined && (await runs(layout, record));
 }
 
 async function statusOf(layout: Layout, record: LibvirtRecord): Promise<MachineStatus> {

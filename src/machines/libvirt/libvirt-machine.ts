@@ -8,6 +8,7 @@ import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machin
 import { guestDisk } from '../qemu/command-line.js';
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
+import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
 import { checkpointOf, frozenStates, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { cutDomain, defineDomain, isDomainActive, startDomain } from './domain.js';
@@ -43,6 +44,8 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     record = current;
   };
   const isRunning = async () => (await readRecord(layout, record.id)) !== undefined && isDomainActive(virsh, identity);
+  /** Before it is started again: while nothing of it ran it may have lost its share of the host. */
+  const share = (work: Work) => takeSlot(layout, { id: record.id, memoryMiB: record.shape.memoryMiB }, work);
   const endpoint = async (): Promise<Endpoint> => {
     const { keyFile } = await benchKey(layout);
     return { ...record.address, user: 'root', keyFile, hostKey: record.hostKey };
@@ -94,6 +97,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     async restore(name, work) {
       await refresh();
       await close();
+      await share(work);
       const { stage, hostKey } = await restoreCheckpoint(frozen(), name, work);
       await save({ stage, hostKey });
       const answering = await boot(
@@ -132,6 +136,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
       if (record.stage !== 'installed' || !(await isRunning())) {
         if (record.stage === 'live') await syncDisks(() => connection.get(work), work);
         await close();
+        await share(work);
         await save({ stage: 'restarting', hostKey: undefined });
         await cutDomain(virsh, identity);
         work.progress('starting the machine from its installed disk');

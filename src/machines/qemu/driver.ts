@@ -21,7 +21,7 @@ import { identifyClone } from './clone-identity.js';
 import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
-import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
+import { machineFiles, runs, type QemuRecord } from './record.js';
 import { templateFor, type Template } from './template.js';
 
 /** A run that fills more than this has a disk to itself or fails with a full one. */
@@ -94,7 +94,7 @@ async function createMachine(layout: Layout, request: MachineRequest, work: Work
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
   const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);
-  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, runsById(layout), work);
+  await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, work);
   try {
     await requireMemory(shape.memoryMiB);
     work.progress('cloning the template');

@@ -10,7 +10,7 @@ import { requireDisk, requireMemory } from './capacity.js';
 import { escapeComma, SOCKETS } from './command-line.js';
 import { killMachine, socketsFolder } from './launch.js';
 import { connectQmp } from './qmp.js';
-import { runs, runsById, type QemuRecord } from './record.js';
+import { runs, type QemuRecord } from './record.js';
 
 /**
  * Copies a machine with all its checkpoints under another name: gives the record of one that does not run yet and is to be put
@@ -64,7 +64,7 @@ async function hasRoom(
     work.progress(`no copy of the machine: ${error.message}`);
     return false;
   }
-  return takeSlotNow(layout, share, runsById(layout), work);
+  return takeSlotNow(layout, share, work);
 }
 
 /** Images, and what is known of the checkpoints in them; the console's log goes on in the copy. */

@@ -9,6 +9,7 @@ import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
+import { takeSlot } from '../slots.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
@@ -50,6 +51,8 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     record = current;
   };
   const isRunning = () => runs(record);
+  /** Before it is started again: while nothing of it ran it may have lost its share of the host. */
+  const share = (work: Work) => takeSlot(layout, { id: record.id, memoryMiB: record.shape.memoryMiB }, work);
   const endpoint = async (): Promise<Endpoint> => {
     if (!record.process) throw gone(record.id);
     const { keyFile } = await benchKey(layout);
@@ -99,6 +102,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       await close();
       // What was restarted from its own disk is another QEMU, and ends here.
       const live = record.stage === 'live' ? record.process : undefined;
+      await share(work);
       const process = await restoreCheckpoint(frozen(), live, name, work);
       await save({ stage: 'live', process, hostKey: record.live.hostKey });
       const installation = await findInstallation(cacheDirectory(), work.signal);
@@ -109,7 +113,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     list: () => listCheckpoints(folder),
     async fork(name, id, work) {
       await refresh();
-      if (await runsById(layout)(id)) return true;
+      if (await runsById(layout, id)) return true;
       const copy = await copyMachine(layout, record, id, work);
       if (!copy) return false;
       await writeRecord(layout, copy);
@@ -147,6 +151,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       if (record.stage !== 'installed' || !(await isRunning())) {
         if (record.stage === 'live') await syncDisks(() => connection.get(work), work);
         await close();
+        await share(work);
         await save({ stage: 'restarting', process: undefined, hostKey: undefined });
         await killMachine(folder);
         work.progress('starting the machine from its installed disk');

@@ -55,9 +55,7 @@ export async function runs({ process }: QemuRecord): Promise<boolean> {
 }
 
 /** Whether the machine of this name is one of ours, and its QEMU alive. */
-export function runsById(layout: Layout): (id: string) => Promise<boolean> {
-  return async (id) => {
-    const record = await readRecord<QemuRecord>(layout, id);
-    return record?.driver === 'qemu' && (await runs(record));
-  };
+export async function runsById(layout: Layout, id: string): Promise<boolean> {
+  const record = await readRecord<QemuRecord>(layout, id);
+  return record?.driver === 'qemu' && (await runs(record));
 }

@@ -20,7 +20,7 @@ const TAKE_OVER = `folder=/var/lib/nixproof
 if [ -e "$folder" ]; then
   [ "$2" = reset ] && exit 3
   systemctl kill --signal=SIGKILL 'nixproof-install-*' 2>/dev/null
-  for file in "$folder"/attempt-*/pid; do
+  for file in "$folder"/attempt-*/pid "$folder"/heal-*/pid "$folder"/heal-*/undo/pid; do
     pid=$(cat "$file" 2>/dev/null) || continue
     grep -q nixproof-run "/proc/$pid/cmdline" 2>/dev/null && kill -s KILL -- "-$pid"
   done

@@ -1,12 +1,14 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { applyHeal, changesOf, undoHeal } from '../../../src/activities/healing/apply-heal.js';
 import type { HealApplication, HealPlan } from '../../../src/domain/heal.js';
 import type { Profile } from '../../../src/domain/profile.js';
 import type { RunRequest } from '../../../src/domain/run.js';
 import { layoutOf } from '../../../src/host/paths.js';
+import { identify } from '../../../src/host/process.js';
 import { startInstaller } from '../../../src/installers/installer.js';
 import type { Machine, Work } from '../../../src/machines/machine.js';
 import { createSandboxDriver } from '../../../src/machines/sandbox/driver.js';
@@ -31,7 +33,22 @@ describe('a heal on a machine', () => {
   const inTree = (file: string) => path.join(machine.resolvePath('/srv/tree'), file);
   const read = (file: string) => readFile(file, 'utf8');
   const shell = async (script: string) => (await machine.connect(work)).exec(['sh', '-c', script]);
-  const apply = (application: HealApplication) => applyHeal(machine, request, application, filesOf, work);
+  const apply = (application: HealApplication, as = work) => applyHeal(machine, request, application, filesOf, as);
+  /** Begins a heal that never ends by itself; resolves when it is at it and waited for. */
+  const begin = async (number: number, signal = work.signal) => {
+    const endless = application(number, { commands: ['sleep 600 & echo $! >"$NIXPROOF_ROOT/sleeps"; wait'] });
+    let said = '';
+    const applied = apply(endless, { signal, progress: (message) => (said = message) });
+    applied.catch(() => undefined);
+    await vi.waitFor(() => expect(said).toBe('the heal’s commands run'), 10_000);
+    const file = machine.resolvePath('/sleeps');
+    const pid = await vi.waitFor(
+      async () => /^\d+(?=\n)/.exec(await read(file))?.[0] ?? Promise.reject(new Error(file)),
+      10_000,
+    );
+    await rm(file);
+    return { endless, applied, isAlive: async () => (await identify(Number(pid))) !== undefined };
+  };
 
   const application = (
     number: number,
@@ -96,6 +113,35 @@ describe('a heal on a machine', () => {
     const failing = application(2, { commands: ['echo no such luck >&2; exit 7', 'touch "$NIXPROOF_ROOT/never"'] });
     expect(await apply(failing)).toEqual({ ok: false, said: 'no such luck', files: 0 });
     expect((await shell('[ -e "$NIXPROOF_ROOT/never" ]')).exitCode).toBe(1);
+  });
+
+  test('one that takes too long is killed, with all it started', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { endless, applied, isAlive } = await begin(4);
+    vi.advanceTimersByTime(15 * 60_000);
+    expect(await applied).toEqual({ ok: false, said: '', files: 0 });
+    await vi.waitFor(async () => expect(await isAlive()).toBe(false));
+    expect(await apply(endless)).toEqual({ ok: false, said: '', files: 0 });
+  });
+
+  test('one that is cancelled is killed; where only a worker ends, the next goes on with it', async () => {
+    const ended = async (number: number, reason: string) => {
+      const stop = new AbortController();
+      const begun = await begin(number, stop.signal);
+      stop.abort(new CancelledFailure(reason));
+      await expect(begun.applied).rejects.toThrow(reason);
+      return begun;
+    };
+    const cancelled = await ended(5, 'CANCELLED');
+    await vi.waitFor(async () => expect(await cancelled.isAlive()).toBe(false));
+    const handedOver = await ended(6, 'WORKER_SHUTDOWN');
+    expect(await handedOver.isAlive()).toBe(true);
+    const stop = new AbortController();
+    const next = apply(handedOver.endless, { ...work, signal: stop.signal });
+    stop.abort(new CancelledFailure('CANCELLED'));
+    await expect(next).rejects.toThrow('CANCELLED');
+    await vi.waitFor(async () => expect(await handedOver.isAlive()).toBe(false));
   });
 
   test('taken back, once however often, the tree is as it was', async () => {

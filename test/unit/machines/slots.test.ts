@@ -1,8 +1,18 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
+import type { MachineShape } from '../../../src/domain/profile.js';
+import { domainIdentity } from '../../../src/machines/libvirt/identity.js';
+import { libvirtMachine } from '../../../src/machines/libvirt/libvirt-machine.js';
+import type { LibvirtRecord } from '../../../src/machines/libvirt/record.js';
+import { MACHINE_FOLDER } from '../../../src/machines/qemu/launch.js';
+import { qemuMachine } from '../../../src/machines/qemu/qemu-machine.js';
+import type { QemuRecord } from '../../../src/machines/qemu/record.js';
+import { machineFolder, writeRecord } from '../../../src/machines/record.js';
 import { freeSlot, hostCapacity, takeSlot } from '../../../src/machines/slots.js';
 import { startProgram } from '../../fixtures/programs/programs.js';
 
@@ -16,18 +26,18 @@ beforeEach(async () => {
 });
 afterEach(() => vi.unstubAllEnvs());
 
-const stopped = () => Promise.resolve(false);
 const slots = async () =>
   (await readdir(path.join(layout.home, 'slots'))).filter((name) => name.endsWith('.json')).sort();
 
-function take(id: string, memoryMiB: number, runs: (id: string) => Promise<boolean> = stopped) {
+function listener() {
   const told: string[] = [];
   const stop = new AbortController();
-  const taken = takeSlot(layout, { id, memoryMiB }, runs, {
-    signal: stop.signal,
-    progress: (message) => told.push(message),
-  });
-  return { told, stop, taken };
+  return { told, stop, work: { signal: stop.signal, progress: (message: string) => told.push(message) } };
+}
+
+function take(id: string, memoryMiB: number) {
+  const { told, stop, work } = listener();
+  return { told, stop, taken: takeSlot(layout, { id, memoryMiB }, work) };
 }
 
 /** Takes a slot in a process of its own. */
@@ -36,6 +46,30 @@ async function takenElsewhere(id: string, memoryMiB: number) {
   onTestFinished(() => void taker.process.kill('SIGKILL'));
   expect(await taker.line()).toBe('taken');
   return taker;
+}
+
+/** The slot of a maker that has died. */
+async function orphaned(id: string, memoryMiB: number) {
+  const taker = await takenElsewhere(id, memoryMiB);
+  taker.process.kill('SIGKILL');
+  await taker.ended;
+}
+
+/** Makes shell scripts the programs of these names, and an empty cache: what is found out of programs is kept there. */
+async function programs(scripts: Readonly<Record<string, string>>) {
+  const bin = path.join(layout.home, 'bin');
+  await mkdir(bin);
+  for (const [name, script] of Object.entries(scripts)) {
+    await writeFile(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  vi.stubEnv('PATH', `${bin}:${process.env['PATH'] ?? ''}`);
+  vi.stubEnv('XDG_CACHE_HOME', path.join(layout.home, 'cache'));
+}
+
+/** What a machine of libvirt's has from before its domain is defined. */
+async function libvirtFolder(id: string) {
+  await mkdir(machineFolder(layout, id), { recursive: true });
+  await writeFile(path.join(machineFolder(layout, id), 'libvirt-uri'), 'qemu:///system\n');
 }
 
 describe('a slot', () => {
@@ -65,17 +99,33 @@ describe('a slot', () => {
     expect(await slots()).toEqual(['first.json', 'second.json']);
   });
 
-  test('of a maker that was killed is removed, unless its machine runs', async () => {
-    for (const id of ['gone', 'running']) {
-      const taker = await takenElsewhere(id, 1000);
-      taker.process.kill('SIGKILL');
-      await taker.ended;
-      // A dead maker's slot would be removed by the next.
-      if (id === 'gone') expect(await slots()).toEqual(['gone.json']);
-    }
-    expect(await slots()).toEqual(['running.json']);
-    await take('mine', 2000, (id) => Promise.resolve(id === 'running')).taken;
+  test('of a maker that was killed is removed, unless something of its machine runs, with a record or without', async () => {
+    const folder = machineFolder(layout, 'running');
+    const qemu = spawn('sleep', ['600'], { env: { ...process.env, [MACHINE_FOLDER]: folder } });
+    onTestFinished(() => void qemu.kill('SIGKILL'));
+    await once(qemu, 'spawn');
+    await orphaned('running', 1000);
+    await orphaned('gone', 1000);
+    expect(await slots()).toEqual(['gone.json', 'running.json']);
+    await take('mine', 2000).taken;
     expect(await slots()).toEqual(['mine.json', 'running.json']);
+  });
+
+  test('of libvirt’s is asked of libvirt, whoever takes one; where that does not answer it stays taken', async () => {
+    await programs({ virsh: `echo ${domainIdentity(layout, 'running').uuid}` });
+    for (const id of ['running', 'gone']) {
+      await libvirtFolder(id);
+      await orphaned(id, 1000);
+    }
+    expect(await slots()).toEqual(['gone.json', 'running.json']);
+    await take('mine', 2000).taken;
+    expect(await slots()).toEqual(['mine.json', 'running.json']);
+    await writeFile(path.join(layout.home, 'bin', 'virsh'), 'exit 1\n');
+    await freeSlot(layout, 'mine');
+    const { told, taken, stop } = take('large', 2500);
+    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 1000 of 3000 MiB are taken']));
+    stop.abort(new Error('no more'));
+    await expect(taken).rejects.toThrow('no more');
   });
 
   test('taken again is the same one', async () => {
@@ -84,12 +134,68 @@ describe('a slot', () => {
     expect(await slots()).toEqual(['mine.json']);
   });
 
+  test('is kept, however little the host gives by now', async () => {
+    await takenElsewhere('other', 1000);
+    await take('mine', 2000).taken;
+    vi.stubEnv('NIXPROOF_MAX_MEMORY', '1500');
+    await take('mine', 2000).taken;
+    expect(await slots()).toEqual(['mine.json', 'other.json']);
+  });
+
   test('larger than the host is refused, with numbers', async () => {
     await expect(take('large', 4000).taken).rejects.toMatchObject({
       code: 'HOST_MEMORY_LOW',
       message: 'the machine needs 4000 MiB of memory, this host gives 3000 MiB to machines',
       details: { availableMiB: 3000, neededMiB: 4000 },
     });
+  });
+});
+
+describe('a machine that lost its slot', () => {
+  const shape: MachineShape = { cpus: 1, memoryMiB: 1500, firmware: 'bios', diskBytes: [1024] };
+  const info = {
+    id: 'mine',
+    base: 'debian',
+    createdAt: new Date(0).toISOString(),
+    shape,
+    detail: '',
+    hostKey: undefined,
+  };
+  const live = { definition: { binary: 'qemu-system-x86_64', args: [] }, hostKey: '' };
+  const ofQemu = { ...info, driver: 'qemu', process: undefined, live } as const;
+  const ofLibvirt = {
+    ...info,
+    driver: 'libvirt',
+    uri: 'qemu:///system',
+    liveDisks: 1,
+    address: { host: '127.0.0.1', port: 1 },
+  } as const;
+  const machines = {
+    qemu: (stage: QemuRecord['stage']) => qemuMachine(layout, { ...ofQemu, stage }),
+    libvirt: (stage: LibvirtRecord['stage']) => libvirtMachine(layout, { ...ofLibvirt, stage }),
+  };
+  const files = { qemu: ofQemu, libvirt: ofLibvirt };
+
+  test.each([
+    ['qemu', 'started again', 'MACHINE_QEMU_FAILED'],
+    ['qemu', 'brought back', 'MACHINE_CHECKPOINT_MISSING'],
+    ['libvirt', 'started again', 'MACHINE_LIBVIRT'],
+    ['libvirt', 'brought back', 'MACHINE_CHECKPOINT_MISSING'],
+  ] as const)('of %s waits for one before it is %s', async (driver, how, code) => {
+    const virsh = '[ "$4" != define ] || { echo error: no >&2; exit 1; }';
+    await programs({ virsh, 'qemu-system-x86_64': '[ "$1" = --version ]', 'qemu-img': 'true' });
+    const stage = how === 'started again' ? 'restarting' : 'live';
+    await writeRecord(layout, { ...files[driver], stage } as QemuRecord);
+    await takenElsewhere('other', 2000);
+    const { told, work } = listener();
+    await using machine = machines[driver](stage);
+    const begun =
+      how === 'started again' ? machine.restartInstalled(work) : machine.checkpoints?.restore('a1-p1', work);
+    const ended = expect(begun).rejects.toMatchObject({ code });
+    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 2000 of 3000 MiB are taken']));
+    await freeSlot(layout, 'other');
+    await ended;
+    expect(await slots()).toEqual(['mine.json']);
   });
 });
 
