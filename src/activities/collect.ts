@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { FULL_DISK_HINT, NixproofError } from '../domain/error.js';
+import { FULL_DISK_HINT, NixproofError, messageOf } from '../domain/error.js';
 import type { Verdict } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
 import { isFull } from '../host/room.js';
@@ -43,8 +43,10 @@ export async function collectFrom(machine: Machine, files: RunFiles, verdict: Ve
       await keepWhole(kept, () => pipeline(stream, createWriteStream(kept)));
     }
   } catch (error) {
-    if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
-    work.progress(`the machine does not answer: ${error.message}`);
+    // One that stands still for want of room is not waited for: it may be what fills the disk.
+    const deaf = isFull(error) || (error instanceof NixproofError && error.code.startsWith('TRANSPORT_'));
+    if (!deaf) throw error;
+    work.progress(`the machine does not answer: ${messageOf(error)}`);
   }
 }
 

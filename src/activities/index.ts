@@ -22,6 +22,7 @@ import { faultResults } from './faults/journal.js';
 import { applyHeal, undoHeal } from './healing/apply-heal.js';
 import { forkMachine } from './healing/fork-machine.js';
 import { planHeals } from './healing/plan-heals.js';
+import { madeByHand } from '../machines/by-hand.js';
 import { follow, freeze, install } from './installing.js';
 import { leased } from './lease.js';
 import { makeRoom } from './make-room.js';
@@ -204,7 +205,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         if (fate === 'destroy' && request.driver === 'ssh') {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));
         }
-        if (fate === 'destroy') await machines.driver(request.driver).destroy(machineOf(request), work);
+        // A person may have made it theirs since the run ended without it.
+        const theirs = (await madeByHand(layout, machineOf(request))) !== undefined;
+        if (fate === 'destroy' && !theirs) await machines.driver(request.driver).destroy(machineOf(request), work);
         if (fate === 'freeze') await onMachine(request, work, (scene) => freeze(scene, FAILURE_CHECKPOINT));
       }),
   });

@@ -50,9 +50,9 @@ export async function follow(
     if (target) await injectFaults({ ...scene, machine: target }, occasion);
   };
   await noteSurvival(scene);
-  // A guest that stands still until there is room is followed again from then on: neither its silence nor the time counts.
-  await whenThereIsRoom(() => machine.connect(work)).catch(() => work.signal.throwIfAborted());
   try {
+    // A guest that stands still until there is room is followed again from then on: neither its silence nor the time counts.
+    await whenThereIsRoom(() => machine.connect(work)).catch(() => work.signal.throwIfAborted());
     const outcome = await followInstaller({
       machine,
       target,

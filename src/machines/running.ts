@@ -7,6 +7,7 @@ import { domainIdentity } from './libvirt/identity.js';
 import { libvirtFiles } from './libvirt/record.js';
 import { virshAt } from './libvirt/virsh.js';
 import { MACHINE_FOLDER } from './qemu/launch.js';
+import { runsById } from './qemu/record.js';
 import { machineFolder } from './record.js';
 
 /**
@@ -16,6 +17,8 @@ import { machineFolder } from './record.js';
 export async function takesMemory(layout: Layout, id: string, signal: AbortSignal): Promise<boolean> {
   const folder = machineFolder(layout, id);
   if ((await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder))).length > 0) return true;
+  // One whose environment is not to be read.
+  if (await runsById(layout, id)) return true;
   const uri = (await readIfThere(libvirtFiles(folder).uri))?.trim();
   if (uri === undefined) return false;
   // Where libvirt does not answer its domains may run all the same.

@@ -11,10 +11,10 @@ import type { HostActivities, Place } from '../activities/index.js';
 import { hostTaskQueue } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import {
+  COUNTED_RETRY,
   HEARTBEAT,
   LONGEST_RUN_MS,
   MINUTE_MS,
-  PATIENT_RETRY,
   acquireMachine,
   hostSteps,
   inTries,
@@ -134,7 +134,7 @@ export async function leftBehind({ host, machines, report }: LeftBehind): Promis
     taskQueue: hostTaskQueue(host),
     startToCloseTimeout: LONGEST_RUN_MS,
     ...HEARTBEAT,
-    retry: PATIENT_RETRY,
+    retry: COUNTED_RETRY,
   });
   const [first] = machines;
   const clear = async (): Promise<boolean> => {

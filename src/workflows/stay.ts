@@ -13,7 +13,7 @@ import { createHealLoop, type Decision, type HealLoop, type NextAttempt } from '
 import { healSteps, onMachine } from './heal-steps.js';
 import { HostLost, stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import { LONGEST_RUN_MS, MINUTE_MS, PATIENT_RETRY, faultOf, type HostSteps } from './steps.js';
+import { LONGEST_RUN_MS, MINUTE_MS, PATIENT_RETRY, STEP_MS, faultOf, type HostSteps } from './steps.js';
 
 const progressedSignal = defineSignal<[InstallProgress]>(SIGNALS.progressed);
 const decideSignal = defineSignal<[Decision]>(SIGNALS.decide);
@@ -88,7 +88,10 @@ export function createStay(run: Run, place: Place, draft: Draft) {
 
     await begin('deploying the configuration');
     await within('deploy', () =>
-      steps.deploy.executeWithOptions({ summary: `deploy to ${request.profile.deploy.to}` }, [request]),
+      steps.deploy.executeWithOptions(
+        { summary: `deploy to ${request.profile.deploy.to}`, startToCloseTimeout: longestOf('deploy') },
+        [request],
+      ),
     );
 
     if (request.faults) {
@@ -100,8 +103,16 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     if (!(await install(steps)) || !(await boot(steps))) return 'failed';
     await begin('checking the installed system');
     const { checks } = request.profile;
-    draft.checks = await steps.verify.executeWithOptions({ summary: `${checks.length} checks` }, [request]);
+    draft.checks = await steps.verify.executeWithOptions(
+      { summary: `${checks.length} checks`, startToCloseTimeout: longestOf('checks') },
+      [request],
+    );
     return verdictOf(draft);
+  }
+
+  /** What a step may take at the most that its profile may limit. */
+  function longestOf(step: LimitedStep): number {
+    return STEP_MS + (request.profile.timeouts?.[step] ?? 0);
   }
 
   /** A step within the profile's limit for it. @throws ApplicationFailure `MACHINE_STEP_TIMEOUT` */
@@ -248,9 +259,10 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     await begin('restarting from the installed disk');
     const started = Date.now();
     setAttribute(request.searchAttributes, 'phase', BOOT);
-    const outcome = await steps.restartInstalled.executeWithOptions({ summary: 'boot the installed system' }, [
-      request,
-    ]);
+    const outcome = await steps.restartInstalled.executeWithOptions(
+      { summary: 'boot the installed system', startToCloseTimeout: longestOf('boot') },
+      [request],
+    );
     draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
     draft.bootedInstalled = outcome.booted;
     if (outcome.booted) return true;
@@ -282,7 +294,10 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     },
     collect: (verdict: Verdict): Promise<void> =>
       within('collect', () =>
-        stepsHere().collect.executeWithOptions({ summary: 'journal, kernel log, console' }, [request, verdict]),
+        stepsHere().collect.executeWithOptions(
+          { summary: 'journal, kernel log, console', startToCloseTimeout: longestOf('collect') },
+          [request, verdict],
+        ),
       ),
     async release(fate: Fate): Promise<void> {
       const steps = stepsHere();

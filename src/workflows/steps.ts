@@ -1,5 +1,5 @@
 import { ActivityCancellationType, proxyActivities, sleep } from '@temporalio/workflow';
-import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { COUNTED_FAULTS, isRetryable } from '../domain/error.js';
 import { SHARED_TASK_QUEUE } from '../domain/names.js';
@@ -17,6 +17,16 @@ export const PATIENT_RETRY = {
   maximumAttempts: 1000,
 };
 
+/**
+ * The same for a step whose own faults its workflow counts: the server does not retry them, nor a step that took all its time. A step
+ * that ends its worker each time is not tried for ever.
+ */
+export const COUNTED_RETRY = {
+  ...PATIENT_RETRY,
+  maximumAttempts: 200,
+  nonRetryableErrorTypes: [COUNTED_FAULTS, 'TemporalTimeout:StartToClose'],
+};
+
 /** What a run without `--timeout` may take: every step has its own limit, this one ends what has none. */
 export const LONGEST_RUN_MS = 7 * 24 * 60 * MINUTE_MS;
 
@@ -25,6 +35,9 @@ export const LONGEST_RUN_MS = 7 * 24 * 60 * MINUTE_MS;
  * worker that ends and starts again is back sooner.
  */
 const TAKEN_WITHIN_MS = 45_000;
+
+/** What a step may take for which the profile has no limit; one for which it has one may take that and so much more. */
+export const STEP_MS = 60 * MINUTE_MS;
 
 /** The steps on the host that has the machine. */
 export type HostSteps = ReturnType<typeof hostSteps>;
@@ -42,11 +55,11 @@ export const acquireMachine = proxyActivities<SharedActivities>({
 export function hostSteps(taskQueue: string) {
   return proxyActivities<HostActivities>({
     taskQueue,
-    startToCloseTimeout: 60 * MINUTE_MS,
+    startToCloseTimeout: STEP_MS,
     scheduleToStartTimeout: TAKEN_WITHIN_MS,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ...HEARTBEAT,
-    retry: { ...PATIENT_RETRY, nonRetryableErrorTypes: [COUNTED_FAULTS] },
+    retry: COUNTED_RETRY,
   });
 }
 
@@ -69,6 +82,7 @@ export async function inTries<T>(step: () => Promise<T>): Promise<T> {
 /** Whether it is a fault after which another look can help, and the server left it to us. */
 function isCounted(error: unknown): boolean {
   const cause = causeOf(error);
+  if (cause instanceof TimeoutFailure) return cause.timeoutType === 'START_TO_CLOSE';
   return cause instanceof ApplicationFailure && cause.nonRetryable === true && isRetryable(cause.type ?? '');
 }
 

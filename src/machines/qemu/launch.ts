@@ -42,10 +42,10 @@ export async function launch(
   signal.throwIfAborted();
   const sockets = socketsFolder(folder);
   const log = path.join(folder, 'qemu.log');
-  const output = await open(log, 'a');
   await passFence();
   await rm(sockets, { recursive: true, force: true });
   await mkdir(sockets, { mode: 0o700 });
+  const output = await open(log, 'a');
   // Not execa: its output would run through this process, and QEMU is to outlive it.
   const child = spawn(binary, args, {
     cwd: folder,

@@ -123,7 +123,9 @@ describe('a slot', () => {
     await writeFile(path.join(layout.home, 'bin', 'virsh'), 'exit 1\n');
     await freeSlot(layout, 'mine');
     const { told, taken, stop } = take('large', 2500);
-    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 1000 of 3000 MiB are taken']));
+    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 1000 of 3000 MiB are taken']), {
+      timeout: 30_000,
+    });
     stop.abort(new Error('no more'));
     await expect(taken).rejects.toThrow('no more');
   });
@@ -192,7 +194,9 @@ describe('a machine that lost its slot', () => {
     const begun =
       how === 'started again' ? machine.restartInstalled(work) : machine.checkpoints?.restore('a1-p1', work);
     const ended = expect(begun).rejects.toMatchObject({ code });
-    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 2000 of 3000 MiB are taken']));
+    await vi.waitFor(() => expect(told).toEqual(['waiting for room: 1 of 2 machines, 2000 of 3000 MiB are taken']), {
+      timeout: 30_000,
+    });
     await freeSlot(layout, 'other');
     await ended;
     expect(await slots()).toEqual(['mine.json']);
