@@ -23,37 +23,52 @@ nixproof-phase WRITE
 head -c 64M /dev/urandom | tee /dev/vdb | sha256sum >/root/sum
 sync`;
 
-test.runIf(able)('a guest whose disk finds no room stands still and goes on', { timeout: 20 * MINUTE_MS }, async () => {
-  await using mounts = await ownMounts();
-  const bench = await openBench('own', {}, mounts.inside);
-  await prepareGround(bench);
-  await mkdir(bench.layout.machines, { recursive: true });
-  await mounts.mountSmall(bench.layout.machines, 2560);
-  await bench.worker();
-  const profile = {
-    driver: 'qemu',
-    base: 'debian',
-    machine: { memory: 1024, cpus: 1, disks: ['2G'], firmware: 'bios' },
-    install: { kind: 'script', run: WRITES, reboot: false },
-    checks: [{ name: 'all of it is there', run: 'head -c 64M /dev/vdb | sha256sum | cmp - /root/sum' }],
-  };
-  const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles: { one: profile } }) });
-  const suite = parsed<SuiteReport>(await bench.np(folder, 'test', 'one', '--detach', '--json'));
-  const run = suite.runs[0]?.run ?? '';
-  const filler = mounts.seen(path.join(bench.layout.machines, '.filler'));
-  const state = (pattern: RegExp) => async () => pattern.test((await bench.status(run)).state);
+test.runIf(able)(
+  'a guest whose disk finds no room stands still and goes on, or goes with its run',
+  { timeout: 20 * MINUTE_MS },
+  async () => {
+    await using mounts = await ownMounts();
+    const bench = await openBench('own', {}, mounts.inside);
+    await prepareGround(bench);
+    await mkdir(bench.layout.machines, { recursive: true });
+    await mounts.mountSmall(bench.layout.machines, 2560);
+    await bench.worker();
+    const profile = {
+      driver: 'qemu',
+      base: 'debian',
+      machine: { memory: 1024, cpus: 1, disks: ['2G'], firmware: 'bios' },
+      install: { kind: 'script', run: WRITES, reboot: false },
+      checks: [{ name: 'all of it is there', run: 'head -c 64M /dev/vdb | sha256sum | cmp - /root/sum' }],
+    };
+    const folder = await bench.folder({ 'nixproof.json': JSON.stringify({ profiles: { one: profile } }) });
+    const filler = mounts.seen(path.join(bench.layout.machines, '.filler'));
+    /** Begins a run and fills the disk under its guest. */
+    const standstill = async (): Promise<string> => {
+      const suite = parsed<SuiteReport>(await bench.np(folder, 'test', 'one', '--detach', '--json'));
+      const run = suite.runs[0]?.run ?? '';
+      const state = (pattern: RegExp) => async () => pattern.test((await bench.status(run)).state);
+      await reached('the installer', state(/^installing: WAIT/), 5 * MINUTE_MS);
+      await fill(filler);
+      await reached('the standstill', state(/^waiting for room/), 5 * MINUTE_MS);
+      return run;
+    };
 
-  await reached('the installer', state(/^installing: WAIT/), 5 * MINUTE_MS);
-  await fill(filler);
-  await reached('the standstill', state(/^waiting for room/), 5 * MINUTE_MS);
-  await rm(filler);
-  await bench.np(folder, 'watch', run);
-  const { verdict, attempts, log, checks } = await bench.status(run);
-  expect({ verdict, attempts, verified: log.verified, checks }).toMatchObject({
-    verdict: 'passed',
-    attempts: 1,
-    verified: true,
-    checks: [{ status: 'pass' }],
-  });
-  await bench.expectNothingLeft();
-});
+    const run = await standstill();
+    await rm(filler);
+    await bench.np(folder, 'watch', run);
+    const { verdict, attempts, log, checks } = await bench.status(run);
+    expect({ verdict, attempts, verified: log.verified, checks }).toMatchObject({
+      verdict: 'passed',
+      attempts: 1,
+      verified: true,
+      checks: [{ status: 'pass' }],
+    });
+
+    const cancelled = await standstill();
+    // It does not wait for the room that its machine may be taking.
+    await bench.np(folder, 'cancel', cancelled);
+    expect((await bench.verdictOf(cancelled)).verdict).toBe('cancelled');
+    await rm(filler);
+    await bench.expectNothingLeft();
+  },
+);
