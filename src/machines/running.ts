@@ -16,9 +16,9 @@ import { machineFolder } from './record.js';
  */
 export async function takesMemory(layout: Layout, id: string, signal: AbortSignal): Promise<boolean> {
   const folder = machineFolder(layout, id);
-  if ((await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder))).length > 0) return true;
-  // One whose environment is not to be read.
+  // Asked before all processes are looked through; it also tells of one whose environment is not to be read.
   if (await runsById(layout, id)) return true;
+  if ((await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder))).length > 0) return true;
   const uri = (await readIfThere(libvirtFiles(folder).uri))?.trim();
   if (uri === undefined) return false;
   // Where libvirt does not answer its domains may run all the same.

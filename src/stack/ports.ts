@@ -30,7 +30,8 @@ export function isListening(port: number): Promise<boolean> {
   });
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** Whether a server can listen on a port of the loopback address now. */
+export async function isFree(port: number): Promise<boolean> {
   try {
     await (await listen(port)).close();
     return true;

@@ -39,45 +39,37 @@ export function applyHeal(
   filesOf: (heal: number) => HealFiles,
   work: Work,
 ): Promise<HealApplied> {
-  const folders = [...application.again, application].map(({ number }) => healFolder(machine, number, 'do'));
-  return stoppedWhenCancelled(machine, folders, work, () => apply(machine, request, application, filesOf, work));
-}
-
-async function apply(
-  machine: Machine,
-  request: RunRequest,
-  application: HealApplication,
-  filesOf: (heal: number) => HealFiles,
-  work: Work,
-): Promise<HealApplied> {
   const { number, plan, restore, guest, again, rerun } = application;
-  const files = filesOf(number);
-  let journal = (await readJson<Journal>(files.journal)) ?? { restored: false };
-  const note = async (more: Partial<Journal>) => {
-    journal = { ...journal, ...more };
-    await writeJson(files.journal, journal);
-  };
-  if (restore !== undefined && !journal.restored) await machine.checkpoints?.restore(restore, work);
-  await note({ restored: true });
-  const shell = await openShell(machine, work);
-  // What a checkpoint brought back waits at its barrier, or it is what failed and left something running.
-  if (rerun) await killInstaller(machine, shell, guest);
-  const tree = machine.resolvePath(request.profile.deploy.to);
-  for (const earlier of again) {
-    await makeChanges(shell, tree, await changesOf(filesOf(earlier.number)));
-    const { exitCode, log } = await runCommands(machine, shell, request, earlier, 'do', work);
-    if (exitCode !== 0) return { ok: false, said: endOf(log), files: 0 };
-  }
-  const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
-  await note({ changes });
-  await makeChanges(shell, tree, changes);
-  const result = await runCommands(machine, shell, request, { number, plan }, 'do', work);
-  await writeWhole(files.log, result.log);
-  return {
-    ok: result.exitCode === 0,
-    said: endOf(result.log),
-    files: changes.length,
-  };
+  const folders = [...again, application].map((one) => healFolder(machine, one.number, 'do'));
+  return stoppedWhenCancelled(machine, folders, work, async () => {
+    const files = filesOf(number);
+    let journal = (await readJson<Journal>(files.journal)) ?? { restored: false };
+    const note = async (more: Partial<Journal>) => {
+      journal = { ...journal, ...more };
+      await writeJson(files.journal, journal);
+    };
+    if (restore !== undefined && !journal.restored) await machine.checkpoints?.restore(restore, work);
+    await note({ restored: true });
+    const shell = await openShell(machine, work);
+    // What a checkpoint brought back waits at its barrier, or it is what failed and left something running.
+    if (rerun) await killInstaller(machine, shell, guest);
+    const tree = machine.resolvePath(request.profile.deploy.to);
+    for (const earlier of again) {
+      await makeChanges(shell, tree, await changesOf(filesOf(earlier.number)));
+      const { exitCode, log } = await runCommands(machine, shell, request, earlier, 'do', work);
+      if (exitCode !== 0) return { ok: false, said: endOf(log), files: 0 };
+    }
+    const changes = journal.changes ?? (await planChanges(shell, tree, plan.edits));
+    await note({ changes });
+    await makeChanges(shell, tree, changes);
+    const result = await runCommands(machine, shell, request, { number, plan }, 'do', work);
+    await writeWhole(files.log, result.log);
+    return {
+      ok: result.exitCode === 0,
+      said: endOf(result.log),
+      files: changes.length,
+    };
+  });
 }
 
 /** Takes a heal back that did not help and has no checkpoint behind it. */
@@ -90,8 +82,7 @@ export function undoHeal(
 ): Promise<void> {
   return stoppedWhenCancelled(machine, [healFolder(machine, number, 'undo')], work, async () => {
     const shell = await openShell(machine, work);
-    const changes = (await readJson<Journal>(files.journal))?.changes ?? [];
-    await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), changes);
+    await revertChanges(shell, machine.resolvePath(request.profile.deploy.to), await changesOf(files));
     await runCommands(machine, shell, request, { number, plan }, 'undo', work);
   });
 }
