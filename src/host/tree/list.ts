@@ -3,7 +3,6 @@ import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { NixproofError, messageOf } from '../../domain/error.js';
 import { isErrno } from '../files.js';
-import { createTurns } from '../turns.js';
 import { nameText, someNames } from './name-text.js';
 
 /** A folder whose content is to be copied. */
@@ -45,12 +44,18 @@ export interface TreeList {
   readonly special: readonly Buffer[];
 }
 
-/** An entry before its hard links are counted. */
-type Found = { readonly entry: TreeEntry; readonly inode: string };
-type Unreadable = { readonly name: Buffer; readonly error: unknown };
+interface Seen {
+  readonly name: Buffer;
+  readonly stats: BigIntStats;
+}
+
+interface Unreadable {
+  readonly name: Buffer;
+  readonly error: unknown;
+}
 
 /** Files read side by side. */
-const READ_AT_ONCE = 8;
+const AT_ONCE = 8;
 const CHUNK_BYTES = 1024 * 1024;
 /** The mode of every link on Linux; other systems give links modes of their own, which no copy can have. */
 const LINK_MODE = 0o120777;
@@ -64,15 +69,13 @@ const UNREADABLE = ['EACCES', 'EPERM', 'EIO', 'ENAMETOOLONG'];
  */
 export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal: AbortSignal): Promise<TreeList> {
   const root = Buffer.from(await realpath(folder));
-  const special: Buffer[] = [];
   const unreadable: Unreadable[] = [];
-  const reading = createTurns(READ_AT_ONCE);
 
   /** @returns undefined where it is not there any more or cannot be read */
   async function look<T>(name: Buffer, how: (place: Buffer) => Promise<T>): Promise<T | undefined> {
     signal.throwIfAborted();
     try {
-      return await how(placeOf(root, name));
+      return await how(Buffer.concat([root, name.subarray(1)]));
     } catch (error) {
       if (UNREADABLE.some((code) => isErrno(error, code))) unreadable.push({ name, error });
       else if (!VANISHED.some((code) => isErrno(error, code))) throw error;
@@ -80,51 +83,58 @@ export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal
     }
   }
 
-  async function walk(name: Buffer): Promise<Found[]> {
+  async function walk(name: Buffer): Promise<Seen[]> {
+    const names = (await look(name, (place) => readdir(place, { encoding: 'buffer' }))) ?? [];
+    const children = names.sort((a, b) => a.compare(b)).map((child) => Buffer.concat([name, SLASH, child]));
+    const seen: Seen[] = [];
+    for (const child of await sideBySide(children, see)) {
+      if (!child || isLeftOut(child.name.toString('utf8', 2), child.stats.isDirectory())) continue;
+      seen.push(child);
+      if (child.stats.isDirectory()) seen.push(...(await walk(child.name)));
+    }
+    return seen;
+  }
+
+  async function see(name: Buffer): Promise<Seen | undefined> {
     const stats = await look(name, (place) => lstat(place, { bigint: true }));
-    if (!stats || (name.length > 1 && isLeftOut(name.toString('utf8', 2), stats.isDirectory()))) return [];
-    const inode = `${stats.dev}:${stats.ino}`;
-    if (stats.isDirectory()) return walkFolder(name, { inode, entry: { kind: 'folder', name, mode: modeOf(stats) } });
-    if (stats.isSymbolicLink()) {
-      const target = await look(name, (place) => readlink(place, { encoding: 'buffer' }));
-      return target ? [{ inode, entry: { kind: 'link', name, mode: LINK_MODE, links: 1, target } }] : [];
-    }
-    if (stats.isFile()) {
-      const entry = await reading.run(signal, () => look(name, (place) => readFile(name, place, signal)));
-      return entry ? [{ inode, entry }] : [];
-    }
-    special.push(name);
-    return [];
+    return stats && { name, stats };
   }
 
-  async function walkFolder(name: Buffer, found: Found): Promise<Found[]> {
-    const names = await look(name, (place) => readdir(place, { encoding: 'buffer' }));
-    if (!names) return [];
-    const below = names.sort((a, b) => a.compare(b)).map((child) => Buffer.concat([name, SLASH, child]));
-    return [found, ...(await inGroups(below, walk)).flat()];
+  async function read({ name, stats }: Seen): Promise<TreeEntry | undefined> {
+    const mode = Number(stats.mode);
+    if (stats.isDirectory()) return { kind: 'folder', name, mode };
+    if (stats.isFile()) return look(name, (place) => readFile(name, place, signal));
+    const target = await look(name, (place) => readlink(place, { encoding: 'buffer' }));
+    return target && { kind: 'link', name, mode: LINK_MODE, links: 1, target };
   }
 
-  const found = await walk(Buffer.from('.'));
+  const top = await see(ROOT);
+  const seen = top ? [top, ...(await walk(ROOT))] : [];
+  const wanted = seen.filter(({ stats }) => !isSpecial(stats));
+  const entries = await sideBySide(wanted, read);
   if (unreadable.length > 0) throw unreadableError(folder, unreadable, remedy);
-  return { folder: root.toString(), entries: withLinks(found), special };
+  return {
+    folder: root.toString(),
+    entries: withLinks(wanted, entries),
+    special: seen.filter(({ stats }) => isSpecial(stats)).map(({ name }) => name),
+  };
 }
 
+const ROOT = Buffer.from('.');
 const SLASH = Buffer.from('/');
 
-function placeOf(root: Buffer, name: Buffer): Buffer {
-  return Buffer.concat([root, name.subarray(1)]);
+function isSpecial(stats: BigIntStats): boolean {
+  return !stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink();
 }
 
-function modeOf({ mode }: BigIntStats): number {
-  return Number(mode);
-}
-
-/** Not all children of a large folder at once, each of which may be a large folder. */
-async function inGroups<T, R>(items: readonly T[], each: (item: T) => Promise<R>): Promise<R[]> {
+/** In the order of the items, however long each takes. */
+async function sideBySide<T, R>(items: readonly T[], each: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
-  for (let at = 0; at < items.length; at += READ_AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(at, at + READ_AT_ONCE).map(each))));
-  }
+  const rest = items.entries();
+  const work = async () => {
+    for (const [index, item] of rest) results[index] = await each(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
   return results;
 }
 
@@ -146,22 +156,25 @@ async function readFile(name: Buffer, place: Buffer, signal: AbortSignal): Promi
       hash.update(buffer.subarray(0, bytesRead));
       bytes += bytesRead;
     }
-    return { kind: 'file', name, mode: modeOf(stats), links: 1, bytes, sha256: hash.digest('hex') };
+    return { kind: 'file', name, mode: Number(stats.mode), links: 1, bytes, sha256: hash.digest('hex') };
   } finally {
     await handle.close();
   }
 }
 
-function withLinks(found: readonly Found[]): readonly TreeEntry[] {
+/** What is there of what was seen, with its hard links counted. */
+function withLinks(seen: readonly Seen[], entries: readonly (TreeEntry | undefined)[]): readonly TreeEntry[] {
   const names = new Map<string, number>();
-  for (const { inode } of found) names.set(inode, (names.get(inode) ?? 0) + 1);
-  return found.map(({ entry, inode }) =>
-    entry.kind === 'folder' ? entry : { ...entry, links: names.get(inode) ?? 1 },
-  );
+  const inodes = seen.map(({ stats }) => `${stats.dev}:${stats.ino}`);
+  for (const inode of inodes.filter((_, index) => entries[index])) names.set(inode, (names.get(inode) ?? 0) + 1);
+  return entries.flatMap((entry, index) => {
+    if (!entry || entry.kind === 'folder') return entry ?? [];
+    return { ...entry, links: names.get(inodes[index] ?? '') ?? 1 };
+  });
 }
 
 function unreadableError(folder: string, unreadable: readonly Unreadable[], remedy: string): NixproofError {
-  const names = unreadable.map(({ name }) => name.subarray(2)).map((name) => (name.length === 0 ? Buffer.from('.') : name));
+  const names = unreadable.map(({ name }) => (name.length > 1 ? name.subarray(2) : name));
   const [first] = unreadable;
   return new NixproofError(
     'CONFIG_DEPLOY_UNREADABLE',

@@ -23,7 +23,8 @@ async function openUp(folder: Buffer): Promise<void> {
   const found = await lstat(folder);
   if (!found.isDirectory()) return;
   // A folder of somebody else's stays as it is: that it cannot be removed is said by the second removal.
-  if ((found.mode & OWNER_ALL) !== OWNER_ALL) await chmod(folder, (found.mode & 0o7777) | OWNER_ALL).catch(() => undefined);
+  if ((found.mode & OWNER_ALL) !== OWNER_ALL)
+    await chmod(folder, (found.mode & 0o7777) | OWNER_ALL).catch(() => undefined);
   const names = await readdir(folder, { encoding: 'buffer' }).catch(() => []);
   for (const name of names) await openUp(Buffer.concat([folder, Buffer.from('/'), name]));
 }
