@@ -31,6 +31,7 @@ const CHECKS: readonly HostCheck[] = [
   { name: 'home', needed: true, look: home },
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
+  { name: 'tar', needed: true, look: tar },
   { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
   { name: 'libvirt', needed: false, look: (session) => driver(session, 'libvirt') },
   { name: 'kvm', needed: false, look: kvm },
@@ -152,6 +153,11 @@ async function localServer({ signal, progress }: Session): Promise<Finding> {
   const found = await findTemporalServer({ work: { signal, progress } });
   if (found) return { status: 'ok', detail: `${found.file} (${found.version})` };
   return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
+}
+
+async function tar({ signal }: Session): Promise<Finding> {
+  const { findTar } = await import('../host/tree/archive.js');
+  return { status: 'ok', detail: `${await findTar(signal)} copies folders` };
 }
 
 async function driver(session: Session, name: 'qemu' | 'libvirt'): Promise<Finding> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { NixproofError } from '../domain/error.js';
+import { NixproofError, messageOf } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 import { registerVmCleanup } from './vm/cleanup.js';
@@ -93,9 +93,18 @@ async function logInTo(session: Session, id: string, command: readonly string[])
 async function stopMachines(session: Session, ids: readonly string[], { force }: StopOptions): Promise<number> {
   const registry = await registryOfKnown(session, ids);
   if (!force) for (const id of ids) await requireIdle(session, id, ', or give `--force`');
+  const { recordRemoval } = await import('../records/machine-removed.js');
+  let exit: number = EXIT.ok;
   for (const id of ids) {
-    await registry.destroy(id, session);
-    session.say(`destroyed ${id}`);
+    try {
+      await registry.destroy(id, session);
+      await recordRemoval(session.layout, id, 'nixproof vm stop');
+      session.say(`destroyed ${id}`);
+    } catch (error) {
+      session.signal.throwIfAborted();
+      session.progress(`could not destroy ${id}: ${messageOf(error)}`);
+      exit = EXIT.fault;
+    }
   }
-  return EXIT.ok;
+  return exit;
 }

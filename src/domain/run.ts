@@ -7,6 +7,16 @@ import type { Verdict } from './verdict.js';
 /** When the machine outlives its run, for `nixproof debug`. */
 export type Keep = 'never' | 'failed' | 'always';
 
+/** Whether a run's machine outlives it. */
+export function isKept(keep: Keep, verdict: Verdict | null): boolean {
+  return keep === 'always' || (keep === 'failed' && (verdict === 'failed' || verdict === 'error'));
+}
+
+/** When a run ended, milliseconds since the epoch. */
+export function endOf({ startedAt, durationMs }: Pick<RunReport, 'startedAt' | 'durationMs'>): number {
+  return Date.parse(startedAt) + durationMs;
+}
+
 /** What one profile test is asked to do: the input of the profileTest workflow. */
 export interface RunRequest {
   /** Also the workflow's id: `<profile>-<date>-<random>`. */
@@ -166,6 +176,8 @@ export interface RunReport {
   readonly artifacts: string;
   /** ISO 8601: when its logs, console and what was collected were removed to make room; absent: nothing was. */
   readonly removedForRoomAt?: string;
+  /** When (ISO 8601) and by which command its machine was removed after the run had ended; absent: it was not kept, or is there. */
+  readonly machineRemoved?: { readonly at: string; readonly by: string };
 }
 
 /** What a run's workflow ends with: all else is in its report. */

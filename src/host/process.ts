@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
 import { passFence } from './fence.js';
 import { isErrno } from './files.js';
@@ -160,7 +161,7 @@ const GROUP_GRACE_MS = 3000;
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array | Readable;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
   /** The code of the error thrown where the command fails; `HOST_COMMAND_FAILED` unless given. */
@@ -182,16 +183,7 @@ export interface RunOptions {
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   await passFence();
-  const running = execa(file, args, {
-    reject: false,
-    stdin: options.input === undefined ? 'ignore' : 'pipe',
-    ...(options.input === undefined ? {} : { input: options.input }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
-    ...(options.group ? { detached: true } : {}),
-  });
+  const running = execa(file, args, execaOptions(options));
   const endGroup = () => {
     const { pid } = running;
     if (pid === undefined) return;
@@ -203,16 +195,67 @@ export async function runCommand(file: string, args: readonly string[], options:
   const result = await running;
   options.signal?.removeEventListener('abort', endGroup);
   if (!result.failed) return result.stdout;
-  options.signal?.throwIfAborted();
+  throw failureOf([file, ...args], result, options);
+}
+
+/** A command of the host that runs. */
+export interface RunningCommand {
+  /** Its standard output as it comes. Destroying it ends the command. */
+  readonly stream: Readable;
+  /** Settles when the command has ended; rejected as `runCommand` is. */
+  readonly ended: Promise<void>;
+}
+
+/** Starts a command of the host whose standard output is too long to be held. */
+export async function streamCommand(
+  file: string,
+  args: readonly string[],
+  options: Omit<RunOptions, 'group' | 'onLine'>,
+): Promise<RunningCommand> {
+  await passFence();
+  const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
+  const ended = running.then((result) => {
+    if (result.failed) throw failureOf([file, ...args], result, options);
+  });
+  // Whoever reads the stream asks for its end later.
+  ended.catch(() => undefined);
+  return { stream: running.stdout, ended };
+}
+
+function execaOptions(options: RunOptions) {
+  return {
+    reject: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    stdout: 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.group ? { detached: true } : {}),
+  } as const;
+}
+
+interface FailedCommand {
+  readonly code?: string | undefined;
+  readonly exitCode?: number | undefined;
+  readonly stdout?: string | undefined;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
+}
+
+function failureOf(command: readonly string[], result: FailedCommand, options: RunOptions): unknown {
+  if (options.signal?.aborted) return options.signal.reason;
+  const [file = ''] = command;
   if (result.code === 'ENOENT') {
-    throw new NixproofError('HOST_TOOL_MISSING', `${file} is not installed`, {
+    return new NixproofError('HOST_TOOL_MISSING', `${file} is not installed`, {
       hint: options.hint ?? 'run `nixproof doctor` to see what is missing and how to get it',
       details: { tool: file },
     });
   }
-  const tail = (result.stderr || result.stdout).trim().split('\n').slice(-5).join('\n');
-  throw new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
-    details: { command: [file, ...args].join(' '), exitCode: result.exitCode ?? -1 },
+  const tail = (result.stderr || result.stdout || '').trim().split('\n').slice(-5).join('\n');
+  return new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
+    details: { command: command.join(' '), exitCode: result.exitCode ?? -1 },
     ...(options.hint === undefined ? {} : { hint: options.hint }),
     cause: result,
   });

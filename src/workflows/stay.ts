@@ -87,12 +87,13 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     note(machine.detail);
 
     await begin('deploying the configuration');
-    await within('deploy', () =>
+    const deployed = await within('deploy', () =>
       steps.deploy.executeWithOptions(
         { summary: `deploy to ${request.profile.deploy.to}`, startToCloseTimeout: longestOf('deploy') },
         [request],
       ),
     );
+    if (deployed.note !== undefined) note(deployed.note);
 
     if (request.faults) {
       await begin('injecting faults');

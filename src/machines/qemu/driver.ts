@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
@@ -8,6 +8,7 @@ import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import { cacheDirectory, type Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
+import { removeTree } from '../../host/tree/remove.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
 import type { KeyPair } from '../keys.js';
 import { benchKey } from '../login.js';
@@ -155,7 +156,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
 async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   await killMachine(folder);
-  await rm(folder, { recursive: true, force: true });
+  await removeTree(folder);
   await passFence();
   await freeSlot(layout, id);
 }
