@@ -16,6 +16,8 @@ export interface GuestState {
   readonly barrier: number;
   /** The phase up to which it may go; below `barrier` it waits. */
   readonly go: number;
+  /** Names of processes that it started and that still ran when it had exited. Guest text: hostile. */
+  readonly left: readonly string[];
 }
 
 /** What runs commands in the guest: a connection, or the console where the network is dead. */
@@ -31,6 +33,7 @@ export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>):
     cd "$1" 2>/dev/null || exit 0; value pid pid
     [ -n "$v" ] && kill -0 "$v" 2>/dev/null && echo alive=1
     value status status; value barrier/count barrier; value barrier/go go
+    { while read -r v; do echo "left=$v"; done <left; } 2>/dev/null
     echo "bytes=$(wc -c <install.log 2>/dev/null)"`;
   const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.folder]);
   const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
@@ -42,7 +45,14 @@ export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>):
     bytes: Number(value('bytes') ?? 0),
     barrier: Number(value('barrier') ?? 0),
     go: Number(value('go') ?? 0),
+    left: namesIn(stdout),
   };
+}
+
+/** The kernel's names of processes have fifteen characters at most (proc(5): comm), and `nixproof-run` tells twenty. */
+function namesIn(stdout: string): readonly string[] {
+  const names = [...stdout.matchAll(/^left=(.{1,15})/gm)].map(([, name = '']) => name);
+  return [...new Set(names)].slice(0, 20);
 }
 
 /** How the installer ended, or undefined where it goes on. One that printed too much did so whatever came of it. */

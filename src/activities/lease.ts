@@ -8,6 +8,7 @@ import { isErrno } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
 import { withSourceHere } from './pinned-source.js';
+import { requireNames } from './request-names.js';
 import { inActivity } from './temporal.js';
 
 /**
@@ -105,8 +106,10 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
     async (request, ...rest) => {
       const { activityId, attempt, workflowExecution } = Context.current().info;
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
-      const { folder } = runFiles(layout.runs, request.run);
-      const lease = await inActivity(() => takeLease(folder, mine, request.machine));
+      const lease = await inActivity(async () => {
+        requireNames(request);
+        return takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
+      });
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },
   ]);

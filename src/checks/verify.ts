@@ -4,6 +4,7 @@ import type { Check } from '../domain/profile.js';
 import type { CheckResult } from '../domain/run.js';
 import { openConnection } from '../machines/connection.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
+import { runShell, type ShellResult } from './shell.js';
 
 /** A check's own time. */
 const CHECK_MS = 2 * 60_000;
@@ -98,11 +99,14 @@ async function reboot(machine: Machine, times: number, work: Work): Promise<Seen
 }
 
 async function perform(connection: Connection, check: Exclude<Check, { kind: 'reboot' }>, work: Work): Promise<Seen> {
+  const limits = { signal: work.signal, timeoutMs: CHECK_MS };
   const exec = (script: string, ...args: readonly string[]) =>
-    connection.exec(['sh', '-c', script, 'sh', ...args], { signal: work.signal, timeoutMs: CHECK_MS });
+    connection.exec(['sh', '-c', script, 'sh', ...args], limits);
   switch (check.kind) {
-    case 'run':
-      return judge(await exec(check.run), check);
+    case 'run': {
+      const result = await runShell(connection, check.run, limits);
+      return withLeft(judge(result, check), result);
+    }
     case 'service':
       return settled(exec, 'systemctl is-active -- "$1"', check.service);
     case 'units':
@@ -132,7 +136,17 @@ async function settled(
   }
 }
 
-function judge(result: ExecResult, check: Extract<Check, { kind: 'run' }>): Seen {
+/** What a check leaves running is no failure of it. */
+function withLeft({ status, detail }: Seen, { left }: ShellResult): Seen {
+  if (left.length === 0) return { status, detail };
+  const still = `still running: ${left.join(', ')}`;
+  return { status, detail: oneLine(detail === '' ? still : `${detail}; ${still}`) };
+}
+
+function judge(
+  result: Pick<ExecResult, 'exitCode' | 'stdout' | 'stderr'>,
+  check: Extract<Check, { kind: 'run' }>,
+): Seen {
   const output = result.stdout.trim();
   const failed = (why: string): Seen => ({ status: 'fail', detail: oneLine(why) });
   if (check.expect !== undefined) {

@@ -3,13 +3,14 @@ import { FAILURE_CHECKPOINT } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { machineOf } from '../domain/names.js';
 import { isKept, type RunReport } from '../domain/run.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerDebug(program: Command): void {
   program
     .command('debug')
     .description("reopen a kept run's machine where its installer failed: a shell there, or a command")
-    .argument('<run>', 'a run that was tested with --keep failed or --keep always')
+    .argument('<run>', 'a run that was tested with --keep failed or --keep always', nameOf('run'))
     .argument('[command...]', 'behind --')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerWatch(program: Command): void {
   program
     .command('watch')
     .description('attach to a running test; Ctrl-C detaches, the test goes on')
-    .argument('<run>', 'a run or a suite')
+    .argument('<run>', 'a run or a suite', nameOf('run or suite'))
     .option('--json', 'print the result as JSON when it has ended')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof watch vm-20261123-071500-ab12')

@@ -114,13 +114,16 @@ export interface CheckResult {
   readonly durationMs: number;
 }
 
-/** The installer's log of the last attempt, compared with the guest's. */
+/** The installer's log of the last attempt, compared with the guest's when the installer had ended. */
 export interface LogSummary {
   readonly bytes: number;
   readonly lines: number;
-  /** Of the artifact; `verified` says whether the guest's own sum of its log was the same. */
+  /** Of the artifact. */
   readonly sha256: string;
+  /** Whether the artifact is the guest's whole log: of the same size, with the same sum. */
   readonly verified: boolean;
+  /** The guest's log, where the artifact has only its beginning, as at `maxLog`. `same`: whether the sum of that part is equal. */
+  readonly partOf?: { readonly bytes: number; readonly same: boolean };
 }
 
 /** The bench's own fault, where the verdict is `error`. */

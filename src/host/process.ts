@@ -157,6 +157,8 @@ export async function waitUntil(
 }
 
 const GROUP_GRACE_MS = 3000;
+/** Time for the end of a command's output to arrive once it has ended, where a child of it still holds its streams open. */
+const LAST_OUTPUT_MS = 250;
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -176,8 +178,16 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
 }
 
+/** Ends the output of a command that has ended, though a child of it still holds it open. */
+function endOutput(output: Readable): void {
+  // Behind the next look for input: however busy this process was, what is in the pipe comes first.
+  const timer = setTimeout(() => setImmediate(() => output.destroy()), LAST_OUTPUT_MS);
+  output.once('close', () => clearTimeout(timer));
+}
+
 /**
- * Runs a command of the host to its end and gives its standard output. The one way host commands are run.
+ * Runs a command of the host to its end and gives its standard output; a child that it leaves behind is not waited for. The one
+ * way host commands are run.
  * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `options.code` with the end of its standard
  * error where it fails or takes longer than `timeoutMs`
  */
@@ -191,6 +201,7 @@ export async function runCommand(file: string, args: readonly string[], options:
     setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
   };
   if (options.group) options.signal?.addEventListener('abort', endGroup, { once: true });
+  running.once('exit', () => [running.stdout, running.stderr].forEach(endOutput));
   if (options.onLine) createInterface({ input: running.stderr }).on('line', options.onLine);
   const result = await running;
   options.signal?.removeEventListener('abort', endGroup);

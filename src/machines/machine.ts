@@ -184,6 +184,11 @@ export interface ExecOptions {
   readonly input?: string | Uint8Array | Readable;
   /** How much of stdout and of stderr is kept, from the beginning; default 1 MiB. */
   readonly maxBytes?: number;
+  /**
+   * What the command prints on both streams when its work is done: the call ends there, though a child that was left behind
+   * still holds the streams open. That child is left alone.
+   */
+  readonly endMark?: string;
 }
 
 export interface ExecResult {
@@ -191,6 +196,8 @@ export interface ExecResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** What stood between `endMark` and the next NUL on stdout; absent where the command ended without it. */
+  readonly parting?: string;
 }
 
 /** One SSH connection. Commands are argv arrays, quoted for the remote shell here and nowhere else. */

@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { isName, parseName } from '../domain/names.js';
 import { readJson, writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import type { MachineInfo } from './machine.js';
 
-/** The folder of one machine. */
+/** The folder of one machine. @throws NixproofError `CONFIG_NAME`: nothing outside the machines' folder is ever a machine's */
 export function machineFolder(layout: Layout, id: string): string {
-  return path.join(layout.machines, id);
+  return path.join(layout.machines, parseName(id, 'machine'));
 }
 
 /** What `machines/<id>/machine.json` says; every driver's record extends MachineInfo. Undefined where it was never finished. */
@@ -21,5 +22,5 @@ export async function writeRecord(layout: Layout, record: MachineInfo): Promise<
 /** The ids of all machine folders on this host, half-made ones too. */
 export async function machineIds(layout: Layout): Promise<string[]> {
   const entries = await readdir(layout.machines, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  return entries.filter((entry) => entry.isDirectory() && isName(entry.name)).map((entry) => entry.name);
 }

@@ -176,6 +176,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       recordAttempt(current, outcome);
       const failure = failureOf(outcome);
       if (!failure) {
+        if (outcome.left) note(`the installer left processes running when it ended: ${outcome.left.join(', ')}`);
         await loop.settle(outcome);
         return true;
       }

@@ -18,6 +18,7 @@ import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { receiversOf } from './receivers.js';
 import { sourceOf } from './from.js';
 import { timezone } from './timezone.js';
+import { nameOf } from '../options.js';
 import { showSchedule } from './view.js';
 
 interface CreateOptions extends CommonOptions, ChoiceOptions {
@@ -45,7 +46,7 @@ export function registerScheduleCreate(schedule: Command): void {
   schedule
     .command('create')
     .description('test a configuration again and again, each time as it is then')
-    .argument('<name>')
+    .argument('<name>', '', nameOf('schedule'))
     .option('--cron <expression>', 'minute, hour, day of the month, month, day of the week')
     .option('--every <duration>', 'so often, such as 6h', duration)
     .option('--timezone <zone>', "what the cron expression is read in; default: this host's", timezone)

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import type { ServerUse } from '../server.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { nameOf } from '../options.js';
 import { requireSchedule } from './known.js';
 
 /** What is done to a schedule that there is; gives what to say. */
@@ -22,7 +23,7 @@ export function registerScheduleHandling(schedule: Command): void {
     schedule
       .command(verb)
       .description(description)
-      .argument('<name>')
+      .argument('<name>', '', nameOf('schedule'))
       .option('--verbose', 'show stack traces of faults')
       .addHelpText('after', `\nExample:\n  nixproof schedule ${verb} nightly`)
       .action((name: string, options: CommonOptions) => runCommand(options, (session) => perform(session, name, act)));

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { nameOf } from '../options.js';
 import { requireSchedule } from './known.js';
 
 export function registerScheduleList(schedule: Command): void {
@@ -14,7 +15,7 @@ export function registerScheduleList(schedule: Command): void {
   schedule
     .command('show')
     .description('one schedule in full, with its last firings')
-    .argument('<name>')
+    .argument('<name>', '', nameOf('schedule'))
     .option('--json', 'print JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof schedule show nightly')

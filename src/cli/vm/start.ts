@@ -6,7 +6,7 @@ import { withLock } from '../../host/lock.js';
 import type { MadeOf } from '../../machines/by-hand.js';
 import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
-import { numberFrom, sizeInBytes } from '../options.js';
+import { nameOf, numberFrom, sizeInBytes } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { registryOf, registryOfKnown, requireIdle } from './machines.js';
 
@@ -24,7 +24,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9-]{0,59}$/;
 export function registerStart(vm: Command): void {
   vm.command('start')
     .description('make a pristine machine by hand, and leave it running')
-    .argument('[name]', 'letters, digits and dashes; default: vm- and a stamp')
+    .argument('[name]', 'letters, digits and dashes; default: vm- and a stamp', nameOf('machine'))
     .addOption(new Option('--driver <name>', 'how it is driven; default: qemu').choices(['qemu', 'libvirt', 'sandbox']))
     .option('--base <base>', 'what it boots; default: debian, where it boots anything')
     .option('--memory <mib>', 'default: 2048', numberFrom(128))
@@ -45,7 +45,7 @@ export function registerStart(vm: Command): void {
 export function registerClean(vm: Command): void {
   vm.command('clean')
     .description('put a machine back to pristine: destroy it and make the same again, under the same name')
-    .argument('<machine>', 'one made by `vm start`, or kept by a run that has ended')
+    .argument('<machine>', 'one made by `vm start`, or kept by a run that has ended', nameOf('machine'))
     .option('--json', 'print the machine as JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof vm clean lab')
