@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
+import { requireOwnDisks } from '../domain/installer.js';
 import type { Installation, Profile } from '../domain/profile.js';
 import { knownHostsLine } from '../machines/known-hosts.js';
 import type { Connection, Endpoint, Machine } from '../machines/machine.js';
@@ -60,6 +61,7 @@ export function unitName(attempt: number): string {
 /**
  * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
  * atomically in the guest, so however often this is called the installer starts once.
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
  */
 export async function startInstaller(
   machine: Machine,
@@ -68,6 +70,7 @@ export async function startInstaller(
   start: Start,
 ): Promise<void> {
   const { attempt, target } = start;
+  requireOwnDisks(profile, target.info.driver);
   const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
