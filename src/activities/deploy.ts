@@ -9,6 +9,7 @@ import { NixproofError } from '../domain/error.js';
 import type { Deployment } from '../domain/profile.js';
 import { isErrno } from '../host/files.js';
 import type { Connection, Machine, Work } from '../machines/machine.js';
+import { requirePrograms } from '../machines/missing-program.js';
 
 export interface DeployedTree {
   readonly files: number;
@@ -20,7 +21,8 @@ export interface DeployedTree {
 /**
  * Streams a folder into the machine as it is now, without what `exclude` names, and has the machine verify every file's
  * SHA-256. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
- * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `MACHINE_DEPLOY_FAILED`
+ * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `MACHINE_TOOL_MISSING`,
+ * `MACHINE_DEPLOY_FAILED`
  */
 export async function deployTree(machine: Machine, deployment: Deployment, work: Work): Promise<DeployedTree> {
   await requireFolder(deployment.from);
@@ -108,12 +110,14 @@ async function run(
   args: readonly string[],
   input?: string | Readable,
 ): Promise<void> {
-  const { exitCode, stderr, stdout } = await connection.exec(['sh', '-c', script, 'sh', ...args], {
+  const result = await connection.exec(['sh', '-c', script, 'sh', ...args], {
     signal,
     timeoutMs: 30 * 60_000,
     ...(input === undefined ? {} : { input }),
   });
+  const { exitCode, stderr, stdout } = result;
   if (exitCode === 0) return;
+  requirePrograms(result);
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' ');
   throw new NixproofError('MACHINE_DEPLOY_FAILED', `the configuration could not be deployed: ${said}`, {
     hint: 'is there room for it in the machine, and is nothing writing to the folder at the same time?',

@@ -117,6 +117,9 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     retryErrors: options.retryErrors,
     searchAttributes: server.link.searchAttributes,
   });
+  const { otherBuildsNote } = await import('../worker-builds.js');
+  const note = await otherBuildsNote(server.link.client).catch(() => undefined);
+  if (note !== undefined) session.progress(note);
   session.signal.throwIfAborted();
   await server.holdFor(suite.suite);
   const { startSuite } = await import('../client.js');

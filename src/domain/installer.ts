@@ -30,7 +30,10 @@ export function installsFromOutside({ kind }: Installation): boolean {
  * @param driver of the machine that is installed
  * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`
  */
-export function requireOwnDisks({ name, install: { kind } }: Pick<Profile, 'name' | 'install'>, driver: DriverName): void {
+export function requireOwnDisks(
+  { name, install: { kind } }: Pick<Profile, 'name' | 'install'>,
+  driver: DriverName,
+): void {
   if (driver !== 'sandbox' || !INSTALLERS[kind].partitionsDisks) return;
   throw new NixproofError(
     'UNSUPPORTED_SANDBOX_TARGET',

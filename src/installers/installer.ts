@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
 import { requireOwnDisks } from '../domain/installer.js';
 import type { Installation, Profile } from '../domain/profile.js';
+import { requirePrograms } from '../machines/missing-program.js';
 import { knownHostsLine } from '../machines/known-hosts.js';
 import type { Connection, Endpoint, Machine } from '../machines/machine.js';
 import { quote } from '../machines/quote.js';
@@ -61,7 +62,8 @@ export function unitName(attempt: number): string {
 /**
  * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
  * atomically in the guest, so however often this is called the installer starts once.
- * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_TOOL_MISSING`, `MACHINE_START_FAILED`,
+ * `MACHINE_WRITE_FAILED`
  */
 export async function startInstaller(
   machine: Machine,
@@ -95,6 +97,7 @@ export async function startInstaller(
     'sh',
     guest.folder,
   ]);
+  requirePrograms(started);
   if (started.exitCode !== 0) {
     throw new NixproofError('MACHINE_START_FAILED', `the installer could not be started: ${started.stderr.trim()}`);
   }
@@ -124,7 +127,9 @@ async function putFiles(
   small: ReadonlyMap<string, string>,
 ): Promise<void> {
   const argv = putFilesCommand(file, content, small);
-  const { exitCode, stderr } = await connection.exec(argv, { input: content });
+  const result = await connection.exec(argv, { input: content });
+  requirePrograms(result);
+  const { exitCode, stderr } = result;
   if (exitCode !== 0)
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }
@@ -142,7 +147,7 @@ function installScript(machine: Machine, profile: Profile, start: Start, endpoin
     ...install.env,
     NIXPROOF_PROFILE: profile.name,
     NIXPROOF_DISK: disks[0] ?? '',
-    NIXPROOF_DISKS: disks.join(' '),
+    NIXPROOF_DISKS: disks.join('\n'),
     NIXPROOF_FIRMWARE: profile.machine.firmware,
     NIXPROOF_BARRIER: start.barrier ? guest.barrier : '',
   };

@@ -80,7 +80,8 @@ function runCommand(session: Session, channel: ServerChannel, command: string, o
     killGroup(child, `SIG${name}` as NodeJS.Signals);
   });
   let status: { code: number | null; signal: NodeJS.Signals | null } | undefined;
-  child.on('error', () => {
+  child.on('error', ({ message }) => {
+    channel.stderr.write(`${message}\n`);
     channel.exit(127);
     channel.end();
   });

@@ -34,9 +34,9 @@ async function profilesOf(yaml: string, choice: Partial<ProfileChoice> = {}) {
   const config = await loadConfig('nixproof.yaml', cwd);
   const wanted = { profiles: [], ...choice };
   return {
-    planned: chooseProfiles(config, wanted, cwd, createRegistry(layout), { ...work, layout }),
+    planned: () => chooseProfiles(config, wanted, cwd, createRegistry(layout), { ...work, layout }),
     // What `schedule create` looks at, on a host that need not have the drivers.
-    previewed: resolveChoice(config, wanted, cwd),
+    previewed: () => resolveChoice(config, wanted, cwd),
     layout,
   };
 }
@@ -52,19 +52,19 @@ describe.each(PARTITIONING)('kind %s is refused when it is planned', (kind) => {
     ['without disko', flakeOf(kind, 'driver: sandbox,').replace('.#vm', '.#vm, reboot: false'), {}],
   ] as const)('for a sandbox: %s', async (_, yaml, choice) => {
     const { planned, previewed } = await profilesOf(yaml, choice);
-    await expect(planned).rejects.toMatchObject(refusalOf(kind));
-    await expect(previewed).rejects.toMatchObject(refusalOf(kind));
+    await expect(planned()).rejects.toMatchObject(refusalOf(kind));
+    await expect(previewed()).rejects.toMatchObject(refusalOf(kind));
   });
 
   test('for other drivers it is planned, whatever its configuration says', async () => {
     const { planned } = await profilesOf(flakeOf(kind, 'driver: sandbox,'), { drivers: ['libvirt'] });
-    expect(await planned).toMatchObject([{ driver: 'libvirt', install: { kind } }]);
+    expect(await planned()).toMatchObject([{ driver: 'libvirt', install: { kind } }]);
   });
 
   test('it does not fall back to a sandbox where there is no QEMU', async () => {
     vi.stubEnv('PATH', '/nonexistent');
     const { planned, layout } = await profilesOf(flakeOf(kind));
-    await expect(planned).rejects.toMatchObject({ code: 'HOST_QEMU_MISSING' });
+    await expect(planned()).rejects.toMatchObject({ code: 'HOST_QEMU_MISSING' });
     const baseless = { name: 'vm', install: { kind } } as Profile;
     await expect(chooseDriver(baseless, createRegistry(layout), { ...work, layout })).rejects.toMatchObject(
       refusalOf(kind),
@@ -76,7 +76,7 @@ test.each(['{ install: { kind: script, run: ./x } }', '{ install: { kind: nix-ch
   'what partitions nothing by itself may run in a sandbox: %s',
   async (yaml) => {
     const { planned } = await profilesOf(yaml, { drivers: ['sandbox'] });
-    expect(await planned).toMatchObject([{ driver: 'sandbox' }]);
+    expect(await planned()).toMatchObject([{ driver: 'sandbox' }]);
   },
 );
 
