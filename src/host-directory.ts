@@ -56,15 +56,32 @@ export async function listHosts(client: Client): Promise<readonly HostStatus[]> 
 }
 
 async function statusOf(client: Client, record: HostRecord): Promise<HostStatus> {
-  const { pollers } = await client.connection.workflowService.describeTaskQueue({
-    namespace: client.options.namespace,
-    taskQueue: { name: hostTaskQueue(record.host) },
-    taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-  });
-  const times = pollers.map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000);
-  const last = Math.max(0, ...times);
+  const pollers = await pollersOf(client, hostTaskQueue(record.host));
+  const last = Math.max(0, ...pollers.map(({ lastMs }) => lastMs));
   const seen = last === 0 ? {} : { lastSeen: new Date(last).toISOString() };
   return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };
+}
+
+/** Who asked a task queue for activities in the last minutes, and when, milliseconds since the epoch. */
+async function pollersOf(
+  client: Client,
+  taskQueue: string,
+): Promise<readonly { readonly identity: string; readonly lastMs: number }[]> {
+  const { pollers } = await client.connection.workflowService.describeTaskQueue({
+    namespace: client.options.namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+  });
+  return pollers.map(({ identity, lastAccessTime }) => ({
+    identity: identity ?? '',
+    lastMs: Number(lastAccessTime?.seconds ?? 0) * 1000,
+  }));
+}
+
+/** The identities of the workers that poll the queue which all workers share. */
+export async function livePollers(client: Client): Promise<readonly string[]> {
+  const pollers = await pollersOf(client, SHARED_TASK_QUEUE);
+  return pollers.filter(({ lastMs }) => Date.now() - lastMs < GONE_AFTER_MS).map(({ identity }) => identity);
 }
 
 /** What is wished of a host: that it gets no more runs, or some again; that it is forgotten. */

@@ -25,7 +25,8 @@ import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
 import { unreachable, type ServerAddress } from './server-address.js';
-import { version } from './version.js';
+import { otherBuildsNote, workerIdentity } from './worker-builds.js';
+import { build } from './version.js';
 
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
@@ -69,7 +70,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
     const common = {
       connection,
       namespace: server.namespace ?? 'default',
-      identity: `${hostId}@${process.pid}`,
+      identity: workerIdentity(hostId),
       shutdownGraceTime: GRACE_MS,
       maxConcurrentActivityTaskExecutions: STEPS_AT_ONCE,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
@@ -129,6 +130,8 @@ async function announce({
     );
     const { machines: most, memoryMiB } = hostCapacity();
     await using link = await connectClient(server);
+    const note = await otherBuildsNote(link.client);
+    if (note !== undefined) process.stderr.write(`${note}\n`);
     await announceHost(link.client, {
       host: hostId,
       labels,
@@ -136,7 +139,7 @@ async function announce({
       cpus: availableParallelism(),
       machines: most,
       memoryMiB,
-      version,
+      version: build,
       node: process.version,
       runs: path.resolve(layout.runs),
     });

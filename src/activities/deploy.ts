@@ -9,6 +9,7 @@ import { type TreeList, type TreeSource } from '../host/tree/list.js';
 import { someNames } from '../host/tree/name-text.js';
 import { sendTree, type Receiver } from '../host/tree/send.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
+import { requirePrograms } from '../machines/missing-program.js';
 
 export interface DeployedTree {
   readonly files: number;
@@ -49,7 +50,7 @@ const SHOW = `${LOOK} cd "$1.new" && look | od -An -v -tx1 | tr -d ' \\n'`;
  * all of it with what was listed. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
  * @param home nixproof's, which may be in the folder
  * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`,
- * `HOST_TOOL_MISSING`
+ * `HOST_TOOL_MISSING`, `MACHINE_TOOL_MISSING`
  */
 export async function deployTree(
   machine: Machine,
@@ -111,8 +112,10 @@ async function receiverIn(connection: Connection, to: string, { signal }: Work):
   };
 }
 
-function succeeded({ exitCode, stdout, stderr }: ExecResult): string {
+function succeeded(result: ExecResult): string {
+  const { exitCode, stdout, stderr } = result;
   if (exitCode === 0) return stdout;
+  requirePrograms(result);
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' ');
   throw new NixproofError('MACHINE_DEPLOY_FAILED', `the configuration could not be deployed: ${said}`, {
     hint: 'is there room for it in the machine, and does the machine have tar, find, xargs and GNU coreutils?',

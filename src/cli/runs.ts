@@ -8,18 +8,16 @@ import type { Session } from './session.js';
 /** How many runs of a server elsewhere are listed. */
 const LISTED = 50;
 
-/** Said of a run whose verdict is open while no stack runs that could go on with it. */
-const RESTING = 'interrupted: `nixproof up` goes on with it';
-
 /** A run in full, as it is now. @throws NixproofError `CONFIG_UNKNOWN_RUN` */
 export async function findRun(session: Session, run: string): Promise<RunReport> {
   const recorded = await readRunReport(session.layout.runs, run);
   if (recorded && recorded.verdict !== null) return recorded;
-  const server = await serverAtHand(session);
+  const atHand = await serverAtHand(session);
+  const { server } = atHand;
   try {
     const live = server && (await liveReport(server, run));
     if (live) return { ...live, metrics: recorded?.metrics ?? {} };
-    if (recorded) return { ...recorded, state: server ? recorded.state : RESTING };
+    if (recorded) return atHand.server ? recorded : { ...recorded, state: atHand.state };
     const waiting = server && (await waitingRun(server, run));
     if (waiting) return waiting;
   } finally {
@@ -34,9 +32,13 @@ export async function findRun(session: Session, run: string): Promise<RunReport>
 export async function findRuns(session: Session): Promise<readonly RunReport[]> {
   const recorded = await listRunReports(session.layout.runs);
   const open = new Set(recorded.filter(({ verdict }) => verdict === null).map(({ run }) => run));
-  const server = await serverAtHand(session);
+  const atHand = await serverAtHand(session);
+  const { server } = atHand;
   try {
-    if (!server) return recorded.map((report) => (report.verdict === null ? { ...report, state: RESTING } : report));
+    if (!server) {
+      const { state } = atHand;
+      return recorded.map((report) => (report.verdict === null ? { ...report, state } : report));
+    }
     const known = new Set(recorded.map(({ run }) => run));
     const { listRuns } = await import('../client.js');
     const elsewhere = (await listRuns(server.link, LISTED)).filter((run) => !known.has(run));

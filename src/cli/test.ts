@@ -86,7 +86,7 @@ export function registerTest(program: Command): void {
 Examples:
   nixproof test                       every profile of the nearest configuration
   nixproof test vm server --parallel 2
-  nixproof test --driver sandbox --json > result.json
+  nixproof test --json > result.json
   nixproof test vm --keep failed      then: nixproof vm ssh RUN
   nixproof test --driver qemu,libvirt --base debian,disk:old.qcow2
   nixproof test vm --repeat 10        how steady is it?
@@ -117,6 +117,9 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     retryErrors: options.retryErrors,
     searchAttributes: server.link.searchAttributes,
   });
+  const { otherBuildsNote } = await import('../worker-builds.js');
+  const note = await otherBuildsNote(server.link.client).catch(() => undefined);
+  if (note !== undefined) session.progress(note);
   session.signal.throwIfAborted();
   await server.holdFor(suite.suite);
   const { startSuite } = await import('../client.js');

@@ -71,11 +71,6 @@ export type Installation =
 /** The phases of nixos-anywhere that a run may ask for: it is the bench that restarts the machine. */
 export type AnywherePhase = 'kexec' | 'disko' | 'install';
 
-/** Whether the installer runs on the host, in a sandbox of its own, and installs the machine from outside. */
-export function installsFromOutside({ kind }: Installation): boolean {
-  return kind === 'nixos-anywhere';
-}
-
 /** Who logs in for a check; the bench's own login where absent. */
 export interface Login {
   readonly user: string;

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -7,9 +8,25 @@ export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(env['XDG_STATE_HOME'] || path.join(homedir(), '.local', 'state'), 'nixproof');
 }
 
-/** Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`. */
+/**
+ * Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`, else, where that
+ * cannot be written (a service's read-only HOME), `$NIXPROOF_HOME/cache`.
+ */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'nixproof');
+  if (env['XDG_CACHE_HOME']) return path.join(env['XDG_CACHE_HOME'], 'nixproof');
+  const shared = path.join(env['HOME'] || homedir(), '.cache', 'nixproof');
+  return canBeWritten(shared) ? shared : path.join(nixproofHome(env), 'cache');
+}
+
+/** Of a folder, or, where it is not there yet, of the nearest one above it. */
+function canBeWritten(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return isAbsent && path.dirname(folder) !== folder && canBeWritten(path.dirname(folder));
+  }
 }
 
 /** The folders below the home, by what they hold. */

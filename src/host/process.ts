@@ -4,6 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
+import { errnoFault } from './errno.js';
 import { passFence } from './fence.js';
 import { isErrno } from './files.js';
 
@@ -41,6 +42,16 @@ export async function statFields(pid: number): Promise<readonly string[] | undef
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ESRCH')) return undefined;
     throw error;
   }
+}
+
+/** The command line of a process, for people; undefined where there is no such process. */
+export async function commandLine(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    return line.split('\0').join(' ').trim() || undefined;
+  }
+  const { stdout } = await execa('ps', ['-o', 'args=', '-p', String(pid)], { reject: false });
+  return stdout.trim() || undefined;
 }
 
 async function psStart(pid: number): Promise<string | undefined> {
@@ -188,7 +199,8 @@ function endOutput(output: Readable): void {
 /**
  * Runs a command of the host to its end and gives its standard output; a child that it leaves behind is not waited for. The one
  * way host commands are run.
- * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `options.code` with the end of its standard
+ * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `HOST_PERMISSION`, `HOST_OPEN_FILES` where it
+ * cannot be started; `options.code` with the end of its standard
  * error where it fails or takes longer than `timeoutMs`
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
@@ -253,6 +265,7 @@ interface FailedCommand {
   readonly stdout?: string | undefined;
   readonly stderr: string;
   readonly shortMessage?: string | undefined;
+  readonly originalMessage?: string | undefined;
 }
 
 function failureOf(command: readonly string[], result: FailedCommand, options: RunOptions): unknown {
@@ -264,6 +277,10 @@ function failureOf(command: readonly string[], result: FailedCommand, options: R
       details: { tool: file },
     });
   }
+  const refused = errnoFault(
+    Object.assign(new Error(`${file}: ${result.originalMessage ?? ''}`), { code: result.code }),
+  );
+  if (refused) return refused;
   const tail = (result.stderr || result.stdout || '').trim().split('\n').slice(-5).join('\n');
   return new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
     details: { command: command.join(' '), exitCode: result.exitCode ?? -1 },

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { parseName } from '../domain/names.js';
+import { completeReport } from '../domain/new-report.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import { filesBelow, readJson, sumOfBytes, writeJson, type SizedFile } from '../host/files.js';
 
@@ -134,9 +135,8 @@ export async function readRunRequest(runsFolder: string, run: string): Promise<R
 
 /** A run's report as its folder has it, or undefined where there is no such run on this host. */
 export async function readRunReport(runsFolder: string, run: string): Promise<RunReport | undefined> {
-  const report = await readJson<RunReport>(runFiles(runsFolder, run).run);
-  // Runs from before there were any have no faults on record.
-  return report && { ...report, faults: (report as Partial<RunReport>).faults ?? [] };
+  const report = await readJson<Partial<RunReport>>(runFiles(runsFolder, run).run);
+  return report && completeReport(report);
 }
 
 /** Every run recorded on this host, newest first. Folders that hold no readable run are passed over. */

@@ -75,18 +75,23 @@ afterAll(async () => {
   await Promise.all(opened.map((bench) => bench[Symbol.asyncDispose]()));
 }, DEADLINE_MS);
 
+/** A name that scripts break on which do not quote the paths they are given. */
+export const AWKWARD_HOME = 'ein Häus $x';
+
 /**
  * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
  * @param server `reachable`: one of its own that listens on every address of this host; `elsewhere`: the one that `extra` names
  * @param inside the command through which everything of it is run
+ * @param home the name of its home
  */
 export async function openBench(
   server: 'own' | 'reachable' | 'elsewhere' | 'local stack',
   extra: NodeJS.ProcessEnv = {},
   inside: readonly string[] = [],
+  home = 'home',
 ): Promise<Bench> {
   const root = await mkdtemp(path.join(tmpdir(), 'nixproof-e2e-'));
-  const layout = layoutOf(path.join(root, 'home'));
+  const layout = layoutOf(path.join(root, home));
   await mkdir(layout.home);
   const ip = { own: '127.0.0.1', reachable: '0.0.0.0', elsewhere: undefined, 'local stack': undefined }[server];
   const own = ip === undefined ? undefined : await startServer(ip);

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
 import type { HostStatus } from '../../src/domain/host.js';
+import { SHARED_TASK_QUEUE } from '../../src/domain/names.js';
+import { livePollers } from '../../src/host-directory.js';
+import { otherBuildsNote } from '../../src/worker-builds.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
@@ -17,6 +20,8 @@ const idOf = async (bench: Bench) => (await readFile(path.join(bench.layout.home
 test('two hosts: listed, one drained in the middle of a suite, labels, one that nobody has', LONG, async () => {
   const first = await openBench('own');
   await first.worker();
+  await reached('its worker', async () => (await livePollers(first.link.client)).length > 0);
+  expect(await otherBuildsNote(first.link.client)).toBeUndefined();
   // A second home is another host.
   const second = await openBench('elsewhere', { TEMPORAL_ADDRESS: first.link.address, NIXPROOF_LABELS: 'big' });
   const gate = path.join(first.layout.home, 'go');
@@ -85,4 +90,22 @@ test('two hosts: listed, one drained in the middle of a suite, labels, one that 
   expect(await first.np(folder, 'hosts', 'forget', other)).toMatchObject({ exit: 0 });
   await reached('the end of its record', async () => !(await hostsOf(first)).some(({ host }) => host === other));
   await first.expectNothingLeft();
+});
+
+test('workers of other builds on the same queue are named', LONG, async () => {
+  const bench = await openBench('own');
+  const { client } = bench.link;
+  const poll = () =>
+    client.withDeadline(Date.now() + 1000, () =>
+      client.workflowService.pollActivityTaskQueue({
+        namespace: 'default',
+        taskQueue: { name: SHARED_TASK_QUEUE },
+        identity: 'lab-1-71aa05@7 0.0.9+0123456789ab',
+      }),
+    );
+  await expect(poll()).rejects.toThrow(/DEADLINE_EXCEEDED/);
+  const note = /^workers of other builds take tasks from this server too: lab-1-71aa05@7 0\.0\.9\+0123456789ab; /;
+  expect(await otherBuildsNote(client)).toMatch(note);
+  const worker = await bench.worker();
+  await worker.says(new RegExp(note.source, 'm'));
 });

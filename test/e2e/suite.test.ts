@@ -8,7 +8,7 @@ import { LONG, openBench, parsed, type Bench, type Ended } from './bench.js';
 
 const GOOD = ['ok1', 'ok2', 'ok3', 'ok4', 'ok5'];
 const profile = (name: string, run: string) =>
-  `  ${name}: { driver: sandbox, install: { kind: script, run: ${run} }, checks: [{ name: there, run: test -e $NIXPROOF_ROOT/etc/installed }] }\n`;
+  `  ${name}: { driver: sandbox, install: { kind: script, run: ${run} }, checks: [{ name: there, run: 'test -e "$NIXPROOF_ROOT/etc/installed"' }] }\n`;
 /** Every installer waits until all six run: they can only end if they go on side by side. */
 const INSTALL = `#!/bin/sh
 echo ::PHASE::MEETING; touch "$NIXPROOF_ROOT/../../../here-$NIXPROOF_PROFILE"

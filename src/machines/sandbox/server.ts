@@ -79,7 +79,8 @@ function runCommand(session: Session, channel: ServerChannel, command: string, o
     accept?.();
     killGroup(child, `SIG${name}` as NodeJS.Signals);
   });
-  child.on('error', () => {
+  child.on('error', ({ message }) => {
+    channel.stderr.write(`${message}\n`);
     channel.exit(127);
     channel.end();
   });

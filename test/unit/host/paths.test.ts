@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { cacheDirectory } from '../../../src/host/paths.js';
+
+async function folders() {
+  const root = await mkdtemp(path.join(tmpdir(), 'nixproof-paths-'));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  const home = path.join(root, 'home');
+  await mkdir(home);
+  return { root, home, state: path.join(root, 'state') };
+}
+
+test('the cache is below HOME, whether it is there yet or not', async () => {
+  const { home, state } = await folders();
+  const env = { HOME: home, NIXPROOF_HOME: state };
+  expect(cacheDirectory(env)).toBe(path.join(home, '.cache/nixproof'));
+  await mkdir(path.join(home, '.cache/nixproof'), { recursive: true });
+  expect(cacheDirectory(env)).toBe(path.join(home, '.cache/nixproof'));
+});
+
+test('the cache is where XDG_CACHE_HOME says', async () => {
+  const { home, state, root } = await folders();
+  const env = { HOME: home, NIXPROOF_HOME: state, XDG_CACHE_HOME: path.join(root, 'cache') };
+  expect(cacheDirectory(env)).toBe(path.join(root, 'cache/nixproof'));
+});
+
+test('the cache is below NIXPROOF_HOME where HOME is no folder', async () => {
+  const { state } = await folders();
+  expect(cacheDirectory({ HOME: '/proc/nonexistent', NIXPROOF_HOME: state })).toBe(path.join(state, 'cache'));
+});
+
+test('the cache is below NIXPROOF_HOME where HOME is read-only', async () => {
+  const { home, state } = await folders();
+  const module = new URL('../../../src/host/paths.ts', import.meta.url).pathname;
+  const script = `import(${JSON.stringify(module)}).then(({ cacheDirectory }) => console.log(cacheDirectory()))`;
+  const node = [process.execPath, '--import', 'jiti/register', '-e', script];
+  const mounted = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+  const namespace = process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
+  const { stdout } = await promisify(execFile)('unshare', [...namespace, 'sh', '-c', mounted, home, ...node], {
+    env: { PATH: process.env['PATH'], HOME: home, NIXPROOF_HOME: state, JITI_FS_CACHE: 'false' },
+  });
+  expect(stdout).toBe(`${path.join(state, 'cache')}\n`);
+});
