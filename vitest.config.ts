@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that keep the cores busy, most with virtual machines: they come after the others. */
 const MACHINES = [
+  'test/contract/accelerator.contract.test.ts',
   'test/contract/fleet.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
@@ -19,6 +20,7 @@ const LONG = [
   'test/e2e/drills.test.ts',
   'test/e2e/heals.test.ts',
   'test/e2e/nixos-anywhere-qemu.test.ts',
+  'test/e2e/whole-qemu.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
 const common = {

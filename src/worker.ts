@@ -20,7 +20,7 @@ import { DRIVER_NAMES } from './domain/profile.js';
 import { announceHost } from './host-directory.js';
 import { hostIdentity } from './host/identity.js';
 import { architecture } from './host/labels.js';
-import { cacheDirectory, type Layout } from './host/paths.js';
+import type { Layout } from './host/paths.js';
 import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
@@ -107,7 +107,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
 /** What runs guests here at more than a tenth of the speed; nothing where QEMU is missing. */
 async function accelerators(signal: AbortSignal): Promise<readonly string[]> {
   try {
-    const { accelerator } = await findInstallation(cacheDirectory(), signal);
+    const { accelerator } = await findInstallation(signal);
     return accelerator === 'tcg' ? [] : [accelerator];
   } catch {
     return [];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRIVER_NAMES, type LimitedStep } from '../domain/profile.js';
+import { ACCELERATORS, DRIVER_NAMES, type LimitedStep } from '../domain/profile.js';
 import { LABEL } from '../host/labels.js';
 import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
@@ -29,6 +29,10 @@ const machine = section({
     .default(['20G'])
     .describe('Sizes of the target disks, in order; the first is $NIXPROOF_DISK.'),
   firmware: z.enum(['uefi', 'bios']).default('uefi').describe('What the machine boots with.'),
+  accelerator: z
+    .enum(['auto', ...ACCELERATORS])
+    .default('auto')
+    .describe('What executes its instructions; auto: the fastest that runs guests on its host.'),
 });
 
 const deploy = section({
