@@ -23,7 +23,7 @@ const LONG = [
   'test/e2e/whole-qemu.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
-const common = {
+export const common = {
   testTimeout: 60_000,
   hookTimeout: 300_000,
   maxWorkers: 2,
