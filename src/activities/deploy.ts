@@ -6,7 +6,7 @@ import { isGnuTar, unpackCommand } from '../host/tree/archive.js';
 import { differences, digestOf, LOOK, parseLook } from '../host/tree/digest.js';
 import { excluding } from '../host/tree/exclude.js';
 import { type TreeList, type TreeSource } from '../host/tree/list.js';
-import { someNames } from '../host/tree/name-text.js';
+import { someNames, withoutDot } from '../host/tree/name-text.js';
 import { sendTree, type Receiver } from '../host/tree/send.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
 
@@ -84,7 +84,7 @@ async function requireFolder(folder: string): Promise<void> {
 
 function noteOf({ special }: TreeList): { readonly note?: string } {
   if (special.length === 0) return {};
-  const names = special.map((name) => name.subarray(2));
+  const names = special.map(withoutDot);
   const what = names.length === 1 ? 'a socket, pipe or device was' : `${names.length} sockets, pipes or devices were`;
   return { note: `${what} not deployed: ${someNames(names)}` };
 }

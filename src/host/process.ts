@@ -214,6 +214,8 @@ export async function streamCommand(
 ): Promise<RunningCommand> {
   await passFence();
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
+  // Else execa throws away what comes before somebody reads.
+  running.stdout.pause();
   const ended = running.then((result) => {
     if (result.failed) throw failureOf([file, ...args], result, options);
   });

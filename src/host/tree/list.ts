@@ -3,7 +3,7 @@ import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { NixproofError, messageOf } from '../../domain/error.js';
 import { isErrno } from '../files.js';
-import { nameText, someNames } from './name-text.js';
+import { nameText, someNames, withoutDot } from './name-text.js';
 
 /** A folder whose content is to be copied. */
 export interface TreeSource {
@@ -174,7 +174,7 @@ function withLinks(seen: readonly Seen[], entries: readonly (TreeEntry | undefin
 }
 
 function unreadableError(folder: string, unreadable: readonly Unreadable[], remedy: string): NixproofError {
-  const names = unreadable.map(({ name }) => (name.length > 1 ? name.subarray(2) : name));
+  const names = unreadable.map(({ name }) => withoutDot(name));
   const [first] = unreadable;
   return new NixproofError(
     'CONFIG_DEPLOY_UNREADABLE',

@@ -16,6 +16,11 @@ function escaped(character: string): string {
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
 }
 
+/** A name of a tree's list (`./a/b`) without its beginning; the tree itself is `.`. */
+export function withoutDot(name: Buffer): Buffer {
+  return name.length > 1 ? name.subarray(2) : name;
+}
+
 /** The first of some names, and how many more there are: `a, b, c, d, e and 12 more`. */
 export function someNames(names: readonly Buffer[]): string {
   const shown = names.slice(0, SHOWN).map(nameText).join(', ');

@@ -66,7 +66,7 @@ export function fillFolder(random: Random, folder: Buffer, depth = 0, files: Buf
   const pipes: Buffer[] = [];
   for (let count = random.below(depth === 0 ? 9 : 5); count > 0; count--) {
     const place = below(folder, randomName(random));
-    if (fs.lstatSync(place, { throwIfNoEntry: false })) continue;
+    if (fs.lstatSync(place, { throwIfNoEntry: false }) ?? pipes.some((pipe) => pipe.equals(place))) continue;
     const kind = random.below(12);
     if (kind < 4) writeFile(random, place, files);
     else if (kind < 6 && depth < 3) {
