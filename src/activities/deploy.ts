@@ -45,11 +45,12 @@ sum=$(cd "$place" && look | sha256sum) || exit
 const SHOW = `${LOOK} cd "$1.new" && look | od -An -v -tx1 | tr -d ' \\n'`;
 
 /**
- * Copies a folder into the machine as it is now, without what `exclude` names and without nixproof's home, and has the machine compare
- * all of it with what was listed. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
+ * Copies a folder into the machine as it is now, without what `exclude` names and without
+ * nixproof's home, and has the machine compare all of it with what was listed. The tree takes its
+ * place in one step, so a deployment that was cut short leaves nothing half.
  * @param home nixproof's, which may be in the folder
- * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`,
- * `HOST_TOOL_MISSING`
+ * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`,
+ * `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`, `HOST_TOOL_MISSING`
  */
 export async function deployTree(
   machine: Machine,

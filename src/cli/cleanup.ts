@@ -55,7 +55,10 @@ async function oldRuns(session: Session, before: number): Promise<Leftover[]> {
   return Promise.all(old.map(({ run }) => folder(`run ${run}`, runFiles(session.layout.runs, run).folder)));
 }
 
-/** Sources of schedules that were last pinned before then, but for those of runs that go on and of machines that are kept. */
+/**
+ * Sources of schedules that were last pinned before then, but for those of runs that go on and of
+ * machines that are kept.
+ */
 async function oldSources(session: Session, before: number): Promise<Leftover[]> {
   const { listRunReports } = await import('../records/artifacts.js');
   const { machineIds } = await import('../machines/record.js');
@@ -76,7 +79,10 @@ async function oldSources(session: Session, before: number): Promise<Leftover[]>
   return leftovers;
 }
 
-/** The disks of a machine lie over those of its template: while one stays that has a base, all bases do. */
+/**
+ * The disks of a machine lie over those of its template: while one stays that has a base, all bases
+ * do.
+ */
 async function bases(session: Session, going: readonly Leftover[]): Promise<Leftover[]> {
   const { createRegistry } = await import('../machines/registry.js');
   const machines = await createRegistry(session.layout).list();

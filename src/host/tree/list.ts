@@ -11,7 +11,9 @@ export interface TreeSource {
   readonly folder: string;
   /** What is not copied, by its path below the folder; what is in such a folder is not either. */
   readonly isLeftOut: (name: string, isFolder: boolean) => boolean;
-  /** What a user does about a file that cannot be copied, beside mending it: `leave it out with …`. */
+  /**
+   * What a user does about a file that cannot be copied, beside mending it: `leave it out with …`.
+   */
   readonly remedy: string;
 }
 
@@ -36,7 +38,7 @@ export type TreeEntry =
 
 /** All that is in a folder, as it was at one moment. */
 export interface TreeList {
-  /** The folder, links resolved. */
+  /** Absolute path. */
   readonly folder: string;
   /** A folder stands before what is in it, and nothing else stands between. */
   readonly entries: readonly TreeEntry[];
@@ -57,18 +59,22 @@ interface Unreadable {
 /** Files read side by side. */
 const AT_ONCE = 8;
 const CHUNK_BYTES = 1024 * 1024;
-/** The mode of every link on Linux; other systems give links modes of their own, which no copy can have. */
+/**
+ * The mode of every link on Linux; other systems give links modes of their own, which no copy can
+ * have.
+ */
 const LINK_MODE = 0o120777;
 /** It is not there any more, or has become something else. */
 const VANISHED = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 const UNREADABLE = ['EACCES', 'EPERM', 'EIO', 'ENAMETOOLONG'];
 
 /**
- * Lists a folder with everything below it and reads every file for its SHA-256. What vanishes meanwhile is not in the list.
+ * Lists a folder with everything below it and reads every file for its SHA-256. What vanishes
+ * meanwhile is not in the list.
  * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE` with the names of what cannot be read
  */
 export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal: AbortSignal): Promise<TreeList> {
-  const root = Buffer.from(await realpath(folder));
+  const root = await realpath(folder, { encoding: 'buffer' });
   const unreadable: Unreadable[] = [];
 
   /** @returns undefined where it is not there any more or cannot be read */
@@ -114,7 +120,7 @@ export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal
   const entries = await sideBySide(wanted, read);
   if (unreadable.length > 0) throw unreadableError(folder, unreadable, remedy);
   return {
-    folder: root.toString(),
+    folder,
     entries: withLinks(wanted, entries),
     special: seen.filter(({ stats }) => isSpecial(stats)).map(({ name }) => name),
   };

@@ -3,7 +3,10 @@ import { isUtf8 } from 'node:buffer';
 /** How many names a message holds. */
 const SHOWN = 5;
 
-/** A file's name for people: printable text as it is, other characters and bytes escaped (`\n`, `\xff`). */
+/**
+ * A file's name for people: printable text as it is, other characters and bytes escaped (`\n`,
+ * `\xff`).
+ */
 export function nameText(name: Buffer): string {
   if (isUtf8(name)) return name.toString('utf8').replace(/[\p{C}\\]/gu, escaped);
   return name.toString('latin1').replace(/[^\x20-\x7e]|\\/g, escaped);

@@ -10,7 +10,10 @@ export interface Receiver {
   readonly format: Format;
   /** Unpacks an archive into an empty place. */
   unpack(archive: Archive['stream']): Promise<void>;
-  /** Compares what was unpacked with the list and lets it take its place. @returns names of what differs; none: it is there */
+  /**
+   * Compares what was unpacked with the list and lets it take its place.
+   * @returns names of what differs; none: it is there
+   */
   settle(list: TreeList): Promise<readonly Buffer[]>;
 }
 
@@ -18,10 +21,11 @@ export interface Receiver {
 const TRIES = 2;
 
 /**
- * Lists a tree, sends what is listed, and has the receiver compare what came with the list. Where the tree changed meanwhile, it is
- * done once more with a new list.
- * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE`; `CONFIG_DEPLOY_CHANGED` with the names of what changed both times;
- * `MACHINE_DEPLOY_FAILED` where it did not change and something else came; `HOST_TOOL_MISSING`
+ * Lists a tree, sends what is listed, and has the receiver compare what came with the list. Where
+ * the tree changed meanwhile, it is done once more with a new list.
+ * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE`; `CONFIG_DEPLOY_CHANGED` with the names of what
+ * changed both times; `MACHINE_DEPLOY_FAILED` where it did not change and something else came;
+ * `HOST_TOOL_MISSING`
  */
 export async function sendTree(source: TreeSource, to: Receiver, work: Work): Promise<TreeList> {
   const { signal } = work;

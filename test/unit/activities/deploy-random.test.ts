@@ -17,8 +17,8 @@ const SEED = Number(process.env['NIXPROOF_TEST_SEED'] ?? 20261130);
 const batches = Array.from({ length: Math.ceil(TREES / TOGETHER) }, (_, index) => SEED + index);
 
 /**
- * Trees of one seed, side by side in one folder, with a file that something happens to: never, once after the folder was listed,
- * or each time.
+ * Trees of one seed, side by side in one folder, with a file that something happens to: never, once
+ * after the folder was listed, or each time.
  */
 test.each(batches)('random trees of seed %i are deployed as they are, or refused by name', async (seed) => {
   const random = randomOf(seed);

@@ -5,7 +5,10 @@ import type { ExecOptions, ExecResult, Machine } from '../../../src/machines/mac
 /** Called before each command: here a test changes what is being copied. */
 export type BeforeCommand = (script: string) => Promise<void> | void;
 
-/** A machine whose commands are processes of this host, without SSH. Paths are those of this host. @param uid whose processes */
+/**
+ * A machine whose commands are processes of this host, without SSH. Paths are those of this host.
+ * @param uid whose processes
+ */
 export function localMachine(before: BeforeCommand = () => undefined, uid?: number): Machine {
   const exec = async (argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> => {
     await before(argv[2] ?? '');

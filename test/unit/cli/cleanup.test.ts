@@ -6,6 +6,7 @@ import { machineLeftovers, sweep, type Leftover } from '../../../src/cli/leftove
 import { machineFate } from '../../../src/cli/machine-fate.js';
 import type { Session } from '../../../src/cli/session.js';
 import type { Keep, RunReport, RunRequest } from '../../../src/domain/run.js';
+import { folderBytes } from '../../../src/host/files.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
 import { createRegistry } from '../../../src/machines/registry.js';
 import { writeRecord } from '../../../src/machines/record.js';
@@ -120,6 +121,18 @@ describe('what cannot be removed', () => {
       /^could not remove a-theirs: EACCES: permission denied/,
     );
   });
+});
+
+test('the size of a machine is told though a folder in it cannot be read', async () => {
+  await makeMachine('a');
+  const closed = path.join(layout.machines, 'a/root/closed');
+  await mkdir(closed, { recursive: true });
+  await writeFile(path.join(layout.machines, 'a/root/file'), Buffer.alloc(1 << 20, 'x'));
+  await giveAway(layout.home);
+  await giveAway(layout.machines);
+  await chmod(closed, 0);
+  expect(await asUser(() => folderBytes(path.join(layout.machines, 'a')))).toBeGreaterThanOrEqual(1 << 20);
+  await chmod(closed, 0o700);
 });
 
 describe('what became of a machine that is not there', () => {
