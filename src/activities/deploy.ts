@@ -5,8 +5,7 @@ import type { Deployment } from '../domain/profile.js';
 import { isGnuTar, unpackCommand } from '../host/tree/archive.js';
 import { differences, digestOf, LOOK, parseLook } from '../host/tree/digest.js';
 import { excluding } from '../host/tree/exclude.js';
-import { type TreeList, type TreeSource } from '../host/tree/list.js';
-import { someNames, withoutDot } from '../host/tree/name-text.js';
+import { noteOf, type TreeSource } from '../host/tree/list.js';
 import { sendTree, type Receiver } from '../host/tree/send.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
 
@@ -66,12 +65,13 @@ export async function deployTree(
   };
   const receiver = await receiverIn(await machine.connect(work), to, work);
   const list = await sendTree(source, receiver, work);
+  const note = noteOf(list);
   const files = list.entries.flatMap((entry) => (entry.kind === 'file' ? [entry.bytes] : []));
   return {
     files: files.length,
     bytes: files.reduce((sum, bytes) => sum + bytes, 0),
     sha256: digestOf(list),
-    ...noteOf(list),
+    ...(note === undefined ? {} : { note }),
   };
 }
 
@@ -81,13 +81,6 @@ async function requireFolder(folder: string): Promise<void> {
   throw new NixproofError('CONFIG_DEPLOY_MISSING', `${folder}, which is to be deployed, is not a folder on this host`, {
     hint: 'correct `deploy.from`; a worker on another host needs the folder at the same path',
   });
-}
-
-function noteOf({ special }: TreeList): { readonly note?: string } {
-  if (special.length === 0) return {};
-  const names = special.map(withoutDot);
-  const what = names.length === 1 ? 'a socket, pipe or device was' : `${names.length} sockets, pipes or devices were`;
-  return { note: `${what} not deployed: ${someNames(names)}` };
 }
 
 async function receiverIn(connection: Connection, to: string, { signal }: Work): Promise<Receiver> {

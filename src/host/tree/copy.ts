@@ -4,7 +4,7 @@ import { runCommand } from '../process.js';
 import { findTar, unpackCommand } from './archive.js';
 import { differences, digestOf } from './digest.js';
 import { excluding } from './exclude.js';
-import { listTree, type TreeSource } from './list.js';
+import { listTree, noteOf, type TreeSource } from './list.js';
 import { removeTree } from './remove.js';
 import { sendTree } from './send.js';
 
@@ -34,5 +34,7 @@ export async function copyTree(from: string, to: string, home: string, work: Wor
     },
     work,
   );
+  const note = noteOf(list);
+  if (note !== undefined) work.progress(note);
   return digestOf(list);
 }

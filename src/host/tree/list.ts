@@ -46,6 +46,14 @@ export interface TreeList {
   readonly special: readonly Buffer[];
 }
 
+/** What of a tree no copy has, in one sentence; undefined: nothing. */
+export function noteOf({ special }: TreeList): string | undefined {
+  if (special.length === 0) return undefined;
+  const what =
+    special.length === 1 ? 'a socket, pipe or device was' : `${special.length} sockets, pipes or devices were`;
+  return `${what} not copied: ${someNames(special.map(withoutDot))}`;
+}
+
 interface Seen {
   readonly name: Buffer;
   readonly stats: BigIntStats;

@@ -166,7 +166,7 @@ describe('a tree that arrives otherwise is not taken', () => {
 
 test('what no copy can have is left out and named', async () => {
   makePipes([Buffer.from(path.join(from, 'folder/pipe')), Buffer.from(path.join(from, 'pipe\n2'))]);
-  expect((await deploy()).note).toBe('2 sockets, pipes or devices were not deployed: folder/pipe, pipe\\n2');
+  expect((await deploy()).note).toBe('2 sockets, pipes or devices were not copied: folder/pipe, pipe\\n2');
   expect((await deploy(localMachine(), ['pipe*'])).note).toBeUndefined();
 });
 
