@@ -39,7 +39,7 @@ export async function sendTree(source: TreeSource, to: Receiver, work: Work): Pr
     const [unpacked, packed] = await Promise.allSettled([unpacking, archive.ended]);
     signal.throwIfAborted();
     if (unpacked.status === 'rejected') throw unpacked.reason;
-    work.progress(`verifying ${list.entries.length} files and folders`);
+    work.progress(`verifying ${list.entries.filter(({ kind }) => kind === 'file').length} files`);
     const different = packed.status === 'rejected' ? [] : await to.settle(list);
     if (packed.status === 'fulfilled' && different.length === 0) return list;
     const now = await listTree(source, signal);
