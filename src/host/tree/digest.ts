@@ -62,7 +62,7 @@ function wordsOf(entry: TreeEntry): string {
 /** The tree that `look` printed. */
 export function parseLook(printed: Buffer): readonly TreeEntry[] {
   const text = printed.toString('latin1');
-  const [list = '', rest = ''] = splitAt(text, text.indexOf('\0\0') + 1);
+  const [list, rest] = splitAt(text, text.indexOf('\0\0') + 1);
   const names = list.split('\0').slice(0, -1);
   const lines = rest.slice(1).split('\n');
   const modes = names.map(() => parseInt(lines.shift() ?? '', 16));
