@@ -5,8 +5,7 @@ import type { Deployment } from '../domain/profile.js';
 import { isGnuTar, unpackCommand } from '../host/tree/archive.js';
 import { differences, digestOf, LOOK, parseLook } from '../host/tree/digest.js';
 import { excluding } from '../host/tree/exclude.js';
-import { type TreeList, type TreeSource } from '../host/tree/list.js';
-import { someNames } from '../host/tree/name-text.js';
+import { noteOf, type TreeSource } from '../host/tree/list.js';
 import { sendTree, type Receiver } from '../host/tree/send.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
 import { requirePrograms } from '../machines/missing-program.js';
@@ -46,11 +45,13 @@ sum=$(cd "$place" && look | sha256sum) || exit
 const SHOW = `${LOOK} cd "$1.new" && look | od -An -v -tx1 | tr -d ' \\n'`;
 
 /**
- * Copies a folder into the machine as it is now, without what `exclude` names and without nixproof's home, and has the machine compare
- * all of it with what was listed. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
+ * Copies a folder into the machine as it is now, without what `exclude` names and without
+ * nixproof's home, and has the machine compare all of it with what was listed. The tree takes its
+ * place in one step, so a deployment that was cut short leaves nothing half.
  * @param home nixproof's, which may be in the folder
- * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`,
- * `HOST_TOOL_MISSING`, `MACHINE_TOOL_MISSING`
+ * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`,
+ * `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`, `HOST_TOOL_MISSING`,
+ * `MACHINE_TOOL_MISSING`
  */
 export async function deployTree(
   machine: Machine,
@@ -66,12 +67,13 @@ export async function deployTree(
   };
   const receiver = await receiverIn(await machine.connect(work), to, work);
   const list = await sendTree(source, receiver, work);
+  const note = noteOf(list);
   const files = list.entries.flatMap((entry) => (entry.kind === 'file' ? [entry.bytes] : []));
   return {
     files: files.length,
     bytes: files.reduce((sum, bytes) => sum + bytes, 0),
     sha256: digestOf(list),
-    ...noteOf(list),
+    ...(note === undefined ? {} : { note }),
   };
 }
 
@@ -81,13 +83,6 @@ async function requireFolder(folder: string): Promise<void> {
   throw new NixproofError('CONFIG_DEPLOY_MISSING', `${folder}, which is to be deployed, is not a folder on this host`, {
     hint: 'correct `deploy.from`; a worker on another host needs the folder at the same path',
   });
-}
-
-function noteOf({ special }: TreeList): { readonly note?: string } {
-  if (special.length === 0) return {};
-  const names = special.map((name) => name.subarray(2));
-  const what = names.length === 1 ? 'a socket, pipe or device was' : `${names.length} sockets, pipes or devices were`;
-  return { note: `${what} not deployed: ${someNames(names)}` };
 }
 
 async function receiverIn(connection: Connection, to: string, { signal }: Work): Promise<Receiver> {

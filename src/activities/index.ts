@@ -113,7 +113,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inTurn(request, async (work) => {
         await requireSource(request, layout, work);
-        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, layout.home, work));
+        return onInstaller(request, work, ({ machine }) =>
+          deployTree(machine, request.profile.deploy, layout.home, work),
+        );
       }),
 
     /** Injects those faults that are to be there before the installer starts. */

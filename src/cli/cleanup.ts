@@ -51,13 +51,14 @@ async function cleanup(session: Session, options: CleanupOptions): Promise<numbe
 
 async function oldRuns(session: Session, before: number): Promise<Leftover[]> {
   const { listRunReports } = await import('../records/artifacts.js');
-  const old = (await listRunReports(session.layout.runs)).filter(
-    (run) => run.verdict !== null && endOf(run) < before,
-  );
+  const old = (await listRunReports(session.layout.runs)).filter((run) => run.verdict !== null && endOf(run) < before);
   return Promise.all(old.map(({ run }) => folder(`run ${run}`, runFiles(session.layout.runs, run).folder)));
 }
 
-/** Sources of schedules that were last pinned before then, but for those of runs that go on and of machines that are kept. */
+/**
+ * Sources of schedules that were last pinned before then, but for those of runs that go on and of
+ * machines that are kept.
+ */
 async function oldSources(session: Session, before: number): Promise<Leftover[]> {
   const { listRunReports } = await import('../records/artifacts.js');
   const { machineIds } = await import('../machines/record.js');
@@ -78,11 +79,16 @@ async function oldSources(session: Session, before: number): Promise<Leftover[]>
   return leftovers;
 }
 
-/** The disks of a machine lie over those of its template: while one stays that has a base, all bases do. */
+/**
+ * The disks of a machine lie over those of its template: while one stays that has a base, all bases
+ * do.
+ */
 async function bases(session: Session, going: readonly Leftover[]): Promise<Leftover[]> {
   const { createRegistry } = await import('../machines/registry.js');
   const machines = await createRegistry(session.layout).list();
-  const staying = machines.filter(({ id, base }) => base !== undefined && !going.some(({ what }) => what === machineText(id)));
+  const staying = machines.filter(
+    ({ id, base }) => base !== undefined && !going.some(({ what }) => what === machineText(id)),
+  );
   if (staying.length > 0) {
     session.progress(`bases and templates stay: ${staying.map(({ id }) => id).join(', ')} may need them`);
     return [];

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { FAILURE_CHECKPOINT } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { machineOf } from '../domain/names.js';
-import { isKept, type RunReport } from '../domain/run.js';
+import type { RunReport } from '../domain/run.js';
 import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -33,11 +33,12 @@ async function debug(session: Session, id: string, command: readonly string[]): 
   const { findRun } = await import('./runs.js');
   const { registryOf } = await import('./vm/machines.js');
   const { logIn } = await import('./vm/ssh.js');
+  const { machineFate } = await import('./machine-fate.js');
   const run = await findRun(session, id);
   const registry = await registryOf(session);
   const kept = machineOf(run);
   if (!(await registry.list()).some((machine) => machine.id === kept)) {
-    throw new NixproofError('CONFIG_NOT_KEPT', await whatBecameOf(session, run), {
+    throw new NixproofError('CONFIG_NOT_KEPT', await machineFate(session.layout, run), {
       hint: 'test again with --keep failed, then debug that run',
     });
   }
@@ -46,19 +47,6 @@ async function debug(session: Session, id: string, command: readonly string[]): 
   if (frozen) await machine.checkpoints?.restore(FAILURE_CHECKPOINT, session);
   if (command.length === 0) await explain(session, run, frozen);
   return await logIn(machine, command, session);
-}
-
-/** What became of a run's machine that is not there. */
-async function whatBecameOf({ layout }: Session, report: RunReport): Promise<string> {
-  const { readRunRequest } = await import('../records/artifacts.js');
-  const { run, verdict, host, machineRemoved } = report;
-  const request = await readRunRequest(layout.runs, run);
-  const what = `the machine of run ${run}`;
-  if (!request) return `${what} is not on this host${host === undefined ? '' : `: the run is on ${host}`}`;
-  if (verdict === null) return `${what} is not there: the run has not ended and has none now`;
-  if (machineRemoved) return `${what} was removed on ${machineRemoved.at.slice(0, 10)} by \`${machineRemoved.by}\``;
-  if (isKept(request.keep, verdict)) return `${what} was kept and is gone: nothing says what removed it`;
-  return `${what} was released when the run ended: it was tested with --keep ${request.keep}, and ${verdict}`;
 }
 
 async function explain(session: Session, run: RunReport, frozen: boolean): Promise<void> {

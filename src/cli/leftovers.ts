@@ -14,8 +14,8 @@ export interface Leftover {
 }
 
 /**
- * Says what goes and how much that is, and removes it unless this is a trial. What cannot be removed keeps nothing else from going: it is
- * named at the end.
+ * Says what goes and how much that is, and removes it unless this is a trial. What cannot be
+ * removed keeps nothing else from going: it is named at the end.
  */
 export async function sweep(session: Session, leftovers: readonly Leftover[], dryRun: boolean): Promise<number> {
   const { bytesText } = await import('../reports/quantities.js');
@@ -57,9 +57,10 @@ export function machineText(id: string): string {
 }
 
 /**
- * Machines of runs that have ended, half-made ones that nobody makes any more, and processes without a machine. Machines made by
- * hand stay.
- * @param keptBefore milliseconds since the epoch: machines that outlive their run on purpose go if it ended before then
+ * Machines of runs that have ended, half-made ones that nobody makes any more, and processes
+ * without a machine. Machines made by hand stay.
+ * @param keptBefore milliseconds since the epoch: machines that outlive their run on purpose go if
+ * it ended before then
  */
 export async function machineLeftovers(session: Session, keptBefore: number, by: string): Promise<Leftover[]> {
   const { createRegistry } = await import('../machines/registry.js');

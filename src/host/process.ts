@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
 import { errnoFault } from './errno.js';
 import { passFence } from './fence.js';
@@ -237,12 +237,15 @@ export async function streamCommand(
 ): Promise<RunningCommand> {
   await passFence();
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
+  // Read at once: execa throws away what comes before somebody reads.
+  const stream = running.stdout.pipe(new PassThrough());
+  stream.once('close', () => running.stdout.destroy());
   const ended = running.then((result) => {
     if (result.failed) throw failureOf([file, ...args], result, options);
   });
   // Whoever reads the stream asks for its end later.
   ended.catch(() => undefined);
-  return { stream: running.stdout, ended };
+  return { stream, ended };
 }
 
 function execaOptions(options: RunOptions) {

@@ -36,7 +36,12 @@ async function deploy(session: Session, id: string, folder: string, options: Dep
   await using machine = await attachKnown(session, id);
   const to = path.posix.resolve('/', options.to);
   const from = path.resolve(folder);
-  const tree = await deployTree(machine, { from, to, exclude: options.exclude ?? DEFAULT_EXCLUDE }, session.layout.home, session);
+  const tree = await deployTree(
+    machine,
+    { from, to, exclude: options.exclude ?? DEFAULT_EXCLUDE },
+    session.layout.home,
+    session,
+  );
   if (tree.note !== undefined) session.say(tree.note);
   if (session.json) session.print(`${JSON.stringify({ machine: id, from, to, ...tree })}\n`);
   else session.say(`copied ${plural(tree.files, 'file')}, ${bytesText(tree.bytes)}, to ${machine.resolvePath(to)}`);

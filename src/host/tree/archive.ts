@@ -3,19 +3,30 @@ import { NixproofError } from '../../domain/error.js';
 import { runCommand, streamCommand } from '../process.js';
 import type { TreeList } from './list.js';
 
-/** An archive on its way. `ended` is rejected where tar could not pack all of it as it was listed. */
+/**
+ * An archive on its way. `ended` is rejected where tar could not pack all of it as it was listed.
+ */
 export interface Archive {
   readonly stream: Readable;
   readonly ended: Promise<void>;
 }
 
-/** Holes, times to the nanosecond and extended attributes, as GNU tar alone unpacks them; what another tar unpacks. */
+/**
+ * Holes, times to the nanosecond and extended attributes, as GNU tar alone unpacks them; what
+ * another tar unpacks.
+ */
 export type Format = 'gnu' | 'plain';
 
-/** Extended attributes that mean the same on another system: a user's own, and what lets a program do what root may. */
+/**
+ * Extended attributes that mean the same on another system: a user's own, and what lets a program
+ * do what root may.
+ */
 const XATTRS = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability'];
 
-/** Names come from standard input as they are: one that begins with a dash is no option, a backslash no escape. */
+/**
+ * Names come from standard input as they are: one that begins with a dash is no option, a backslash
+ * no escape.
+ */
 const NAMES = ['--null', '--verbatim-files-from', '--no-unquote', '--no-recursion', '--files-from=-'];
 
 /** No options of the user's, and messages that are the same everywhere. */

@@ -4,7 +4,7 @@ import { runCommand } from '../process.js';
 import { findTar, unpackCommand } from './archive.js';
 import { differences, digestOf } from './digest.js';
 import { excluding } from './exclude.js';
-import { listTree, type TreeSource } from './list.js';
+import { listTree, noteOf, type TreeSource } from './list.js';
 import { removeTree } from './remove.js';
 import { sendTree } from './send.js';
 
@@ -12,7 +12,8 @@ import { sendTree } from './send.js';
  * Copies a folder as it is now to another place of this host, without nixproof's home.
  * @param to what is there is replaced
  * @returns the sum that names its content
- * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE`, `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`, `HOST_TOOL_MISSING`
+ * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE`, `CONFIG_DEPLOY_CHANGED`,
+ * `MACHINE_DEPLOY_FAILED`, `HOST_TOOL_MISSING`
  */
 export async function copyTree(from: string, to: string, home: string, work: Work): Promise<string> {
   const remedy = 'take it out of the folder';
@@ -33,5 +34,7 @@ export async function copyTree(from: string, to: string, home: string, work: Wor
     },
     work,
   );
+  const note = noteOf(list);
+  if (note !== undefined) work.progress(note);
   return digestOf(list);
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { TreeEntry, TreeList } from './list.js';
 
 /**
- * A tree as bytes, which name it: what `LOOK` prints of it in its folder. In the order of their bytes: all names, their modes, how
- * many names each file and link has, the files' SHA-256, the links' targets.
+ * A tree as bytes, which name it: what `LOOK` prints of it in its folder. In the order of their
+ * bytes: all names, their modes, how many names each file and link has, the files' SHA-256, the
+ * links' targets.
  */
 function* bytesOf({ entries }: TreeList): Generator<Buffer | string> {
   const sorted = [...entries].sort((a, b) => a.name.compare(b.name));
@@ -15,7 +16,10 @@ function* bytesOf({ entries }: TreeList): Generator<Buffer | string> {
   for (const entry of sorted) if (entry.kind === 'link') yield* [entry.target, '\0'];
 }
 
-/** SHA-256 of all that a list says of a tree: names, kinds, modes, contents, targets, hard links. Names the tree. */
+/**
+ * SHA-256 of all that a list says of a tree: names, kinds, modes, contents, targets, hard links.
+ * Names the tree.
+ */
 export function digestOf(list: TreeList): string {
   const hash = createHash('sha256');
   for (const bytes of bytesOf(list)) hash.update(bytes);
@@ -23,8 +27,8 @@ export function digestOf(list: TreeList): string {
 }
 
 /**
- * Shell functions for the machine: `look` prints the tree in the working folder as bytes. They need GNU coreutils and find and xargs
- * that know `-print0` and `-0`.
+ * Shell functions for the machine: `look` prints the tree in the working folder as bytes. They need
+ * GNU coreutils and find and xargs that know `-print0` and `-0`.
  */
 export const LOOK = `
 names() { find . "$@" -print0 | sort -z; }
@@ -58,7 +62,7 @@ function wordsOf(entry: TreeEntry): string {
 /** The tree that `look` printed. */
 export function parseLook(printed: Buffer): readonly TreeEntry[] {
   const text = printed.toString('latin1');
-  const [list = '', rest = ''] = splitAt(text, text.indexOf('\0\0') + 1);
+  const [list, rest] = splitAt(text, text.indexOf('\0\0') + 1);
   const names = list.split('\0').slice(0, -1);
   const lines = rest.slice(1).split('\n');
   const modes = names.map(() => parseInt(lines.shift() ?? '', 16));

@@ -3,7 +3,10 @@ import path from 'node:path';
 import ignore from 'ignore';
 import type { TreeSource } from './list.js';
 
-/** What patterns as in .gitignore exclude of a folder, and nixproof's home where it lies in that folder. */
+/**
+ * What patterns as in .gitignore exclude of a folder, and nixproof's home where it lies in that
+ * folder.
+ */
 export async function excluding(
   folder: string,
   patterns: readonly string[],

@@ -3,7 +3,7 @@ import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { NixproofError, messageOf } from '../../domain/error.js';
 import { isErrno } from '../files.js';
-import { nameText, someNames } from './name-text.js';
+import { nameText, someNames, withoutDot } from './name-text.js';
 
 /** A folder whose content is to be copied. */
 export interface TreeSource {
@@ -11,7 +11,9 @@ export interface TreeSource {
   readonly folder: string;
   /** What is not copied, by its path below the folder; what is in such a folder is not either. */
   readonly isLeftOut: (name: string, isFolder: boolean) => boolean;
-  /** What a user does about a file that cannot be copied, beside mending it: `leave it out with …`. */
+  /**
+   * What a user does about a file that cannot be copied, beside mending it: `leave it out with …`.
+   */
   readonly remedy: string;
 }
 
@@ -36,12 +38,20 @@ export type TreeEntry =
 
 /** All that is in a folder, as it was at one moment. */
 export interface TreeList {
-  /** The folder, links resolved. */
+  /** Absolute path. */
   readonly folder: string;
   /** A folder stands before what is in it, and nothing else stands between. */
   readonly entries: readonly TreeEntry[];
   /** Sockets, pipes and devices: no copy has them. */
   readonly special: readonly Buffer[];
+}
+
+/** What of a tree no copy has, in one sentence; undefined: nothing. */
+export function noteOf({ special }: TreeList): string | undefined {
+  if (special.length === 0) return undefined;
+  const what =
+    special.length === 1 ? 'a socket, pipe or device was' : `${special.length} sockets, pipes or devices were`;
+  return `${what} not copied: ${someNames(special.map(withoutDot))}`;
 }
 
 interface Seen {
@@ -57,18 +67,22 @@ interface Unreadable {
 /** Files read side by side. */
 const AT_ONCE = 8;
 const CHUNK_BYTES = 1024 * 1024;
-/** The mode of every link on Linux; other systems give links modes of their own, which no copy can have. */
+/**
+ * The mode of every link on Linux; other systems give links modes of their own, which no copy can
+ * have.
+ */
 const LINK_MODE = 0o120777;
 /** It is not there any more, or has become something else. */
 const VANISHED = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 const UNREADABLE = ['EACCES', 'EPERM', 'EIO', 'ENAMETOOLONG'];
 
 /**
- * Lists a folder with everything below it and reads every file for its SHA-256. What vanishes meanwhile is not in the list.
+ * Lists a folder with everything below it and reads every file for its SHA-256. What vanishes
+ * meanwhile is not in the list.
  * @throws NixproofError `CONFIG_DEPLOY_UNREADABLE` with the names of what cannot be read
  */
 export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal: AbortSignal): Promise<TreeList> {
-  const root = Buffer.from(await realpath(folder));
+  const root = await realpath(folder, { encoding: 'buffer' });
   const unreadable: Unreadable[] = [];
 
   /** @returns undefined where it is not there any more or cannot be read */
@@ -114,7 +128,7 @@ export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal
   const entries = await sideBySide(wanted, read);
   if (unreadable.length > 0) throw unreadableError(folder, unreadable, remedy);
   return {
-    folder: root.toString(),
+    folder,
     entries: withLinks(wanted, entries),
     special: seen.filter(({ stats }) => isSpecial(stats)).map(({ name }) => name),
   };
@@ -174,7 +188,7 @@ function withLinks(seen: readonly Seen[], entries: readonly (TreeEntry | undefin
 }
 
 function unreadableError(folder: string, unreadable: readonly Unreadable[], remedy: string): NixproofError {
-  const names = unreadable.map(({ name }) => (name.length > 1 ? name.subarray(2) : name));
+  const names = unreadable.map(({ name }) => withoutDot(name));
   const [first] = unreadable;
   return new NixproofError(
     'CONFIG_DEPLOY_UNREADABLE',
