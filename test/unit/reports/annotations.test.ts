@@ -70,11 +70,11 @@ test.each([
   ],
   [
     'red checks of a run that was healed before, and not what was healed',
-    {
+    run({
       ...failed('no such disk'),
       attempts: 2,
       checks: [{ name: 'sshd', status: 'fail', detail: 'inactive', durationMs: 1 }],
-    },
+    }),
     '::error title=vm%3A sshd::inactive\n',
   ],
   ['nothing of a pass', run({ verdict: 'passed' }), ''],
