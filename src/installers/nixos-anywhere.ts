@@ -58,7 +58,7 @@ end=\${status##*/}
   echo "$code" >"$status"
   # What it leaves running, such as a shared SSH connection, may hold the pipe for ever.
   echo "$end"
-} | LC_ALL=C sed -u ${quote(MARKERS.flatMap((marker) => ['-e', marker]))} -e "/$end\$/{s///;/^\$/Q;q}"
+} | LC_ALL=C sed -u ${quote(MARKERS.flatMap((marker) => ['-e', marker]))} -e "/$end$/{s///;/^$/Q;q}"
 exit "$(cat "$status")"
 `;
 }
