@@ -171,7 +171,10 @@ export interface RunReport {
   readonly historyEvents: number;
   readonly log: LogSummary;
   readonly fault?: FaultRecord;
-  /** Whether the machine answered from the disk that was installed, without the live system, before it was checked. */
+  /**
+   * Whether the machine answered from the disk that was installed, without the live system, before it was checked; false where
+   * nothing boots, as in a sandbox. Absent where the installer did not get so far.
+   */
   readonly bootedInstalled?: boolean;
   /** Things the user should know that are no failure: `machine kept`, `acceleration: tcg`. */
   readonly notes: readonly string[];

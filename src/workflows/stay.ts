@@ -257,6 +257,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   }
 
   async function boot(steps: HostSteps): Promise<boolean> {
+    draft.bootedInstalled = false;
     if (!request.profile.install.reboot) return true;
     await begin('restarting from the installed disk');
     const started = Date.now();
@@ -266,7 +267,8 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       [request],
     );
     draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
-    draft.bootedInstalled = outcome.booted;
+    // A sandbox is no machine: its restart boots nothing.
+    draft.bootedInstalled = outcome.booted && request.driver !== 'sandbox';
     if (outcome.booted) return true;
     const { bytes } = draft.log;
     const failure = diagnosedFailure(plainFailure(BOOT, outcome.line, bytes, outcome.reason), outcome.diagnoses);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runShell } from '../../src/checks/shell.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { MachineShape } from '../../src/domain/profile.js';
@@ -142,6 +143,12 @@ export function machineContract(name: string, subject: Subject): void {
       await expect(connection.exec(['sleep', '600'], { timeoutMs: 500 })).rejects.toMatchObject({
         code: 'TRANSPORT_TIMEOUT',
       });
+    });
+
+    test('a shell ends when it does, whatever it leaves running', async () => {
+      const result = await runShell(connection, 'sleep 3000 & echo $! >"$NIXPROOF_ROOT/tmp/left"; echo ok; exit 3', {});
+      expect(result).toEqual({ exitCode: 3, stdout: 'ok\n', stderr: '', left: ['sleep'] });
+      expect((await sh('kill "$(cat "$NIXPROOF_ROOT/tmp/left")"')).exitCode).toBe(0);
     });
 
     test('a stream holds the remote process back while nobody reads, and loses nothing', async () => {

@@ -193,6 +193,15 @@ const REFUSED: readonly Mistake[] = [
     says: ['error: there is no run vm-1', SEE_STATUS],
   },
   {
+    what: 'a path for a run: status',
+    args: ['status', '../../x'],
+    code: 'CONFIG_USAGE',
+    says: [
+      `error: command-argument value '../../x' is invalid for argument 'run'. "../../x" cannot be the name of a run: a name has letters, digits, dots, dashes and underscores only, and begins with a letter, a digit or an underscore`,
+      HELP,
+    ],
+  },
+  {
     what: 'a machine nobody knows: ip',
     args: ['vm', 'ip', 'vm-1'],
     code: 'CONFIG_UNKNOWN_MACHINE',

@@ -74,7 +74,7 @@ test('passes, with JSON that has every field', () => {
     }) as unknown,
     historyEvents: whole,
     log: { bytes: whole, lines: whole, sha256: expect.stringMatching(/^[\da-f]{64}$/) as string, verified: true },
-    bootedInstalled: true,
+    bootedInstalled: false,
     notes: ['sandbox: processes of this host in a scratch folder'],
     artifacts: path.join(bench.layout.runs, run.run),
   });
