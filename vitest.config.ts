@@ -9,6 +9,7 @@ const MACHINES = [
   'test/e2e/drills-together.test.ts',
   'test/e2e/full-disk-qemu.test.ts',
   'test/e2e/healing-qemu.test.ts',
+  'test/e2e/heals.test.ts',
   'test/e2e/proving-ground.test.ts',
   'test/torture/torture.test.ts',
 ];
@@ -17,7 +18,6 @@ const LONG = [
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
-  'test/e2e/heals.test.ts',
   'test/e2e/nixos-anywhere-qemu.test.ts',
 ];
 const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
