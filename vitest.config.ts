@@ -10,6 +10,7 @@ const MACHINES = [
   'test/e2e/drills-together.test.ts',
   'test/e2e/full-disk-qemu.test.ts',
   'test/e2e/healing-qemu.test.ts',
+  'test/e2e/heals.test.ts',
   'test/e2e/proving-ground.test.ts',
   'test/torture/torture.test.ts',
 ];
@@ -18,7 +19,6 @@ const LONG = [
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/e2e/drills.test.ts',
-  'test/e2e/heals.test.ts',
   'test/e2e/nixos-anywhere-qemu.test.ts',
   'test/e2e/whole-qemu.test.ts',
 ];

@@ -70,6 +70,11 @@ export interface Machine extends AsyncDisposable {
   readonly info: MachineInfo;
   /** How it runs, for the report: `qemu 7.2, tcg, uefi`. */
   readonly detail: string;
+  /**
+   * Whether its kernel, network, devices and services are this host's own; absent where it has its own. Then nothing may be
+   * changed in it but files below its root.
+   */
+  readonly sharesSystem?: true;
   /** Absolute paths of the target disks as the installer sees them. */
   readonly disks: readonly string[];
 

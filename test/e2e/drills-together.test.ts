@@ -12,17 +12,21 @@ const MINUTE_MS = 60_000;
 /** What each of two machines suffers, one fault after the other, and what heals it. */
 const TOGETHER: readonly (readonly (readonly [fault: string, detectedAs: RegExp, healedBy: RegExp])[])[] = [
   [
-    ['dns-broken', /^network\.dns$/, /resolver/],
+    ['dns-broken', /^network\.dns$/, /^use-the-networks-resolver$/],
     ['disk-renamed', /^disk\.not-found$/, /^use-the-found-disk$/],
     ['tmp-full', /^disk\.full$/, /^grow-the-tmpfs$/],
     ['cache-unreachable', /^(?:network\.unreachable|network\.http|cache\.bad)$/, /^drop-the-substituter$/],
   ],
   [
-    ['network-down@DOWNLOAD', /^network\./, /./],
+    [
+      'network-down@DOWNLOAD',
+      /^network\.(?:unreachable|dns)$/,
+      /^(?:wait-for-the-host|renew-the-lease|bring-the-interface-up)$/,
+    ],
     ['installer-killed@FORMAT', /^unknown$/, /^run-again-after-a-kill$/],
     ['machine-crash@UNPACK', /^unknown$/, /^bring-the-machine-back$/],
     ['cache-corrupt', /^cache\.bad$/, /^drop-the-substituter$/],
-    ['memory-hog', /^memory\.oom$/, /^swap-on/],
+    ['memory-hog', /^memory\.oom$/, /^swap-on-(?:zram|the-target)$/],
   ],
 ];
 

@@ -16,21 +16,31 @@ const DEADLINE_MS = 30 * MINUTE_MS;
 
 /** Every fault of the table: what the machine shows of it, what it is found out as, what heals it. */
 const EXPECTED: readonly (readonly [fault: string, seen: RegExp, detectedAs: RegExp, healedBy: RegExp])[] = [
-  ['dns-broken', /^nameserver 192\.0\.2\.1\ncache\.nixos\.org does not resolve$/, /^network\.dns$/, /resolver/],
-  ['network-down@DOWNLOAD', /^\w+ has no carrier$/, /^network\.(?:unreachable|dns)$/, /./],
+  [
+    'dns-broken',
+    /^nameserver 192\.0\.2\.1\ncache\.nixos\.org does not resolve$/,
+    /^network\.dns$/,
+    /^use-the-networks-resolver$/,
+  ],
+  [
+    'network-down@DOWNLOAD',
+    /^\w+ has no carrier$/,
+    /^network\.(?:unreachable|dns)$/,
+    /^(?:wait-for-the-host|renew-the-lease|bring-the-interface-up)$/,
+  ],
   [
     'cache-unreachable',
     /nothing listens at 127\.0\.0\.1:17701$/,
     /^network\.unreachable$|^network\.http$|^cache\.bad$/,
-    /drop-the-substituter/,
+    /^drop-the-substituter$/,
   ],
-  ['cache-corrupt', /NAR info file .* is corrupt/, /^cache\.bad$/, /drop-the-substituter/],
+  ['cache-corrupt', /NAR info file .* is corrupt/, /^cache\.bad$/, /^drop-the-substituter$/],
   ['slow-network', /netem .*delay 300/, /^-$/, /^$/],
   ['disk-renamed', /^there is no \/dev\/sdz/, /^disk\.not-found$/, /^use-the-found-disk$/],
   ['disk-full', /^\/dev\/vdb1 .* 100% \/mnt$/, /^disk\.full$/, /^$/],
-  ['tmp-full', / 100% \/tmp$/, /^disk\.full$/, /grow-the-tmpfs/],
-  ['memory-hog', /^MemTotal: .*\nMemAvailable: +\d{4,6} kB$/, /^memory\.oom$/, /swap-on/],
-  ['clock-wrong', /2005/, /^network\.http$/, /set-the-clock/],
+  ['tmp-full', / 100% \/tmp$/, /^disk\.full$/, /^grow-the-tmpfs$/],
+  ['memory-hog', /^MemTotal: .*\nMemAvailable: +\d{4,6} kB$/, /^memory\.oom$/, /^swap-on-(?:zram|the-target)$/],
+  ['clock-wrong', /2005/, /^network\.http$/, /^set-the-clock$/],
   ['installer-killed@FORMAT', /^process \d+ is gone without an exit status$/, /^unknown$/, /^run-again-after-a-kill$/],
   ['machine-crash@FORMAT', /^the machine no longer runs$/, /^unknown$/, /^bring-the-machine-back$/],
   ['worker-crash', /^worker process \d+ is gone, \d+ goes on$/, /^-$/, /^$/],

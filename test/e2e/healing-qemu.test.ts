@@ -8,6 +8,7 @@ import { layoutOf } from '../../src/host/paths.js';
 import { processesWithEnvironment } from '../../src/host/process.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { comparesShown, HEALS } from '../shown.js';
 import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const MINUTE_MS = 60_000;
@@ -118,6 +119,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
   }, DEADLINE_MS);
   afterAll(() => bench[Symbol.asyncDispose](), 2 * MINUTE_MS);
 
+  const shows = comparesShown(HEALS, () => 'qemu run');
   const attemptsOf = ({ phases }: RunReport) => phases.map(({ name, attempt }) => `${attempt} ${name}`);
 
   test('a heal goes back to the checkpoint of the phase that failed, and no further', () => {
@@ -140,6 +142,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     ]);
     for (const { tookMs } of busy.checkpoints) expect(tookMs).toBeGreaterThan(0);
     expect(busy.historyEvents).toBeLessThan(200);
+    shows('unmount-the-target');
   });
 
   test('a machine whose QEMU was killed is brought back, without its first phase again', () => {
@@ -153,6 +156,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       log: { verified: true },
     });
     expect(attemptsOf(lost)).toEqual(['1 FIRST', '1 SECOND', '2 SECOND', '2 THIRD']);
+    shows('bring-the-machine-back');
   });
 
   test(

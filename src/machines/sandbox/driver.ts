@@ -217,6 +217,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
     info: record,
     detail: 'sandbox: processes of this host in a scratch folder',
     disks: record.disks,
+    sharesSystem: true,
     resolvePath: (absolute) => path.join(root, path.posix.normalize(`/${absolute}`)),
     endpoint,
     async connect(work) {
