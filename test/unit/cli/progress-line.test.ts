@@ -11,7 +11,7 @@ test('one line with a bar is drawn over, and another matter begins a new one', (
   line.end();
   // From Node 26 on, read() gives one chunk at a time.
   let drawn = '';
-  for (let chunk: unknown; (chunk = terminal.read()) !== null;) drawn += String(chunk);
+  for (let chunk: Buffer | null; (chunk = terminal.read() as Buffer | null);) drawn += chunk.toString();
   const shown = stripTerminal(drawn).split('\n');
   expect(shown[0]).toMatch(/█░{19} downloading: 5 %, 5 of 100 MiB$/);
   expect(shown[1]).toMatch(/█{10}░{10} downloading: 50 %, 50 of 100 MiB$/);
