@@ -59,7 +59,9 @@ async function sandboxWith(programs: readonly string[]) {
     await driver.destroy('vm-1', work);
     await rm(home, { recursive: true, force: true });
   });
-  return { machine, bin };
+  const empty = path.join(home, 'empty');
+  await mkdir(empty);
+  return { machine, empty };
 }
 
 const SHAPE = { memoryMiB: 64, cpus: 1, diskBytes: [], firmware: 'uefi' } as const;
@@ -70,14 +72,14 @@ const missing = (tool: string) => ({
 });
 
 test('a host without tar is told so when a tree is deployed', async () => {
-  const { machine, bin } = await sandboxWith(['sh', 'rm', 'mkdir', 'mv', 'cat']);
-  const deployed = deployTree(machine, { from: bin, to: '/root/config', exclude: [] }, work);
+  const { machine, empty } = await sandboxWith(['sh', 'rm', 'mkdir', 'mv', 'cat']);
+  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, work);
   await expect(deployed).rejects.toMatchObject(missing('tar'));
 });
 
 test('a host without sh on PATH is told so when a tree is deployed, and when an installer is started', async () => {
-  const { machine, bin } = await sandboxWith(['tar']);
-  const deployed = deployTree(machine, { from: bin, to: '/root/config', exclude: [] }, work);
+  const { machine, empty } = await sandboxWith(['tar']);
+  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, work);
   await expect(deployed).rejects.toMatchObject(missing('sh'));
   const install = { kind: 'script', run: 'true', env: {}, timeoutMs: 1000, stallMs: 1000, reboot: false };
   const profile = { name: 'vm', machine: SHAPE, deploy: { to: '/root' }, install } as unknown as Profile;
