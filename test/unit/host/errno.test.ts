@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { NixproofError, isRetryable } from '../../../src/domain/error.js';
 import { faultOf } from '../../../src/host/errno.js';
@@ -57,19 +58,7 @@ test('a program that this user may not start is named, with what to do', async (
 });
 
 test('a process without a free file descriptor says so', async () => {
-  const module = new URL('../../../src/host/errno.ts', import.meta.url).pathname;
-  const script = `import { openSync } from 'node:fs'; import { faultOf } from ${JSON.stringify(module)};
-    try { for (;;) openSync('/dev/null') } catch (error) { const { code, hint } = faultOf(error); process.stdout.write(code + ': ' + hint, () => process.exit(0)) }`;
-  const file = path.join(await folder(), 'exhaust.mjs');
-  await writeFile(file, script);
-  const said = await runCommand('sh', [
-    '-c',
-    'ulimit -n 64 && exec "$@"',
-    'sh',
-    process.execPath,
-    '--import',
-    'jiti/register',
-    file,
-  ]);
+  const file = fileURLToPath(new URL('../../fixtures/programs/file-hoarder.mjs', import.meta.url));
+  const said = await runCommand('sh', ['-c', 'ulimit -n 64 && exec "$@"', 'sh', process.execPath, file]);
   expect(said).toMatch(/^HOST_OPEN_FILES: raise the limit/);
 });

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { cacheDirectory } from '../../../src/host/paths.js';
@@ -29,19 +30,22 @@ test('the cache is where XDG_CACHE_HOME says', async () => {
 });
 
 test('the cache is below NIXPROOF_HOME where HOME is no folder', async () => {
-  const { state } = await folders();
-  expect(cacheDirectory({ HOME: '/proc/nonexistent', NIXPROOF_HOME: state })).toBe(path.join(state, 'cache'));
+  const { root, state } = await folders();
+  await writeFile(path.join(root, 'file'), '');
+  const env = { HOME: path.join(root, 'file'), NIXPROOF_HOME: state };
+  expect(cacheDirectory(env)).toBe(path.join(state, 'cache'));
 });
 
 test('the cache is below NIXPROOF_HOME where HOME is read-only', async () => {
   const { home, state } = await folders();
-  const module = new URL('../../../src/host/paths.ts', import.meta.url).pathname;
-  const script = `import(${JSON.stringify(module)}).then(({ cacheDirectory }) => console.log(cacheDirectory()))`;
-  const node = [process.execPath, '--import', 'jiti/register', '-e', script];
+  const node = [
+    process.execPath,
+    fileURLToPath(new URL('../../fixtures/programs/cache-directory.mjs', import.meta.url)),
+  ];
   const mounted = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
   const namespace = process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
   const { stdout } = await promisify(execFile)('unshare', [...namespace, 'sh', '-c', mounted, home, ...node], {
-    env: { PATH: process.env['PATH'], HOME: home, NIXPROOF_HOME: state, JITI_FS_CACHE: 'false' },
+    env: { PATH: process.env['PATH'], HOME: home, NIXPROOF_HOME: state },
   });
   expect(stdout).toBe(`${path.join(state, 'cache')}\n`);
 });
