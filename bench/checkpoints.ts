@@ -46,7 +46,7 @@ async function measure(memoryMiB: number): Promise<string> {
 }
 
 try {
-  console.log(describeInstallation(await findInstallation(cacheDirectory(), work.signal)));
+  console.log(describeInstallation(await findInstallation(work.signal)));
   console.log(
     `${'memory'.padStart(10)}${'first'.padStart(10)}${'later'.padStart(10)}${'restore'.padStart(10)}${'space'.padStart(10)}`,
   );

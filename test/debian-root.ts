@@ -83,8 +83,12 @@ export function insideRoot(root: string, folders: readonly string[] = []): reado
   return ['unshare', '--mount', 'sh', '-c', ENTER, root, String(shared.length), ...shared];
 }
 
-/** $0 is the root folder, $1 the number of shared places; they and the command follow. */
+/**
+ * $0 is the root folder, $1 the number of shared places; they and the command follow. The folder becomes a mount, for what sets the
+ * propagation of its root, as unshare does.
+ */
 const ENTER = `set -eu
+mount --bind "$0" "$0"
 left=$1; shift
 while [ "$left" -gt 0 ]; do
   if [ -d "$1" ]; then mkdir -p "$0$1"; else mkdir -p "$0\${1%/*}"; [ -e "$0$1" ] || : >"$0$1"; fi

@@ -22,23 +22,20 @@ const CLONE_MS = 60_000;
 export async function accelerator({ signal }: Session): Promise<Finding> {
   const { findInstallation } = await import('../machines/qemu/installation.js');
   const found = await findInstallation(signal);
-  const { accelerator: name, acceleratorReason: reason, chosen, proof } = found;
+  const { accelerator: name, acceleratorReason: reason, remedy, chosen, proof } = found;
   const proved = proof ? provedBy(proof, found.version) : 'no Linux guest has run on it since this host booted';
   const seen = { proof: proof ? proved : '' };
   if (chosen || name !== 'tcg') {
     const why = reason === undefined ? '' : ` (${reason})`;
     return { ...seen, status: 'ok', detail: `${name}${why}: ${proved}` };
   }
-  const absent = reason?.startsWith('there is no') === true;
   return {
     ...seen,
-    status: absent ? 'missing' : 'broken',
+    status: remedy === undefined ? 'broken' : 'missing',
     detail: `tcg: ${reason}; machines are emulated, about ten times slower: ${proved}`,
-    fix: reason?.startsWith('this user may not') === true ? 'sudo usermod -aG kvm $USER' : VIRTUALISATION,
+    fix: remedy ?? 'on a virtual host: turn nested virtualisation on',
   };
 }
-
-const VIRTUALISATION = 'turn on virtualisation in the firmware; on a virtual host, nested virtualisation';
 
 function provedBy({ base, kernel, at }: AcceleratorProof, version: string): string {
   return `${base} ran with Linux ${kernel} on QEMU ${version} at ${at}`;

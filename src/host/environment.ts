@@ -24,7 +24,7 @@ export function numberInEnvironment(env: NodeJS.ProcessEnv, name: string): numbe
  * @throws NixproofError `CONFIG_ENVIRONMENT`
  */
 export function acceleratorInEnvironment(env: NodeJS.ProcessEnv): Accelerator | 'auto' | undefined {
-  const text = env['NIXPROOF_ACCELERATOR'];
+  const text = env['NIXPROOF_ACCELERATOR']?.trim();
   if (text === undefined || text === '') return undefined;
   const known = (['auto', ...ACCELERATORS] as const).find((one) => one === text);
   if (known !== undefined) return known;

@@ -52,6 +52,8 @@ export interface AcceleratorFinding {
   readonly accelerator: Accelerator;
   /** Why it is this one, where it is not simply the fastest. */
   readonly acceleratorReason: string | undefined;
+  /** What would give this host a faster one, where that is simply absent. */
+  readonly remedy: string | undefined;
   /** Undefined: presumed. */
   readonly proof: AcceleratorProof | undefined;
   /** Whether the user named it: then it is never replaced. */
@@ -83,20 +85,18 @@ export async function findAccelerator(
   signal: AbortSignal,
 ): Promise<AcceleratorFinding> {
   const memory = await remembered(host, version);
-  const finding = (accelerator: Accelerator, acceleratorReason?: string, chosen = false): AcceleratorFinding => ({
-    accelerator,
-    acceleratorReason,
-    proof: memory.proofs[accelerator],
-    chosen,
-  });
+  const finding = (accelerator: Accelerator, acceleratorReason?: string): AcceleratorFinding => {
+    const proof = memory.proofs[accelerator];
+    return { accelerator, acceleratorReason, remedy: undefined, proof, chosen: false };
+  };
   const chosen = choice(host.env, named);
   if (chosen) {
     await requireAccelerator(host, chosen.accelerator);
-    return finding(chosen.accelerator, `chosen by ${chosen.by}`, true);
+    return { ...finding(chosen.accelerator, `chosen by ${chosen.by}`), chosen: true };
   }
   const fastest = process.platform === 'linux' ? 'kvm' : 'hvf';
   const absent = await absence(host, fastest);
-  if (absent !== undefined) return finding('tcg', absent.reason);
+  if (absent !== undefined) return { ...finding('tcg', absent.reason), remedy: absent.hint };
   if (memory.proofs[fastest]) return finding(fastest);
   const problem = memory.refuted ?? (await flagsProblem(host, fastest));
   if (problem !== undefined) return finding('tcg', problem);

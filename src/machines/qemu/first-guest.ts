@@ -14,7 +14,6 @@ export interface Guest {
   readonly sign: 'kernel' | 'answer' | 'none';
 }
 
-const HANGS = 'HOST_ACCELERATOR_HANGS';
 /** The first line that a Linux kernel prints. Firmware prints on the serial console too. */
 const KERNEL_RUNS = 'Linux version ';
 /** Firmware's own output before that line is a few KiB. */
@@ -93,7 +92,7 @@ async function hasKernel(consoleLog: string): Promise<boolean> {
 
 /** The fault of an accelerator whose guests hang. */
 export function hangs({ accelerator }: Installation, reason: string, cause?: unknown): NixproofError {
-  return new NixproofError(HANGS, reason, {
+  return new NixproofError('HOST_ACCELERATOR_HANGS', reason, {
     hint: 'unset NIXPROOF_ACCELERATOR and `machine.accelerator`: then guests are emulated where nothing else runs them',
     details: { accelerator },
     cause,
@@ -115,7 +114,7 @@ export async function withAccelerator<F, T>(
   try {
     return await body(found);
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== HANGS || chosen) throw error;
+    if (!(error instanceof NixproofError) || error.code !== 'HOST_ACCELERATOR_HANGS' || chosen) throw error;
     await refute(host, version, error.message);
     progress(`${error.message}. Emulating instead`);
     return body(await find());
