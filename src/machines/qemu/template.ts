@@ -84,9 +84,8 @@ export async function templateFor(request: TemplateRequest, work: Work): Promise
   await withLock(`${folder}.lock`, { signal: work.signal, onWait }, async () => {
     if (!(await readTemplate(folder, request, uefiCode))) await makeTemplate(folder, request, uefiCode, work);
   });
-  const made = await readTemplate(folder, request, uefiCode);
-  if (!made) throw new NixproofError('MACHINE_TEMPLATE', `the template ${folder} was removed while it was being made`);
-  return made;
+  // A cleanup may have removed it since.
+  return (await readTemplate(folder, request, uefiCode)) ?? templateFor(request, work);
 }
 
 /** Whether the template a request needs is there already. */
@@ -218,7 +217,7 @@ async function waitUntilReady(
   guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
-  let hostKey: string | undefined;
+  let hostKey = '';
   await using connection = await waitForBoot(
     {
       endpoint: {
@@ -245,7 +244,6 @@ async function waitUntilReady(
   await settle(connection, request.base, files, work);
   // Ours has one.
   const console = request.base.boot.kind === 'direct' || (await hasConsole(files.folder, work));
-  if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
   return { hostKey, console };
 }
 
