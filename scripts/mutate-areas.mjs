@@ -34,8 +34,8 @@ export const AREAS = {
     ],
   },
   workflows: {
-    files: ['src/workflows/heal-loop.ts'],
-    tests: ['test/unit/workflows/heal-loop.test.ts'],
+    files: ['src/workflows/heal-loop.ts', 'src/workflows/race.ts'],
+    tests: ['test/unit/workflows/heal-loop.test.ts', 'test/unit/workflows/heal-race.test.ts'],
   },
   stream: {
     files: ['src/stream/parser.ts', 'src/stream/window.ts', 'src/stream/line.ts', 'src/stream/pending-line.ts'],
