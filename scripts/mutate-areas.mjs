@@ -24,13 +24,11 @@ export const AREAS = {
       'src/healing/causes.ts',
       'src/healing/proof.ts',
       'src/healing/beta.ts',
-      'src/activities/healing/plan-heals.ts',
     ],
     tests: [
       'test/unit/healing/ranking.test.ts',
       'test/unit/healing/candidates.test.ts',
       'test/unit/healing/proof.test.ts',
-      'test/unit/activities/plan-heals.test.ts',
     ],
   },
   workflows: {
@@ -49,6 +47,7 @@ export const AREAS = {
     files: ['src/activities/lease.ts', 'src/host/fence.ts', 'src/machines/ssh/lease.ts', 'src/stack/leases.ts'],
     tests: [
       'test/unit/activities/lease.test.ts',
+      'test/unit/host/fence.test.ts',
       'test/unit/machines/ssh/lease.test.ts',
       'test/unit/stack/leases.test.ts',
     ],

@@ -39,7 +39,7 @@ for (const area of chosen) {
     reporters: ['progress-append-only'],
     // The words of a message are no decision.
     mutator: { excludedMutations: ['StringLiteral'] },
-    timeoutMS: 20_000,
+    timeoutMS: 10_000,
     tempDirName: 'coverage/mutants',
     logLevel: 'warn',
     warnings: { slow: false },
