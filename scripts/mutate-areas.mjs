@@ -24,18 +24,16 @@ export const AREAS = {
       'src/healing/causes.ts',
       'src/healing/proof.ts',
       'src/healing/beta.ts',
-      'src/activities/healing/plan-heals.ts',
     ],
     tests: [
       'test/unit/healing/ranking.test.ts',
       'test/unit/healing/candidates.test.ts',
       'test/unit/healing/proof.test.ts',
-      'test/unit/activities/plan-heals.test.ts',
     ],
   },
   workflows: {
-    files: ['src/workflows/heal-loop.ts'],
-    tests: ['test/unit/workflows/heal-loop.test.ts'],
+    files: ['src/workflows/heal-loop.ts', 'src/workflows/race.ts'],
+    tests: ['test/unit/workflows/heal-loop.test.ts', 'test/unit/workflows/heal-race.test.ts'],
   },
   stream: {
     files: ['src/stream/parser.ts', 'src/stream/window.ts', 'src/stream/line.ts', 'src/stream/pending-line.ts'],
@@ -49,6 +47,7 @@ export const AREAS = {
     files: ['src/activities/lease.ts', 'src/host/fence.ts', 'src/machines/ssh/lease.ts', 'src/stack/leases.ts'],
     tests: [
       'test/unit/activities/lease.test.ts',
+      'test/unit/host/fence.test.ts',
       'test/unit/machines/ssh/lease.test.ts',
       'test/unit/stack/leases.test.ts',
     ],

@@ -12,6 +12,7 @@ const LEAST = 85;
 const REPORTS = 'coverage/mutation';
 const KILLED = ['Killed', 'Timeout'];
 const SURVIVED = ['Survived', 'NoCoverage'];
+const NOTHING = { file: 'all', killed: 0, survived: 0 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,7 +40,7 @@ for (const area of chosen) {
     reporters: ['progress-append-only'],
     // The words of a message are no decision.
     mutator: { excludedMutations: ['StringLiteral'] },
-    timeoutMS: 20_000,
+    timeoutMS: 10_000,
     tempDirName: 'coverage/mutants',
     logLevel: 'warn',
     warnings: { slow: false },
@@ -53,11 +54,12 @@ for (const area of chosen) {
       .map(described)
       .join('\n'),
   );
-  for (const file of files) rows.push(rowOf(file, mutants));
-  console.log(`${area}: the survivors are in ${report}`);
+  const its = files.map((file) => rowOf(file, mutants));
+  rows.push(...its);
+  console.log(`${area}: ${scoreOf(its.reduce(added, NOTHING))} % killed; the survivors are in ${report}`);
 }
 
-const whole = rows.reduce((sum, row) => added(sum, row), { file: 'all', killed: 0, survived: 0 });
+const whole = rows.reduce(added, NOTHING);
 console.table(
   Object.fromEntries(
     [...rows, whole].map((row) => [row.file, { killed: row.killed, survived: row.survived, '%': scoreOf(row) }]),

@@ -42,7 +42,7 @@ export interface Driver {
   /**
    * Makes a pristine machine and resolves when it answers SSH. Idempotent: finds the one it made before under the same id,
    * and starts over where it finds a half-made one.
-   * @throws NixproofError `HOST_*` (no memory, no disk, no tool), `MACHINE_BASE_MISSING`, `MACHINE_NEVER_BOOTED` (with the
+   * @throws NixproofError `HOST_*` (no memory, no disk, no tool), `HOST_BASE_MISSING`, `MACHINE_NEVER_BOOTED` (with the
    * console's tail in its details)
    */
   create(request: MachineRequest, work: Work): Promise<Machine>;

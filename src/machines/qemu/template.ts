@@ -87,9 +87,8 @@ export async function templateFor(request: TemplateRequest, work: Work): Promise
     await requireSameAccelerator(request, work);
     await makeTemplate(folder, request, uefiCode, work);
   });
-  const made = await readTemplate(folder, request, uefiCode);
-  if (!made) throw new NixproofError('MACHINE_TEMPLATE', `the template ${folder} was removed while it was being made`);
-  return made;
+  // A cleanup may have removed it since.
+  return (await readTemplate(folder, request, uefiCode)) ?? templateFor(request, work);
 }
 
 /** The process that had the lock may have found out that this accelerator runs no guests. */
@@ -232,7 +231,7 @@ async function waitUntilReady(
   guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
-  let hostKey: string | undefined;
+  let hostKey = '';
   const { base, installation } = request;
   await using connection = await waitForGuest(
     {
@@ -262,7 +261,6 @@ async function waitUntilReady(
   await settle(connection, base, files, work);
   // Ours has one.
   const console = base.boot.kind === 'direct' || (await hasConsole(files.folder, work));
-  if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
   return { hostKey, console };
 }
 
