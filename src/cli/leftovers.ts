@@ -1,6 +1,5 @@
 import { folderBytes } from '../host/files.js';
 import { machineOf, runOfMachine } from '../domain/names.js';
-import { lockOwner } from '../host/lock.js';
 import { EXIT } from '../domain/verdict.js';
 import type { RunReport } from '../domain/run.js';
 import type { Session } from './session.js';
@@ -60,6 +59,7 @@ async function isWanted(
   run: RunReport | undefined,
   kept: 'kept go too' | 'kept stay',
 ): Promise<boolean> {
+  const { lockOwner } = await import('../host/lock.js');
   const { madeByHand, makingLock } = await import('../machines/by-hand.js');
   if (run?.verdict === null) return true;
   if ((await lockOwner(makingLock(layout, id))) !== undefined || (await madeByHand(layout, id))) return true;
