@@ -59,9 +59,7 @@ export function registerScheduleCreate(schedule: Command): void {
     .option('--parallel <n>', 'how many at once: a number, or auto', parallelism)
     .option('--timeout <duration>', 'a limit for each run as a whole', duration)
     .addOption(
-      new Option('--overlap <policy>', 'what to do while the firing before goes on')
-        .choices(OVERLAPS)
-        .default('skip'),
+      new Option('--overlap <policy>', 'what to do while the firing before goes on').choices(OVERLAPS).default('skip'),
     )
     .addOption(
       new Option('--catchup <duration>', 'make up for firings missed by no more than this')
