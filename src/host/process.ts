@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -43,6 +42,7 @@ export async function statFields(pid: number): Promise<readonly string[] | undef
 }
 
 async function psStart(pid: number): Promise<string | undefined> {
+  const { execa } = await import('execa');
   const { stdout, exitCode } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
   return exitCode === 0 && stdout.trim() !== '' ? stdout.trim() : undefined;
 }
@@ -182,6 +182,8 @@ export interface RunOptions {
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   await passFence();
+  // Most commands start no process: its hundred modules would be for nothing.
+  const { execa } = await import('execa');
   const running = execa(file, args, {
     reject: false,
     stdin: options.input === undefined ? 'ignore' : 'pipe',
