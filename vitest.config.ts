@@ -12,7 +12,7 @@ const MACHINES = [
   'test/e2e/proving-ground.test.ts',
   'test/torture/torture.test.ts',
 ];
-/** Those that take long even so: they run where NIXPROOF_TEST_LONG is set, and in turn in CI (scripts/rotation.mjs). */
+/** Those that take long even so: NIXPROOF_TEST_LONG runs them, CI in turn (scripts/rotation.mjs). */
 export const LONG = [
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',

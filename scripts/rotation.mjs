@@ -1,6 +1,8 @@
-// The tests that take too long for every CI run: each run has one entry of them, all have had their turn after five.
-// `rotation.mjs choose`: which one it is; why goes to standard error. `packages ENTRY`: what it needs of Debian, one a line.
-// `run ENTRY [OPTION…]`: runs it, with more options for vitest, and keeps that it ran and passed.
+// The tests that take too long for every CI run: each run has one entry of them, and all have had
+// their turn after five.
+// `rotation.mjs choose`: which one it is; why goes to standard error.
+// `packages ENTRY`: what it needs of Debian, one a line.
+// `run ENTRY [OPTION…]`: runs it, with more options for vitest, and keeps that it passed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -12,8 +14,9 @@ const LIBVIRT = ['libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-client
 const LIVE_CD = ['squashfs-tools', 'grub-common', 'grub-pc-bin', 'grub-efi-amd64-bin', 'xorriso', 'mtools'];
 
 /**
- * What each entry runs, two files at a time: `tests` are files or folders, `require` what may not be missing, `env` what the tests
- * are told. The faults that are not here are drilled in every run (test/e2e/drills-together.test.ts).
+ * What each entry runs, two files at a time: `tests` are files, `require` is what may not be missing,
+ * `env` what the tests are given. The faults that are not here come in every run
+ * (test/e2e/drills-together.test.ts).
  */
 export const ENTRIES = {
   libvirt: { tests: ['test/contract/libvirt.contract.test.ts'], packages: LIBVIRT, require: 'qemu,libvirt' },
@@ -37,8 +40,8 @@ export const ENTRIES = {
 };
 
 /**
- * The entry whose turn it is, and why: the one that passed longest ago. One that never did comes first; among those the count of
- * commits decides, so that hosts that remember nothing take turns too.
+ * The entry whose turn it is, and why: the one that passed longest ago. One that never did comes
+ * first; among those the count of commits decides, so that hosts that remember nothing take turns too.
  * @param passed when each entry last passed, milliseconds since 1970
  * @param asked the entry that somebody wants instead
  */

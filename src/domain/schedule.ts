@@ -4,8 +4,8 @@ import type { PinnedSource, Source } from './source.js';
 import type { Verdict } from './verdict.js';
 
 /**
- * What becomes of a firing that is due while the one before is under way. One at a time: only then the server hands on what the
- * one before came to.
+ * What becomes of a firing that is due while the one before is under way. One at a time: only then
+ * the server hands on what the one before came to.
  */
 export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all', 'cancel-other'] as const;
 export type Overlap = (typeof OVERLAPS)[number];

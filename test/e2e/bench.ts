@@ -45,14 +45,14 @@ export interface Running {
   says(pattern: RegExp, deadlineMs?: number): Promise<void>;
 }
 
-/** A home of its own, with a namespace of its own on this file's Temporal server unless it is to use another. */
+/** A home of its own, with a namespace on this file's Temporal server unless it is to use another. */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
   /** What its commands have in their environment. */
   readonly env: NodeJS.ProcessEnv;
   /** The connection to the server and namespace that are its own. */
   readonly link: ServerLink;
-  /** What a bench that is `elsewhere` has in its environment to be on the same server and namespace. */
+  /** What a bench that is `elsewhere` is given to be on the same server and namespace. */
   readonly server: { readonly TEMPORAL_ADDRESS: string; readonly TEMPORAL_NAMESPACE: string };
   /** A new folder with these files; those that begin with `#!` are executable. */
   folder(files: Readonly<Record<string, string>>): Promise<string>;
@@ -83,8 +83,8 @@ afterAll(async () => {
 
 /**
  * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
- * @param server `own`: a namespace of its own; `reachable`: a server of its own that listens on every address of this host;
- *   `elsewhere`: the one that `extra` names, such as another bench's `server`
+ * @param server `own`: a namespace of its own; `reachable`: a server of its own that listens on every
+ *   address of this host; `elsewhere`: the one that `extra` names, such as another bench's `server`
  * @param inside the command through which everything of it is run
  */
 export async function openBench(
@@ -321,13 +321,16 @@ async function connected(address: string, namespace: string, running?: AsyncDisp
   };
 }
 
-/** A test that names the shared server without a namespace would wait for workers that are in another one. */
+/** A test that names the shared server without a namespace would wait for another one's workers. */
 async function expectNamed(env: NodeJS.ProcessEnv): Promise<void> {
   const isShared = env['TEMPORAL_ADDRESS'] === (await shared)?.address;
   if (shared && isShared && !env['TEMPORAL_NAMESPACE']) throw new Error("give the other bench's `server`");
 }
 
-/** The connection to what commands of a bench without a server of its own ask; undefined where its local stack does not run. */
+/**
+ * The connection to the server that a bench's commands ask where it has none of its own; undefined
+ * where its local stack does not run.
+ */
 async function linkAtHand(layout: Layout, env: NodeJS.ProcessEnv): Promise<ServerLink | undefined> {
   const named = env['TEMPORAL_ADDRESS'];
   if (named) return connectClient({ address: named, namespace: env['TEMPORAL_NAMESPACE'] ?? 'default' });
