@@ -1,26 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { LONG, MACHINES } from './test/machine-tests.js';
 
-/** Tests that keep the cores busy, most with virtual machines: they come after the others. */
-const MACHINES = [
-  'test/contract/fleet.contract.test.ts',
-  'test/contract/qemu-abilities.contract.test.ts',
-  'test/contract/qemu-checkpoints.contract.test.ts',
-  'test/contract/qemu.contract.test.ts',
-  'test/e2e/drills-together.test.ts',
-  'test/e2e/full-disk-qemu.test.ts',
-  'test/e2e/healing-qemu.test.ts',
-  'test/e2e/proving-ground.test.ts',
-  'test/torture/torture.test.ts',
-];
-/** Those that take long even so: NIXPROOF_TEST_LONG runs them, CI in turn (scripts/rotation.mjs). */
-export const LONG = [
-  'test/contract/iso.contract.test.ts',
-  'test/contract/libvirt.contract.test.ts',
-  'test/e2e/drills.test.ts',
-  'test/e2e/heals.test.ts',
-  'test/e2e/nixos-anywhere-qemu.test.ts',
-];
-/** How many of those at a time; none by default. */
+/** How many of the long files run at a time; none by default. */
 const long = Number(process.env['NIXPROOF_TEST_LONG'] ?? 0);
 const common = {
   testTimeout: 60_000,
@@ -28,8 +10,17 @@ const common = {
   setupFiles: ['test/forks-run-source.ts'],
 };
 
+/** A fresh clone does not know how long a file takes. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => MACHINES.findIndex((file) => moduleId.endsWith(file));
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { LONG } from '../../vitest.config.js';
 import { ROOT } from '../docs/pages.js';
+import { LONG } from '../machine-tests.js';
 
 interface Rotation {
   readonly ENTRIES: Readonly<Record<string, { tests: readonly string[]; env?: { NIXPROOF_TEST_DRILLS: string } }>>;
