@@ -1,6 +1,5 @@
 import { folderBytes } from '../host/files.js';
 import { machineOf, runOfMachine } from '../domain/names.js';
-import { lockOwner } from '../host/lock.js';
 import { EXIT } from '../domain/verdict.js';
 import { messageOf } from '../domain/error.js';
 import { endOf, isKept, type RunReport } from '../domain/run.js';
@@ -96,6 +95,7 @@ async function isWanted(
   run: RunReport | undefined,
   keptBefore: number,
 ): Promise<boolean> {
+  const { lockOwner } = await import('../host/lock.js');
   const { madeByHand, makingLock } = await import('../machines/by-hand.js');
   if (run?.verdict === null) return true;
   if ((await lockOwner(makingLock(layout, id))) !== undefined || (await madeByHand(layout, id))) return true;

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -50,11 +49,13 @@ export async function commandLine(pid: number): Promise<string | undefined> {
     const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     return line.split('\0').join(' ').trim() || undefined;
   }
+  const { execa } = await import('execa');
   const { stdout } = await execa('ps', ['-o', 'args=', '-p', String(pid)], { reject: false });
   return stdout.trim() || undefined;
 }
 
 async function psStart(pid: number): Promise<string | undefined> {
+  const { execa } = await import('execa');
   const { stdout, exitCode } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
   return exitCode === 0 && stdout.trim() !== '' ? stdout.trim() : undefined;
 }
@@ -205,6 +206,8 @@ function endOutput(output: Readable): void {
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   await passFence();
+  // Most commands start no process: its hundred modules would be for nothing.
+  const { execa } = await import('execa');
   const running = execa(file, args, execaOptions(options));
   const endGroup = () => {
     const { pid } = running;
@@ -236,6 +239,7 @@ export async function streamCommand(
   options: Omit<RunOptions, 'group' | 'onLine'>,
 ): Promise<RunningCommand> {
   await passFence();
+  const { execa } = await import('execa');
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
   // Read at once: execa throws away what comes before somebody reads.
   const stream = running.stdout.pipe(new PassThrough());

@@ -74,7 +74,7 @@ function keysOf(schema: unknown): ReadonlySet<string> {
 describe('the command line', () => {
   let help: Help;
   beforeAll(async () => {
-    help = await readHelp();
+    help = readHelp();
   });
 
   test.each(PAGES.map(named))('%s names only commands and options that exist', (_name, { spans, blocks }) => {

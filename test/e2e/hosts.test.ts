@@ -23,7 +23,7 @@ test('two hosts: listed, one drained in the middle of a suite, labels, one that 
   await reached('its worker', async () => (await livePollers(first.link.client)).length > 0);
   expect(await otherBuildsNote(first.link.client)).toBeUndefined();
   // A second home is another host.
-  const second = await openBench('elsewhere', { TEMPORAL_ADDRESS: first.link.address, NIXPROOF_LABELS: 'big' });
+  const second = await openBench('elsewhere', { ...first.server, NIXPROOF_LABELS: 'big' });
   const gate = path.join(first.layout.home, 'go');
   const folder = await first.folder({
     'nixproof.json': JSON.stringify({

@@ -1,9 +1,8 @@
 import { Option, type Command } from 'commander';
 import { NixproofError } from '../../domain/error.js';
 import { DRIVER_NAMES, HEAL_POLICIES, type HealingPolicy } from '../../domain/profile.js';
-import type { ScheduledSuite } from '../../domain/schedule.js';
+import { OVERLAPS, type Overlap, type ScheduledSuite, type Timing } from '../../domain/schedule.js';
 import { EXIT } from '../../domain/verdict.js';
-import { OVERLAPS, type Overlap, type Timing } from '../../schedules.js';
 import {
   choiceOf,
   drivers,
@@ -61,9 +60,7 @@ export function registerScheduleCreate(schedule: Command): void {
     .option('--parallel <n>', 'how many at once: a number, or auto', parallelism)
     .option('--timeout <duration>', 'a limit for each run as a whole', duration)
     .addOption(
-      new Option('--overlap <policy>', 'what to do while the firing before goes on')
-        .choices(Object.keys(OVERLAPS))
-        .default('skip'),
+      new Option('--overlap <policy>', 'what to do while the firing before goes on').choices(OVERLAPS).default('skip'),
     )
     .addOption(
       new Option('--catchup <duration>', 'make up for firings missed by no more than this')

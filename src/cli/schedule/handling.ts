@@ -3,7 +3,6 @@ import { EXIT } from '../../domain/verdict.js';
 import type { ServerUse } from '../server.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { nameOf } from '../options.js';
-import { requireSchedule } from './known.js';
 
 /** What is done to a schedule that there is; gives what to say. */
 type Act = (server: ServerUse, name: string) => Promise<string>;
@@ -31,6 +30,7 @@ export function registerScheduleHandling(schedule: Command): void {
 }
 
 async function perform(session: Session, name: string, act: Act): Promise<number> {
+  const { requireSchedule } = await import('./known.js');
   const { useServer } = await import('../server.js');
   await using server = await useServer(session);
   await requireSchedule(server.link, name);

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { nameOf } from '../options.js';
-import { requireSchedule } from './known.js';
 
 export function registerScheduleList(schedule: Command): void {
   schedule
@@ -36,6 +35,7 @@ async function listSchedules(session: Session): Promise<number> {
 
 async function show(session: Session, name: string): Promise<number> {
   const { useServer } = await import('../server.js');
+  const { requireSchedule } = await import('./known.js');
   const { showSchedule } = await import('./view.js');
   await using server = await useServer(session);
   await showSchedule(session, await requireSchedule(server.link, name));

@@ -2,7 +2,6 @@ import { Option, type Command } from 'commander';
 import { NixproofError } from '../../domain/error.js';
 import type { DriverName, Firmware, MachineShape } from '../../domain/profile.js';
 import { EXIT } from '../../domain/verdict.js';
-import { withLock } from '../../host/lock.js';
 import type { MadeOf } from '../../machines/by-hand.js';
 import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
@@ -63,6 +62,7 @@ async function start(session: Session, given: string | undefined, options: Start
   const base = await baseOf(options);
   const shape = await shapeOf(options);
   const registry = await registryOf(session);
+  const { withLock } = await import('../../host/lock.js');
   const { makingLock } = await import('../../machines/by-hand.js');
   const onWait = () => session.progress(`another process makes ${id}: waiting for it`);
   return withLock(makingLock(session.layout, id), { signal: session.signal, onWait }, async () => {
@@ -119,6 +119,7 @@ async function shapeOf({ memory, cpus, disk, firmware }: StartOptions): Promise<
 
 async function clean(session: Session, id: string): Promise<number> {
   const registry = await registryOfKnown(session, [id]);
+  const { withLock } = await import('../../host/lock.js');
   const { makingLock } = await import('../../machines/by-hand.js');
   return withLock(makingLock(session.layout, id), { signal: session.signal }, async () => {
     const made = await madeOf(session, id);
