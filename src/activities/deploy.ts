@@ -65,7 +65,7 @@ export async function deployTree(
     isLeftOut: await excluding(from, exclude, home),
     remedy: 'leave it out with `deploy.exclude`',
   };
-  const receiver = await receiverIn(await machine.connect(work), to, work);
+  const receiver = await receiverIn(await machine.connect(work), machine.resolvePath(to), work);
   const list = await sendTree(source, receiver, work);
   const note = noteOf(list);
   const files = list.entries.flatMap((entry) => (entry.kind === 'file' ? [entry.bytes] : []));

@@ -247,3 +247,10 @@ test('a connection that is lost before it takes anything ends tar', async () => 
   });
   await expect(deploy(machine)).rejects.toThrow('the connection was lost');
 });
+
+test('it is put where the machine says that the path is', async () => {
+  const resolvePath = (absolute: string) => path.join(root, 'mapped', absolute);
+  to = '/srv/tree';
+  await deploy({ ...localMachine(), resolvePath });
+  expect(snapshotOf(path.join(root, 'mapped/srv/tree'))).toEqual(snapshotOf(from));
+});
