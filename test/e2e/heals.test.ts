@@ -302,13 +302,13 @@ chmod u+w "$path" && echo broken >"$path"`,
     {
       heal: 'refresh-package-lists',
       log: 'E: Failed to fetch http://deb.example.org/x.deb  Hash Sum mismatch',
-      fault: `mkdir -p /root/repo /root/sources && mv /etc/apt/sources.list* /root/sources/ 2>/dev/null
-printf '%s\n' 'Package: nixproof-demo' 'Version: 1' 'Architecture: all' 'Description: demo' 'Filename: ./demo.deb' 'Size: 1' >/root/repo/Packages
-echo 'deb [trusted=yes] file:/root/repo ./' >/etc/apt/sources.list && apt-get -q update >/dev/null && apt-cache show nixproof-demo >/dev/null
-for list in /var/lib/apt/lists/*Packages; do rm "$list"; echo damaged >"$list"; done`,
+      fault: `mkdir -p /srv/repo /root/sources && mv /etc/apt/sources.list* /root/sources/ 2>/dev/null
+printf '%s\n' 'Package: nixproof-demo' 'Version: 1' 'Architecture: all' 'Description: demo' 'Filename: ./demo.deb' 'Size: 1' >/srv/repo/Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list && apt-get -q update >/dev/null && apt-cache show nixproof-demo >/dev/null
+for list in /var/lib/apt/lists/*_Packages*; do rm "$list"; echo damaged >"$list"; done`,
       proof: 'apt-cache show nixproof-demo >/dev/null 2>&1',
       undone: true,
-      after: 'rm -rf /etc/apt/sources.list /root/repo /var/lib/apt/lists/*; mv /root/sources/* /etc/apt/',
+      after: 'rm -rf /etc/apt/sources.list /srv/repo /var/lib/apt/lists/*; mv /root/sources/* /etc/apt/',
     },
     {
       heal: 'load-the-file-system',
