@@ -155,7 +155,7 @@ printf '%s\\n' 'substituters = file:///root/cache' 'build-users-group =' 'experi
       fault: `mkdir -p /run/systemd/network; printf '[Match]\\nName=nixproof*\\n[Link]\\nUnmanaged=yes\\n' >/run/systemd/network/10-nixproof.network; networkctl reload
 ip link add nixproof0 type veth peer name nixproof1; ip addr add 198.51.100.1/24 dev nixproof0; ip link set nixproof1 up`,
       proof: 'ip -o link show nixproof0 | grep -q LOWER_UP',
-      after: 'ip link del nixproof0',
+      after: 'ip link del nixproof0; rm /run/systemd/network/10-nixproof.network; networkctl reload',
     },
     {
       heal: 'renew-the-lease',
@@ -173,11 +173,12 @@ for turn in $(seq 100); do ! ${LEASED} || break; sleep 0.2; done; ${LEASED} && i
     {
       heal: 'restart-the-network',
       log: NO_WAY,
-      fault: 'systemctl stop systemd-networkd.socket systemd-networkd && ip route del default',
+      // What another program takes away it puts back only when it starts.
+      fault: 'ip route del default',
       proof:
-        'for turn in $(seq 20); do ! ip route show default | grep -q "via 10.0.2.2" || exit 0; sleep 0.2; done; false',
+        'for turn in $(seq 20); do ! ip route show default | grep -q "via 10.0.2.2" || exit 0; sleep 0.2; done; exit 1',
       undone: true,
-      after: `systemctl start systemd-networkd; ${ROUTED}`,
+      after: ROUTED,
     },
     {
       heal: 'set-the-clock',
@@ -302,13 +303,13 @@ chmod u+w "$path" && echo broken >"$path"`,
     {
       heal: 'refresh-package-lists',
       log: 'E: Failed to fetch http://deb.example.org/x.deb  Hash Sum mismatch',
-      fault: `mkdir -p /root/repo /root/sources && mv /etc/apt/sources.list* /root/sources/ 2>/dev/null
-printf '%s\n' 'Package: nixproof-demo' 'Version: 1' 'Architecture: all' 'Description: demo' 'Filename: ./demo.deb' 'Size: 1' >/root/repo/Packages
-echo 'deb [trusted=yes] file:/root/repo ./' >/etc/apt/sources.list && apt-get -q update >/dev/null && apt-cache show nixproof-demo >/dev/null
-for list in /var/lib/apt/lists/*Packages; do rm "$list"; echo damaged >"$list"; done`,
+      fault: `mkdir -p /srv/repo /root/sources && mv /etc/apt/sources.list* /root/sources/ 2>/dev/null
+printf '%s\n' 'Package: nixproof-demo' 'Version: 1' 'Architecture: all' 'Description: demo' 'Filename: ./demo.deb' 'Size: 1' >/srv/repo/Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list && apt-get -q update >/dev/null && apt-cache show nixproof-demo >/dev/null
+for list in /var/lib/apt/lists/*_Packages*; do rm "$list"; echo damaged >"$list"; done`,
       proof: 'apt-cache show nixproof-demo >/dev/null 2>&1',
       undone: true,
-      after: 'rm -rf /etc/apt/sources.list /root/repo /var/lib/apt/lists/*; mv /root/sources/* /etc/apt/',
+      after: 'rm -rf /etc/apt/sources.list /srv/repo /var/lib/apt/lists/*; mv /root/sources/* /etc/apt/',
     },
     {
       heal: 'load-the-file-system',

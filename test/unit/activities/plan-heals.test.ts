@@ -54,6 +54,10 @@ async function plannedFor(log: string, on: Machine): Promise<readonly string[]> 
   return (await planHeals(question)).map(({ name }) => name);
 }
 
+function withOwnSystem(machine: Machine): Machine {
+  return Object.fromEntries(Object.entries(machine).filter(([name]) => name !== 'sharesSystem')) as unknown as Machine;
+}
+
 test.each([
   ['curl: (60) SSL certificate problem: certificate is not yet valid', ['set-the-clock']],
   [
@@ -73,6 +77,5 @@ test.each([
     expect(scopes.filter((scope) => scope !== 'files')).toEqual([]);
   }
   // The same evidence on a machine with a system of its own does have them.
-  const { sharesSystem: _, ...own } = silent;
-  expect(await plannedFor(log, own)).toEqual(expect.arrayContaining(harmful));
+  expect(await plannedFor(log, withOwnSystem(silent))).toEqual(expect.arrayContaining(harmful));
 });
