@@ -21,7 +21,8 @@ export interface DeployedTree {
 /**
  * Streams a folder into the machine as it is now, without what `exclude` names, and has the machine verify every file's
  * SHA-256. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
- * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `MACHINE_TOOL_MISSING`,
+ * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`,
+ * `MACHINE_TOOL_MISSING`,
  * `MACHINE_DEPLOY_FAILED`
  */
 export async function deployTree(machine: Machine, deployment: Deployment, work: Work): Promise<DeployedTree> {

@@ -188,7 +188,8 @@ export interface RunOptions {
 
 /**
  * Runs a command of the host to its end and gives its standard output. The one way host commands are run.
- * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `HOST_PERMISSION`, `HOST_OPEN_FILES` where it
+ * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `HOST_PERMISSION`,
+ * `HOST_OPEN_FILES` where it
  * cannot be started; `options.code` with the end of its standard
  * error where it fails or takes longer than `timeoutMs`
  */
