@@ -62,7 +62,10 @@ async function statusOf(client: Client, record: HostRecord): Promise<HostStatus>
   return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };
 }
 
-/** Who asked a task queue for activities in the last minutes, and when, milliseconds since the epoch. */
+/**
+ * Who asked a task queue for activities in the last minutes, and when, milliseconds since the
+ * epoch.
+ */
 async function pollersOf(
   client: Client,
   taskQueue: string,

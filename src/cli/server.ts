@@ -35,7 +35,10 @@ export async function useServer(session: Session): Promise<ServerUse> {
   }
 }
 
-/** The server to ask for what goes on now, or, where there is none to ask, what is said of runs whose verdict is open. */
+/**
+ * The server to ask for what goes on now, or, where there is none to ask, what is said of runs
+ * whose verdict is open.
+ */
 export type AtHand = { readonly server: ServerUse } | { readonly server?: never; readonly state: string };
 
 /** Without a named server: the local stack, where one of this installation runs. */

@@ -60,7 +60,10 @@ export async function runCommand(options: CommonOptions, body: (session: Session
   process.exit();
 }
 
-/** Under Yarn's Plug'n'Play packages are files of archives, which the processes that nixproof starts cannot read. */
+/**
+ * Under Yarn's Plug'n'Play packages are files of archives, which the processes that nixproof starts
+ * cannot read.
+ */
 function requireNodeModules(): void {
   if (process.versions['pnp'] === undefined) return;
   throw new NixproofError('UNSUPPORTED_PNP', "nixproof does not run from the archives of Yarn's Plug'n'Play", {

@@ -4,12 +4,16 @@ import type { DriverName, Installation, Profile } from './profile.js';
 /** What each kind of installer does to where it runs. */
 interface InstallerTraits {
   /**
-   * Whether it partitions, mounts and boots from the disks that a configuration names. On a machine of its own those are the
-   * machine's; in a sandbox they are the host's. A script is its author's: it can do the same, and is allowed in a sandbox, which is
+   * Whether it partitions, mounts and boots from the disks that a configuration names. On a machine
+   * of its own those are the
+   * machine's; in a sandbox they are the host's. A script is its author's: it can do the same, and
+   * is allowed in a sandbox, which is
    * no security boundary.
    */
   readonly partitionsDisks: boolean;
-  /** Whether it runs on the host, in a sandbox of its own, and installs the machine from outside. */
+  /**
+   * Whether it runs on the host, in a sandbox of its own, and installs the machine from outside.
+   */
   readonly fromOutside: boolean;
 }
 
@@ -20,13 +24,17 @@ const INSTALLERS: Readonly<Record<Installation['kind'], InstallerTraits>> = {
   'nixos-anywhere': { partitionsDisks: true, fromOutside: true },
 };
 
-/** Whether the installer runs on the host, in a sandbox of its own, and installs the machine from outside. */
+/**
+ * Whether the installer runs on the host, in a sandbox of its own, and installs the machine from
+ * outside.
+ */
 export function installsFromOutside({ kind }: Installation): boolean {
   return INSTALLERS[kind].fromOutside;
 }
 
 /**
- * Refuses to install what partitions disks where the disks are the host's own. Nothing overrides it.
+ * Refuses to install what partitions disks where the disks are the host's own. Nothing overrides
+ * it.
  * @param driver of the machine that is installed
  * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`
  */

@@ -25,7 +25,10 @@ export function newReport(identity: RunIdentity): RunReport {
   };
 }
 
-/** A report that another version may have written or answered: what it lacks is as in a run that has done nothing. */
+/**
+ * A report that another version may have written or answered: what it lacks is as in a run that has
+ * done nothing.
+ */
 export function completeReport(report: Partial<RunReport>): RunReport {
   const { run = '', suite = '', profile = run, driver = 'sandbox', startedAt = new Date(0).toISOString() } = report;
   const blank = newReport({ run, suite, profile, driver, startedAt });

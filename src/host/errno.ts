@@ -30,7 +30,10 @@ const FAULTS: readonly ErrnoFault[] = [
   },
 ];
 
-/** The fault behind an error of the operating system; undefined for any other errno, and any other error. */
+/**
+ * The fault behind an error of the operating system; undefined for any other errno, and any other
+ * error.
+ */
 export function errnoFault(error: unknown): NixproofError | undefined {
   const errno = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   const known = FAULTS.find(({ errnos }) => errno !== undefined && errnos.includes(errno));

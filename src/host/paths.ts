@@ -9,7 +9,8 @@ export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`, else, where that
+ * Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else
+ * `~/.cache/nixproof`, else, where that
  * cannot be written (a service's read-only HOME), `$NIXPROOF_HOME/cache`.
  */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {

@@ -198,11 +198,11 @@ function endOutput(output: Readable): void {
 }
 
 /**
- * Runs a command of the host to its end and gives its standard output; a child that it leaves behind is not waited for. The one
- * way host commands are run.
- * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `HOST_PERMISSION`, `HOST_OPEN_FILES` where it
- * cannot be started; `options.code` with the end of its standard
- * error where it fails or takes longer than `timeoutMs`
+ * Runs a command of the host to its end and gives its standard output; a child that it leaves behind
+ * is not waited for. The one way host commands are run.
+ * @throws NixproofError `HOST_TOOL_MISSING` if there is no such program; `HOST_PERMISSION`,
+ * `HOST_OPEN_FILES` if it cannot be started; `options.code` with the end of its standard error if it
+ * fails or takes longer than `timeoutMs`
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   await passFence();

@@ -1,7 +1,10 @@
 import { NixproofError } from '../domain/error.js';
 import type { ExecResult } from './machine.js';
 
-/** What shells, and programs that start others, say of a program that they do not find (POSIX: with exit status 127). */
+/**
+ * What shells, and programs that start others, say of a program that they do not find (POSIX: with
+ * exit status 127).
+ */
 const NOT_FOUND: readonly RegExp[] = [
   /command not found: (\S+)$/m, // zsh
   /([^\s:]+): (?:command )?not found$/m, // dash, bash, busybox

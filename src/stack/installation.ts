@@ -23,7 +23,8 @@ export const OWN_INSTALLATION: Installation = {
 };
 
 /**
- * Refuses a stack whose worker runs other code than this: it would take this installation's tasks, and answer in another form.
+ * Refuses a stack whose worker runs other code than this: it would take this installation's tasks,
+ * and answer in another form.
  * @throws NixproofError `SERVER_OTHER_INSTALLATION`
  */
 export async function requireOwnInstallation(record: StackRecord): Promise<void> {

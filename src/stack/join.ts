@@ -27,7 +27,10 @@ export interface StackLease extends AsyncDisposable {
   holdFor(suiteId: string): Promise<void>;
 }
 
-/** The stack that runs now for this home, whose ever it is, without starting one and without keeping it. */
+/**
+ * The stack that runs now for this home, whose ever it is, without starting one and without keeping
+ * it.
+ */
 export async function findStack(layout: Layout): Promise<StackRecord | undefined> {
   return readLiveRecord(stackFiles(layout));
 }
@@ -35,7 +38,8 @@ export async function findStack(layout: Layout): Promise<StackRecord | undefined
 /**
  * Takes part in this home's local stack, starting it where none runs. While the lease is held, a holder that dies is replaced:
  * on the same database, and on the same ports where they are free.
- * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`, `SERVER_STACK_DIED`,
+ * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`,
+ * `SERVER_STACK_DIED`,
  * `SERVER_OTHER_INSTALLATION`
  */
 export async function joinStack(options: JoinOptions): Promise<StackLease> {

@@ -18,7 +18,10 @@ let json: Ended;
 let plain: Ended;
 let run: RunReport;
 
-/** The host on which all of this file runs: another Debian's programs, another Node, or both, where CI's rotation says so. */
+/**
+ * The host on which all of this file runs: another Debian's programs, another Node, or both, where
+ * CI's rotation says so.
+ */
 async function onHost(): Promise<readonly string[]> {
   const debian = process.env['NIXPROOF_TEST_DEBIAN'];
   const node = process.env['NIXPROOF_TEST_NODE'];

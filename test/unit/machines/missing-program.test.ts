@@ -42,7 +42,10 @@ test('the shell of this host speaks as one of them', () => {
   expect(() => requirePrograms({ exitCode: status ?? 0, stderr })).toThrow('no-such-tool is not installed');
 });
 
-/** A sandbox on a host that has only these programs beside /bin/sh, which a sandbox's own server starts. */
+/**
+ * A sandbox on a host that has only these programs beside /bin/sh, which a sandbox's own server
+ * starts.
+ */
 async function sandboxWith(programs: readonly string[]) {
   const home = await mkdtemp(path.join(tmpdir(), 'nixproof-programs-'));
   const bin = path.join(home, 'bin');

@@ -15,7 +15,10 @@ import { joinStack } from '../../../src/stack/join.js';
 import { stackFiles, type StackFiles } from '../../../src/stack/stack-files.js';
 import { runUp } from '../../../src/stack/up.js';
 
-/** Two installations of nixproof on one home: this process plays the holder of the other one's stack. */
+/**
+ * Two installations of nixproof on one home: this process plays the holder of the other one's
+ * stack.
+ */
 
 const work: Work = { signal: new AbortController().signal, progress: () => undefined };
 let layout: Layout;

@@ -49,7 +49,6 @@ describe.each(PARTITIONING)('kind %s is refused when it is planned', (kind) => {
     ['by --driver sandbox', flakeOf(kind), { drivers: ['sandbox'] }],
     ['against its configuration', flakeOf(kind, 'driver: qemu,'), { drivers: ['sandbox'] }],
     ['as one driver of several', flakeOf(kind), { drivers: ['libvirt', 'sandbox'] }],
-    ['without disko', flakeOf(kind, 'driver: sandbox,').replace('.#vm', '.#vm, reboot: false'), {}],
   ] as const)('for a sandbox: %s', async (_, yaml, choice) => {
     const { planned, previewed } = await profilesOf(yaml, choice);
     await expect(planned()).rejects.toMatchObject(refusalOf(kind));
@@ -70,6 +69,11 @@ describe.each(PARTITIONING)('kind %s is refused when it is planned', (kind) => {
       refusalOf(kind),
     );
   });
+});
+
+test('kind nixos is refused for a sandbox without disko too: nixos-install writes to the host’s /mnt', async () => {
+  const { planned } = await profilesOf('{ driver: sandbox, install: { kind: nixos, flake: .#vm, disko: false } }');
+  await expect(planned()).rejects.toMatchObject(refusalOf('nixos'));
 });
 
 test.each(['{ install: { kind: script, run: ./x } }', '{ install: { kind: nix-check, flake: .#x } }'])(
