@@ -6,6 +6,7 @@ import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { processesWithVariable } from '../../src/host/process.js';
 import { type QemuHost, thisHost } from '../../src/machines/qemu/accelerator.js';
+import { SLOW_FEATURES, TRANSLATIONS_MIB } from '../../src/machines/qemu/command-line.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { findInstallation } from '../../src/machines/qemu/installation.js';
 import { MACHINE_FOLDER } from '../../src/machines/qemu/launch.js';
@@ -25,8 +26,8 @@ const QEMU = `#!/bin/bash
 args=() kvm= monitor=
 for argument; do
   case $argument in
-    kvm) kvm=1; args+=(tcg) ;;
-    host) args+=(max) ;;
+    kvm) kvm=1; args+=(tcg,tb-size=${TRANSLATIONS_MIB}) ;;
+    host) args+=(max${SLOW_FEATURES.map((feature) => `,-${feature}`).join('')}) ;;
     -qmp) monitor=1; args+=("$argument") ;;
     *) args+=("$argument") ;;
   esac
