@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -15,7 +16,7 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
 /** The folders below the home, by what they hold. */
 export interface Layout {
   readonly home: string;
-  /** `bases/<base>/…`: images and templates. */
+  /** `bases/<base>/…`: images and templates. Where it is a link, the folder that this leads to. */
   readonly bases: string;
   /** `machines/<id>/…`: what a driver needs to find a machine again. */
   readonly machines: string;
@@ -32,11 +33,21 @@ export interface Layout {
 export function layoutOf(home: string): Layout {
   return {
     home,
-    bases: path.join(home, 'bases'),
+    bases: whereItLeads(path.join(home, 'bases')),
     machines: path.join(home, 'machines'),
     hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
     sources: path.join(home, 'sources'),
     stack: path.join(home, 'stack'),
   };
+}
+
+/** Disks and templates keep the path of what they were made from: one that is true without the link, too. */
+function whereItLeads(folder: string): string {
+  try {
+    return path.resolve(path.dirname(folder), readlinkSync(folder));
+  } catch {
+    // No link, or nothing yet.
+    return folder;
+  }
 }
