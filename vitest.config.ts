@@ -48,6 +48,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'machines',
+          globalSetup: ['test/shared-bases.ts'],
           include: long > 0 ? [...MACHINES, ...LONG] : MACHINES,
           // An emulated machine keeps one core busy.
           maxWorkers: long || 2,

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -10,8 +10,8 @@ export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
 
 /**
  * Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else
- * `~/.cache/nixproof`, else, where that
- * cannot be written (a service's read-only HOME), `$NIXPROOF_HOME/cache`.
+ * `~/.cache/nixproof`, else, if that cannot be written (a service's read-only HOME),
+ * `$NIXPROOF_HOME/cache`.
  */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
   if (env['XDG_CACHE_HOME']) return path.join(env['XDG_CACHE_HOME'], 'nixproof');
@@ -33,7 +33,7 @@ function canBeWritten(folder: string): boolean {
 /** The folders below the home, by what they hold. */
 export interface Layout {
   readonly home: string;
-  /** `bases/<base>/…`: images and templates. */
+  /** `bases/<base>/…`: images and templates. Where it is a link, the folder that this leads to. */
   readonly bases: string;
   /** `machines/<id>/…`: what a driver needs to find a machine again. */
   readonly machines: string;
@@ -50,11 +50,21 @@ export interface Layout {
 export function layoutOf(home: string): Layout {
   return {
     home,
-    bases: path.join(home, 'bases'),
+    bases: whereItLeads(path.join(home, 'bases')),
     machines: path.join(home, 'machines'),
     hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
     sources: path.join(home, 'sources'),
     stack: path.join(home, 'stack'),
   };
+}
+
+/** Disks and templates keep the path of what they were made from: one that is true without the link, too. */
+function whereItLeads(folder: string): string {
+  try {
+    return path.resolve(path.dirname(folder), readlinkSync(folder));
+  } catch {
+    // No link, or nothing yet.
+    return folder;
+  }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { collectFrom } from '../../src/activities/collect.js';
 import { verify } from '../../src/checks/verify.js';
 import type { Check, MachineShape } from '../../src/domain/profile.js';
@@ -14,6 +14,7 @@ import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { quote } from '../../src/machines/quote.js';
 import { runFiles, type RunFiles } from '../../src/records/artifacts.js';
+import { shareBases } from '../shared-bases.js';
 import { hasOrSkip } from './requirements.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -29,7 +30,7 @@ function abilities(): void {
   let machine: Machine;
 
   beforeAll(async () => {
-    layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-abilities-')));
+    layout = await shareBases(await mkdtemp(path.join(tmpdir(), 'nixproof-abilities-')), inject('sharedHome'));
     await prepareBase(BASE, layout, work, SHAPE);
     machine = await createQemuDriver({ layout }).create({ id: ID, base: BASE, shape: SHAPE }, work);
   }, 20 * MINUTE_MS);

@@ -1,9 +1,10 @@
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { shareBases } from '../shared-bases.js';
 import { onlyRun, openBench, type Bench } from './bench.js';
 import { openGround, prepareGround, type Ground } from './drill-ground.js';
 
@@ -46,7 +47,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     bench = await openBench('own');
     await bench.worker();
     ground = await openGround(bench);
-    await prepareGround(bench);
+    await prepareGround({ layout: await shareBases(bench.layout.home, inject('sharedHome')) });
     const ended = TOGETHER.map((faults) => {
       const inject = [...faults.map(([fault]) => fault), NEVER].flatMap((fault) => ['--inject', fault]);
       return bench.np(

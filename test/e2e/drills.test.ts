@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { DrillResult } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { runFiles } from '../../src/records/artifacts.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { shareBases } from '../shared-bases.js';
 import { openBench, parsed, type Bench } from './bench.js';
 import { openGround, prepareGround, type Ground } from './drill-ground.js';
 
@@ -65,7 +66,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
   beforeAll(async () => {
     bench = await openBench('local stack');
     ground = await openGround(bench, chosen);
-    await prepareGround(bench);
+    await prepareGround({ layout: await shareBases(bench.layout.home, inject('sharedHome')) });
     const ended = await bench.np(
       ground.folder,
       'test',

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { MachineShape } from '../../src/domain/profile.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -11,7 +11,11 @@ import type { Work } from '../../src/domain/work.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { hasOrSkip } from '../contract/requirements.js';
+<<<<<<< HEAD
 import { comparesShown, HEALS } from '../shown.js';
+=======
+import { shareBases } from '../shared-bases.js';
+>>>>>>> ci
 import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const MINUTE_MS = 60_000;
@@ -115,7 +119,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     await bench.worker();
     folder = await bench.folder(FILES);
     // The template of its machines, and no other.
-    await prepareBase('debian', bench.layout, WORK, SHAPE);
+    await prepareBase('debian', await shareBases(bench.layout.home, inject('sharedHome')), WORK, SHAPE);
     const suite = bench.start(folder, 'test', '--keep', 'failed', '--parallel', '3', '--json');
     const lost = path.basename(path.dirname(await bench.root('lost', DEADLINE_MS)));
     const log = path.join(bench.layout.runs, lost, 'attempt-1/install.log');

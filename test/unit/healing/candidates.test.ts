@@ -182,14 +182,4 @@ describe('a failure that no rule knows', () => {
     found.add(hit('disk.busy', 0.9));
     expect(found.ranked().map(({ class: name }) => name)).toEqual(['disk.busy']);
   });
-
-  test('is forgotten with all else where it came to a good end', () => {
-    const found = candidates(false);
-    found.unknown.look(line);
-    found.add(hit('disk.busy', 0.9));
-    found.clear();
-    expect(found.ranked()).toEqual([]);
-    found.add(hit('kexec', 0.9));
-    expect(found.ranked()).toMatchObject([{ class: 'kexec', confidence: 0.9 }]);
-  });
 });

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { cacheDirectory } from '../../../src/host/paths.js';
+import { cacheDirectory, layoutOf } from '../../../src/host/paths.js';
 
 async function folders() {
   const root = await mkdtemp(path.join(tmpdir(), 'nixproof-paths-'));
@@ -48,4 +48,18 @@ test('the cache is below NIXPROOF_HOME where HOME is read-only', async () => {
     env: { PATH: process.env['PATH'], HOME: home, NIXPROOF_HOME: state },
   });
   expect(stdout).toBe(`${path.join(state, 'cache')}\n`);
+});
+
+test('bases behind a link are named by where they are: they outlive the home that the link is in', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-paths-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const homes = ['one', 'two'].map((name) => path.join(folder, name));
+  for (const home of homes) {
+    await mkdir(home);
+    await symlink('../shared', path.join(home, 'bases'));
+  }
+  const layouts = homes.map(layoutOf);
+  expect(layouts.map(({ bases }) => bases)).toEqual([path.join(folder, 'shared'), path.join(folder, 'shared')]);
+  expect(layouts.map(({ machines }) => machines)).toEqual(homes.map((home) => path.join(home, 'machines')));
+  expect(layoutOf(path.join(folder, 'three')).bases).toBe(path.join(folder, 'three', 'bases'));
 });

@@ -76,13 +76,13 @@ const missing = (tool: string) => ({
 
 test('a host without tar is told so when a tree is deployed', async () => {
   const { machine, empty } = await sandboxWith(['sh', 'rm', 'mkdir', 'mv', 'cat']);
-  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, work);
+  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, empty, work);
   await expect(deployed).rejects.toMatchObject(missing('tar'));
 });
 
 test('a host without sh on PATH is told so when a tree is deployed, and when an installer is started', async () => {
   const { machine, empty } = await sandboxWith(['tar']);
-  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, work);
+  const deployed = deployTree(machine, { from: empty, to: '/root/config', exclude: [] }, empty, work);
   await expect(deployed).rejects.toMatchObject(missing('sh'));
   const install = { kind: 'script', run: 'true', env: {}, timeoutMs: 1000, stallMs: 1000, reboot: false };
   const profile = { name: 'vm', machine: SHAPE, deploy: { to: '/root' }, install } as unknown as Profile;
