@@ -32,8 +32,21 @@ export const AREAS = {
     ],
   },
   workflows: {
-    files: ['src/workflows/heal-loop.ts', 'src/workflows/race.ts'],
-    tests: ['test/unit/workflows/heal-loop.test.ts', 'test/unit/workflows/heal-race.test.ts'],
+    files: [
+      'src/workflows/heal-loop.ts',
+      'src/workflows/race.ts',
+      'src/workflows/heal-steps.ts',
+      'src/workflows/steps.ts',
+      'src/workflows/lost-host.ts',
+      'src/workflows/test-suite.ts',
+      'src/workflows/holding.ts',
+    ],
+    tests: [
+      'test/unit/workflows/heal-loop.test.ts',
+      'test/unit/workflows/heal-race.test.ts',
+      'test/unit/workflows/steps.test.ts',
+      'test/unit/workflows/test-suite.test.ts',
+    ],
   },
   stream: {
     files: ['src/stream/parser.ts', 'src/stream/window.ts', 'src/stream/line.ts', 'src/stream/pending-line.ts'],

@@ -32,18 +32,17 @@ afterEach(() => {
 /** Runs the command line in this process: its exit code, and what it printed. */
 async function nixproof(...args: readonly string[]) {
   const printed = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
+  const writes = (['stdout', 'stderr'] as const).map((name) =>
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
       printed[name] += String(text);
       return true;
-    });
-  }
+    }),
+  );
   const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never);
   await createProgram().parseAsync(['node', 'nixproof', ...args, '--verbose']);
   const code = process.exitCode;
   exit.mockRestore();
-  vi.mocked(process.stdout.write).mockRestore();
-  vi.mocked(process.stderr.write).mockRestore();
+  for (const write of writes) write.mockRestore();
   return { exit: code, ...printed };
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import ssh2 from 'ssh2';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { buildDebian } from '../../../src/bases/debian-build.js';
+import type { buildDebian } from '../../../src/bases/debian-build.js';
 import { DEBIAN_RECIPE } from '../../../src/bases/debian-recipe.js';
 import { layoutOf } from '../../../src/host/paths.js';
 import { wake } from '../../../src/machines/boot.js';

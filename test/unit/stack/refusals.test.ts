@@ -92,8 +92,8 @@ test('a schedule’s name is taken once', async () => {
   const create = () => Promise.reject(new ScheduleAlreadyRunning('there', 'nightly'));
   const link = { client: { schedule: { create } } } as unknown as ServerLink;
   const timing = { everyMs: 1000, timezone: 'UTC', overlap: 'skip', catchupMs: 1 } as const;
-  const scheduled = { schedule: 'nightly', notify: [] } as unknown as Parameters<typeof createSchedule>[1];
-  await expect(createSchedule(link, scheduled, timing, false)).rejects.toMatchObject({
+  const scheduled = { schedule: 'nightly', notify: [] } as unknown as Parameters<typeof createSchedule>[2];
+  await expect(createSchedule(link, timing, scheduled, false)).rejects.toMatchObject({
     code: 'CONFIG_SCHEDULE_EXISTS',
   });
 });

@@ -86,7 +86,7 @@ test('faults that did not come about are told with the reason', () => {
   const [first] = missed([]);
   expect(missed([])).toHaveLength(3);
   const asked = first?.split(' ')[0] ?? '';
-  const result = { request: asked, name: 'dns', phase: 'A', at: '', seen: '' };
+  const result = { request: asked, name: 'dns-broken', phase: 'A', at: '', seen: '' } as const;
   expect(missed([result])).toHaveLength(2);
   expect(missed([{ ...result, refused: 'no network' }])[0]).toBe(`${asked} was not injected: no network`);
   expect(missedFaults(request, [])).toEqual([]);

@@ -5,30 +5,10 @@ import type { HealRecord, PendingHeal, RunRequest } from '../../../src/domain/ru
 import { failureOf } from '../../../src/domain/failure.js';
 import { createHealLoop, type HealSteps } from '../../../src/workflows/heal-loop.js';
 
-/** Of the workflow's own world what the loop uses: waits on conditions, and scopes that can be cancelled. */
-vi.mock('@temporalio/workflow', () => {
-  class Cancelled extends Error {}
-  class CancellationScope {
-    consideredCancelled = false;
-    #cancel: (error: Error) => void = () => undefined;
-    run<T>(step: () => Promise<T>): Promise<T> {
-      return Promise.race([step(), new Promise<never>((_, reject) => (this.#cancel = reject))]);
-    }
-    cancel() {
-      this.consideredCancelled = true;
-      this.#cancel(new Cancelled('cancelled'));
-    }
-  }
-  const condition = async (holds: () => boolean, timeoutMs?: number) => {
-    // A few turns of the event loop are all the time that there is here.
-    for (let turn = 0; timeoutMs === undefined || turn < timeoutMs; turn++) {
-      if (holds()) return true;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    return holds();
-  };
-  return { CancellationScope, condition, isCancellation: (error: unknown) => error instanceof Cancelled };
-});
+vi.mock(
+  import('@temporalio/workflow'),
+  async (original) => (await import('./workflow-world.js')).workflowModule(original) as never,
+);
 
 const FIRST: AttemptRef = { number: 1, guest: 1, replayedPhases: 0, heals: [] };
 const P1 = checkpointName(FIRST, 1);
