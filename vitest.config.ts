@@ -27,8 +27,6 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
-          // A process for each file costs more than most of them. What a file mocks it puts back.
-          isolate: false,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

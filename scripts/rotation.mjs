@@ -2,41 +2,42 @@
 // their turn after five.
 // `rotation.mjs choose`: which one it is; why goes to standard error.
 // `packages ENTRY`: what it needs of Debian, one a line.
-// `run ENTRY [OPTION…]`: runs it, with more options for vitest, and keeps that it passed.
+// `run ENTRY FOLDER`: runs it, with vitest's results in that folder, and keeps that it passed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const DRILLS = 'test/e2e/drills.test.ts';
-const LIBVIRT = ['libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-clients', 'dnsmasq-base'];
 const LIVE_CD = ['squashfs-tools', 'grub-common', 'grub-pc-bin', 'grub-efi-amd64-bin', 'xorriso', 'mtools'];
 
+const drill = (fault) => ({
+  tests: ['test/e2e/drills.test.ts'],
+  require: 'qemu',
+  env: { NIXPROOF_TEST_DRILLS: fault },
+});
+/** One whole test of a machine with another Debian's QEMU and tools, and the quickstart there. */
+const otherDebian = (debian) => [
+  { tests: ['test/e2e/whole-qemu.test.ts'], require: 'qemu', in: debian },
+  { tests: ['test/e2e/quickstart.test.ts'], require: '', env: { NIXPROOF_TEST_DEBIAN: debian } },
+];
+
 /**
- * What each entry runs, two files at a time: `tests` are files, `require` is what may not be missing,
- * `env` what the tests are given. The faults that are not here come in every run
- * (test/e2e/drills-together.test.ts).
+ * What each entry runs, one part after the other: `tests` are files, `require` is what may not be
+ * missing, `in` is the Debian whose tools are used (this host's unless given), `env` is what the
+ * tests are given. Faults that are not here are in every run (test/e2e/drills-together.test.ts).
  */
 export const ENTRIES = {
-  libvirt: { tests: ['test/contract/libvirt.contract.test.ts'], packages: LIBVIRT, require: 'qemu,libvirt' },
+  libvirt: { parts: [{ tests: ['test/contract/libvirt.contract.test.ts'], require: 'libvirt', in: 'trixie' }] },
   'live-cd': {
-    tests: ['test/contract/iso.contract.test.ts', DRILLS],
+    parts: [{ tests: ['test/contract/iso.contract.test.ts'], require: 'qemu,live-iso' }, drill('clock-wrong')],
     packages: LIVE_CD,
-    require: 'qemu,live-iso',
-    env: { NIXPROOF_TEST_DRILLS: 'clock-wrong' },
   },
   anywhere: {
-    tests: ['test/e2e/nixos-anywhere-qemu.test.ts', DRILLS],
-    require: 'qemu',
-    env: { NIXPROOF_TEST_DRILLS: 'worker-crash' },
+    parts: [{ tests: ['test/e2e/nixos-anywhere-qemu.test.ts'], require: 'qemu' }, drill('worker-crash,slow-network')],
   },
-  heals: {
-    tests: ['test/e2e/heals.test.ts', DRILLS],
-    require: 'qemu',
-    env: { NIXPROOF_TEST_DRILLS: 'slow-network' },
-  },
-  'full-disk': { tests: [DRILLS], require: 'qemu', env: { NIXPROOF_TEST_DRILLS: 'disk-full' } },
+  trixie: { parts: otherDebian('trixie') },
+  forky: { parts: [...otherDebian('forky'), drill('disk-full')] },
 };
 
 /**
@@ -75,19 +76,25 @@ function keep(name) {
   writeFileSync(RECORD, `${JSON.stringify({ ...readRecord(), [name]: Date.now() }, null, 2)}\n`);
 }
 
-function run(name, options) {
-  const { tests, require, env = {} } = ENTRIES[name];
-  const vitest = ['vitest', 'run', ...tests, ...options];
-  const { status } = spawnSync('npx', vitest, {
-    stdio: 'inherit',
-    env: { ...process.env, NIXPROOF_TEST_LONG: '2', NIXPROOF_TEST_REQUIRE: require, ...env },
+/** @param results folder for what vitest says of each part, `turn-N.json` */
+function run(name, results) {
+  const statuses = ENTRIES[name].parts.map(({ tests, require, env = {}, in: debian }, index) => {
+    const output = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}/turn-${index}.json`];
+    const vitest = ['vitest', 'run', ...tests, ...output];
+    const [file, ...args] = debian ? ['node', 'scripts/in-debian.mjs', debian, ...vitest] : ['npx', ...vitest];
+    const { status } = spawnSync(file, args, {
+      stdio: 'inherit',
+      env: { ...process.env, NIXPROOF_TEST_LONG: '2', NIXPROOF_TEST_REQUIRE: require, ...env },
+    });
+    return status ?? 1;
   });
+  const failed = statuses.find((status) => status !== 0);
   // One that failed has its turn again.
-  if (status === 0) keep(name);
-  return status ?? 1;
+  if (failed === undefined) keep(name);
+  return failed ?? 0;
 }
 
-const [command, name, ...options] = process.argv.slice(2);
+const [command, name, results] = process.argv.slice(2);
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (command === 'choose') {
     const commits = Number(execFileSync('git', ['rev-list', '--count', 'HEAD'], { encoding: 'utf8' }));
@@ -102,9 +109,9 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   } else if (command === 'packages') {
     for (const one of ENTRIES[name].packages ?? []) console.log(one);
   } else if (command === 'run') {
-    process.exitCode = run(name, options);
+    process.exitCode = run(name, results);
   } else {
-    console.error('usage: rotation.mjs choose | packages ENTRY | run ENTRY [OPTION…]');
+    console.error('usage: rotation.mjs choose | packages ENTRY | run ENTRY FOLDER');
     process.exitCode = 2;
   }
 }

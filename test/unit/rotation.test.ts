@@ -5,8 +5,12 @@ import { parse } from 'yaml';
 import { ROOT } from '../docs/pages.js';
 import { LONG } from '../machine-tests.js';
 
+interface Part {
+  readonly tests: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
 interface Rotation {
-  readonly ENTRIES: Readonly<Record<string, { tests: readonly string[]; env?: { NIXPROOF_TEST_DRILLS: string } }>>;
+  readonly ENTRIES: Readonly<Record<string, { readonly parts: readonly Part[] }>>;
   choose(
     names: readonly string[],
     passed: Readonly<Record<string, number>>,
@@ -47,15 +51,16 @@ test('an entry that there is not is refused by name', () => {
 });
 
 test('every file and every drill that no CI run has is in the rotation', async () => {
-  const entries = Object.values(ENTRIES);
-  expect(new Set(entries.flatMap(({ tests }) => tests))).toEqual(new Set(LONG));
+  const parts = Object.values(ENTRIES).flatMap((entry) => entry.parts);
+  const files = parts.flatMap(({ tests }) => tests);
+  expect(LONG.filter((file) => !files.includes(file))).toEqual([]);
   const together = await readFile(path.join(ROOT, 'test/e2e/drills-together.test.ts'), 'utf8');
   const ground = parse(await readFile(path.join(ROOT, 'test/fixtures/drill-ground/nixproof.yaml'), 'utf8')) as {
     profiles: { ground: { drills: readonly string[] } };
   };
-  const inTurn = entries.flatMap(({ env }) => env?.NIXPROOF_TEST_DRILLS.split(',') ?? []);
+  const inTurn = parts.flatMap(({ env }) => env?.['NIXPROOF_TEST_DRILLS']?.split(',') ?? []);
   const never = ground.profiles.ground.drills.filter(
-    (fault) => !inTurn.includes(fault) && !new RegExp(`\\['${fault.replace(/@.*/, '')}[@']`).test(together),
+    (fault) => !inTurn.includes(fault) && !new RegExp(`\\[\\s*'${fault.replace(/@.*/, '')}[@']`).test(together),
   );
   expect(never).toEqual([]);
 });

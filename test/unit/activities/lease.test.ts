@@ -82,7 +82,7 @@ test('an activity is done inside the lease of its run, step and try', async () =
   const inTry = (activityId: string, attempt: number) => {
     const workflowExecution = { workflowId: 'vm-1', runId: 'one' };
     const environment = new MockActivityEnvironment({ activityId, attempt, workflowExecution });
-    return environment.run(() => verify({ run: 'vm-1' } as RunRequest, 'more'));
+    return environment.run(() => verify({ run: 'vm-1', suite: 'suite-1' } as RunRequest, 'more'));
   };
   expect(await inTry('12', 3)).toBe(7);
   expect(seen).toEqual(['vm-1', 'more', path.join(folder, 'lease', 'one.000012.0003')]);

@@ -83,7 +83,7 @@ describe('a check ends when its shell does', () => {
   test.each([
     [
       'one in the background',
-      'sleep 3000 & echo $! >"$NIXPROOF_ROOT/left"; echo ok',
+      'sleep 3000 & echo $! >"$NIXPROOF_ROOT/left"; until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; echo ok',
       'pass',
       'ok; still running: sleep',
     ],
@@ -96,7 +96,7 @@ describe('a check ends when its shell does', () => {
     ],
     [
       'one behind a failure',
-      'sleep 3000 & echo $! >"$NIXPROOF_ROOT/left"; echo no >&2; exit 4',
+      'sleep 3000 & echo $! >"$NIXPROOF_ROOT/left"; until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; echo no >&2; exit 4',
       'fail',
       'exit status 4: no; still running: sleep',
     ],
