@@ -19,7 +19,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['scripts/**/*.mjs', '*.js', '*.cjs', 'examples/**/*.js'],
+    files: ['scripts/**/*.mjs', '*.js', '**/*.cjs', 'examples/**/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
         ['process', 'console', 'URL', 'module', 'AbortController', 'Buffer'].map((name) => [name, 'writable']),

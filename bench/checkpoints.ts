@@ -3,7 +3,7 @@ import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import type { MachineShape } from '../src/domain/profile.js';
 import type { Work } from '../src/domain/work.js';
-import { cacheDirectory, layoutOf } from '../src/host/paths.js';
+import { layoutOf } from '../src/host/paths.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
 import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
 import { prepareBase } from '../src/machines/qemu/prepare.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { baseFor } from '../src/bases/registry.js';
 import type { MachineShape } from '../src/domain/profile.js';
 import type { Work } from '../src/domain/work.js';
-import { cacheDirectory, layoutOf } from '../src/host/paths.js';
+import { layoutOf } from '../src/host/paths.js';
 import { processesWithEnvironment } from '../src/host/process.js';
 import { BOOT_DEADLINE_MS } from '../src/machines/boot.js';
 import { waitForConnection } from '../src/machines/connection.js';

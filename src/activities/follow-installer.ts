@@ -376,8 +376,9 @@ async function outcomeOf(
 
 /** Our log beside the guest's. */
 function compared(bytes: number, sha256: string, guest?: GuestLog): Pick<LogSummary, 'verified' | 'partOf'> {
-  const same = guest?.sha256 === sha256;
-  if (!guest || guest.bytes <= bytes) return { verified: same && guest?.bytes === bytes };
+  if (!guest) return { verified: false };
+  const same = guest.sha256 === sha256;
+  if (guest.bytes <= bytes) return { verified: same && guest.bytes === bytes };
   return { verified: false, partOf: { bytes: guest.bytes, same } };
 }
 

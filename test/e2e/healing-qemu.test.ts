@@ -11,11 +11,8 @@ import type { Work } from '../../src/domain/work.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { hasOrSkip } from '../contract/requirements.js';
-<<<<<<< HEAD
-import { comparesShown, HEALS } from '../shown.js';
-=======
 import { shareBases } from '../shared-bases.js';
->>>>>>> ci
+import { comparesShown, HEALS } from '../shown.js';
 import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const MINUTE_MS = 60_000;

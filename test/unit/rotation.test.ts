@@ -11,12 +11,12 @@ interface Part {
 }
 interface Rotation {
   readonly ENTRIES: Readonly<Record<string, { readonly parts: readonly Part[] }>>;
-  choose(
+  readonly choose: (
     names: readonly string[],
     passed: Readonly<Record<string, number>>,
     commits: number,
     asked?: string,
-  ): { readonly name: string; readonly why: string };
+  ) => { readonly name: string; readonly why: string };
 }
 
 const SCRIPT: string = path.join(ROOT, 'scripts/rotation.mjs');

@@ -46,12 +46,8 @@ export interface QemuDriverOptions {
 
 /** QEMU by itself: no daemon, no root. Machines are clones of booted, frozen templates. */
 export function createQemuDriver({ layout, bootDeadlineMs, host = thisHost() }: QemuDriverOptions): Driver {
-  const machineOf = (record: QemuRecord, first?: Connection) =>
-    qemuMachine(layout, record, {
-      host,
-      ...(first ? { first } : {}),
-      ...(bootDeadlineMs === undefined ? {} : { bootDeadlineMs }),
-    });
+  const options = { host, ...(bootDeadlineMs === undefined ? {} : { bootDeadlineMs }) };
+  const machineOf = (record: QemuRecord, first?: Connection) => qemuMachine(layout, record, options, first);
   return {
     name: 'qemu',
 

@@ -28,16 +28,22 @@ import { endStandstill } from './standstill.js';
 const SHUTDOWN_MS = 3 * 60_000;
 
 export interface QemuMachineOptions {
-  /** A connection that is open already. */
-  readonly first?: Connection;
   /** How long a system may take from power-on to SSH; by accelerator unless given. */
   readonly bootDeadlineMs?: number;
   /** Where QEMU is looked for; default: this host. */
   readonly host?: QemuHost;
 }
 
-/** A machine of this driver, from its record. */
-export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMachineOptions = {}): Machine {
+/**
+ * A machine of this driver, from its record.
+ * @param first a connection to it that is open already
+ */
+export function qemuMachine(
+  layout: Layout,
+  initial: QemuRecord,
+  options: QemuMachineOptions = {},
+  first?: Connection,
+): Machine {
   const folder = machineFolder(layout, initial.id);
   const files = machineFiles(folder);
   const { host = thisHost() } = options;
@@ -71,7 +77,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       isRunning,
       gone: (cause) => gone(record.id, cause),
     },
-    options.first,
+    first,
   );
   const close = () => connection[Symbol.asyncDispose]();
   const goOn = () => endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
@@ -122,8 +128,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       const copy = await copyMachine(layout, record, id, work);
       if (!copy) return false;
       await writeRecord(layout, copy);
-      const { first: _, ...same } = options;
-      await using machine = qemuMachine(layout, copy, same);
+      await using machine = qemuMachine(layout, copy, options);
       await machine.checkpoints?.restore(name, work);
       return true;
     },

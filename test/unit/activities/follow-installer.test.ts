@@ -37,7 +37,11 @@ afterAll(async () => {
 const filesOf = (attempt: number) => runFiles(layoutOf(home).runs, ID).attempt(attempt);
 const pidOf = async (name: string) =>
   Number(
-    await vi.waitFor(async () => /^\d+(?=\n)/.exec(await readFile(machine.resolvePath(name), 'utf8'))![0], 10_000),
+    await vi.waitFor(async () => {
+      const [pid] = /^\d+(?=\n)/.exec(await readFile(machine.resolvePath(name), 'utf8')) ?? [];
+      if (pid === undefined) throw new Error(`${name} is half written`);
+      return pid;
+    }, 10_000),
   );
 const isGone = async (name: string) => (await identify(await pidOf(name))) === undefined;
 

@@ -49,7 +49,13 @@ const find = (named?: Accelerator, version = '10.0.13') => findAccelerator(host,
 describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the accelerator of a host', () => {
   test('is kvm, presumed, where nothing speaks against it, and the firmware is tried once', async () => {
     host = { ...host, trialMs: 30_000 };
-    const presumed = { accelerator: 'kvm', acceleratorReason: undefined, remedy: undefined, proof: undefined, chosen: false };
+    const presumed = {
+      accelerator: 'kvm',
+      acceleratorReason: undefined,
+      remedy: undefined,
+      proof: undefined,
+      chosen: false,
+    };
     expect(await find()).toEqual(presumed);
     expect(await find()).toEqual(presumed);
     expect(await starts()).toBe(1);
@@ -95,7 +101,12 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the acce
     expect(await find()).toMatchObject({ accelerator: 'tcg', acceleratorReason: 'its guests hang', proof: PROOF });
     expect(await find(undefined, '11.0.0')).toMatchObject({ accelerator: 'kvm', proof: undefined });
     await prove(host, '10.0.13', 'kvm', PROOF);
-    expect(await find()).toMatchObject({ accelerator: 'kvm', acceleratorReason: undefined, proof: PROOF, chosen: false });
+    expect(await find()).toMatchObject({
+      accelerator: 'kvm',
+      acceleratorReason: undefined,
+      proof: PROOF,
+      chosen: false,
+    });
   });
 
   test('is kvm where a guest ran, whatever the flags say', async () => {
