@@ -13,7 +13,8 @@ export interface ShellResult extends Pick<ExecResult, 'exitCode' | 'stdout' | 's
  */
 const SCRIPT = `NIXPROOF_CHECK=$2 sh -c "$1"; status=$?
 printf '\\0%s\\n%s\\n' "$2" "$status"
-for environ in $(grep -lF "NIXPROOF_CHECK=$2" /proc/[0-9]*/environ 2>/dev/null | head -n 20); do
+limit=$(command -v timeout) && limit="$limit -s KILL 10"
+for environ in $($limit grep -lF "NIXPROOF_CHECK=$2" /proc/[0-9]*/environ 2>/dev/null | head -n 20); do
   cat "\${environ%environ}comm" 2>/dev/null
 done
 printf '\\0'; printf '\\0%s\\0' "$2" >&2
