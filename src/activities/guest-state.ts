@@ -16,7 +16,7 @@ export interface GuestState {
   readonly barrier: number;
   /** The phase up to which it may go; below `barrier` it waits. */
   readonly go: number;
-  /** Names of processes that it started and that still ran when it had exited. Guest text: hostile. */
+  /** Names of processes that it started and that still run after its exit. Guest text: hostile. */
   readonly left: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>):
   };
 }
 
-/** The kernel's names of processes have fifteen characters at most (proc(5): comm), and `nixproof-run` tells twenty. */
+/** A process's name has at most 15 characters (proc(5): comm); `nixproof-run` writes at most 20. */
 function namesIn(stdout: string): readonly string[] {
   const names = [...stdout.matchAll(/^left=(.{1,15})/gm)].map(([, name = '']) => name);
   return [...new Set(names)].slice(0, 20);

@@ -49,7 +49,10 @@ export async function firmware(): Promise<Finding> {
   return { status: 'missing', detail: 'no OVMF: machines boot with BIOS only', fix: 'sudo apt-get install ovmf' };
 }
 
-/** Whether machines can be made from a base: where its template is frozen, a clone is started and must answer. */
+/**
+ * Whether machines can be made from a base: if its template is frozen, a clone is started and must
+ * answer.
+ */
 export async function base(session: Session, name: string): Promise<Finding> {
   const { layout, signal } = session;
   const fix = `nixproof setup --base ${name}`;
