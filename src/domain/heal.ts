@@ -59,7 +59,7 @@ export interface Heal {
   /** Unique, in kebab-case. */
   readonly name: string;
   readonly for: readonly FailureClass[];
-  /** What its commands act on. `system` is not offered on a machine that shares its host's system. */
+  /** What its commands act on. On a machine that shares its host's system `files` only. */
   readonly scope: Scope;
   /** What it does, for people: one sentence in the imperative, without a full stop. */
   readonly title: string;
