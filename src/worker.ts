@@ -130,7 +130,7 @@ async function announce({
     );
     const { machines: most, memoryMiB } = hostCapacity();
     await using link = await connectClient(server);
-    const note = await otherBuildsNote(link.client);
+    const note = await otherBuildsNote(link.client).catch(() => undefined);
     if (note !== undefined) process.stderr.write(`${note}\n`);
     await announceHost(link.client, {
       host: hostId,

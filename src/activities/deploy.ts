@@ -102,9 +102,18 @@ async function receiverIn(connection: Connection, to: string, { signal }: Work):
         return [];
       }
       const shown = succeeded(await sh(SHOW, [to], { maxBytes: LOOK_BYTES }));
-      return differences(list.entries, parseLook(Buffer.from(shown, 'hex')));
+      const different = differences(list.entries, parseLook(Buffer.from(shown, 'hex')));
+      // No difference would mean that the tree has taken its place.
+      if (different.length === 0) throw changedBetween();
+      return different;
     },
   };
+}
+
+function changedBetween(): NixproofError {
+  return new NixproofError('MACHINE_DEPLOY_FAILED', 'the deployed tree changed in the machine while it was verified', {
+    hint: 'does something in the machine write to the folder that is deployed to?',
+  });
 }
 
 function succeeded(result: ExecResult): string {

@@ -48,9 +48,9 @@ const RECONNECT_MS = 60_000;
 const CONSOLE_MS = 15_000;
 /** Bytes of a log that are fetched at a time through a console. */
 const CONSOLE_BYTES = 48 * 1024;
-/** So many bytes of a file from one on, the first is 1. */
+/** Prints $3 bytes of the file $1 from byte $2, the first of which is 1. */
 const REST = 'tail -c +"$2" "$1" | head -c "$3"';
-/** Times the end of a log is read that grows on after its installer has ended. */
+/** Maximum reads of the end of a log that still grows after its installer has ended. */
 const MOST_DRAINS = 3;
 /** Timeout of the guest's sum of its log. */
 const SUM_MS = 10 * 60_000;
@@ -264,7 +264,10 @@ async function tail(
   }
 }
 
-/** The rest of the log of an installer that has ended, to that size and as far as the recording takes it. */
+/**
+ * Records the rest of the log of an installer that has ended, up to that size and as far as the
+ * recording takes it.
+ */
 async function drain(
   connection: Connection,
   guest: GuestAttempt,
@@ -317,8 +320,8 @@ interface GuestLog {
 type LastSeen = Pick<GuestState, 'barrier' | 'left'>;
 
 /**
- * Drains until the guest has no more than we. What an installer has left running may write to its log for ever: so often that is
- * followed, each time to the size it had.
+ * Drains until the guest has no more than we have. A process that the installer left running may
+ * write to the log for ever: the end is read `MOST_DRAINS` times, each time to the size it had.
  * @param bytes its size when the installer had ended
  */
 async function bringHome(
@@ -346,7 +349,7 @@ async function guestLog(shell: Shell, guest: GuestAttempt, bytes: number): Promi
   return { bytes: Number(size), sha256 };
 }
 
-/** @param guestLog absent where nobody could ask for it */
+/** @param guestLog absent if it could not be asked for */
 async function outcomeOf(
   following: Following,
   end: AttemptEnd,

@@ -46,7 +46,7 @@ const LOOK_MS = 2000;
  */
 export async function placeRun(request: RunRequest, placing: Placing, work: Work): Promise<Place> {
   const { hostId, layout, machines, client, loss } = placing;
-  // Whoever asked for the run: another client may have planned it otherwise.
+  // Checked here too: another client may have planned the run otherwise.
   requireOwnDisks(request.profile, request.driver);
   const held = loss?.held;
   const wanted = request.profile.labels ?? [];

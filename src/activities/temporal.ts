@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { COUNTED_FAULTS, isRetryable } from '../domain/error.js';
 import { SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
-import { faultOf } from '../host/errno.js';
+import { codedErrorOf } from '../host/errno.js';
 import { withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
 
@@ -99,13 +99,13 @@ function cancellationOf(context: Context, error: unknown, waits: boolean): unkno
  */
 function failureOf({ info }: Context, error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
-  const fault = faultOf(error);
+  const { code, message, details, hint } = codedErrorOf(error);
   const counted = info.retryPolicy?.nonRetryableErrorTypes?.includes(COUNTED_FAULTS) ?? false;
   return ApplicationFailure.create({
-    type: fault.code,
-    message: fault.message,
-    nonRetryable: counted || !isRetryable(fault.code),
-    details: [{ ...fault.details, ...(fault.hint === undefined ? {} : { hint: fault.hint }) }],
+    type: code,
+    message,
+    nonRetryable: counted || !isRetryable(code),
+    details: [{ ...details, ...(hint === undefined ? {} : { hint }) }],
     cause: error as Error,
   });
 }

@@ -56,8 +56,8 @@ async function oldRuns(session: Session, before: number): Promise<Leftover[]> {
 }
 
 /**
- * Sources of schedules that were last pinned before then, but for those of runs that go on and of
- * machines that are kept.
+ * Sources of schedules that were last pinned before then, without those of runs that have not ended
+ * and of machines that are kept.
  */
 async function oldSources(session: Session, before: number): Promise<Leftover[]> {
   const { listRunReports } = await import('../records/artifacts.js');

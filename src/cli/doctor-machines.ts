@@ -49,7 +49,10 @@ export async function firmware(): Promise<Finding> {
   return { status: 'missing', detail: 'no OVMF: machines boot with BIOS only', fix: 'sudo apt-get install ovmf' };
 }
 
-/** Whether machines can be made from a base: where its template is frozen, a clone is started and must answer. */
+/**
+ * Whether machines can be made from a base: if its template is frozen, a clone is started and must
+ * answer.
+ */
 export async function base(session: Session, name: string): Promise<Finding> {
   const { layout, signal } = session;
   const fix = `nixproof setup --base ${name}`;
@@ -65,20 +68,25 @@ export async function base(session: Session, name: string): Promise<Finding> {
 }
 
 async function clone({ layout, signal, progress }: Session, name: string, shape: MachineShape): Promise<Finding> {
+  const { withLock } = await import('../host/lock.js');
+  const { makingLock } = await import('../machines/by-hand.js');
   const { createQemuDriver } = await import('../machines/qemu/driver.js');
   const driver = createQemuDriver({ layout });
   const id = `doctor-${randomBytes(4).toString('hex')}`;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(CLONE_MS)]);
-  const started = performance.now();
-  try {
-    await using machine = await driver.create({ id, base: name, shape }, { signal: limit, progress });
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    return { status: 'ok', detail: `a clone answered after ${seconds} s: ${machine.detail}` };
-  } catch (error) {
-    signal.throwIfAborted();
-    const detail = limit.aborted ? `no clone answered within ${CLONE_MS / 1000} s` : `no clone: ${messageOf(error)}`;
-    return { status: 'broken', detail, fix: `nixproof vm start --base ${name} --verbose` };
-  } finally {
-    await driver.destroy(id, { signal, progress });
-  }
+  // Without the lock a `nixproof cleanup` at the same time would take it for one left half made.
+  return withLock(makingLock(layout, id), { signal }, async (): Promise<Finding> => {
+    const started = performance.now();
+    try {
+      await using machine = await driver.create({ id, base: name, shape }, { signal: limit, progress });
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      return { status: 'ok', detail: `a clone answered after ${seconds} s: ${machine.detail}` };
+    } catch (error) {
+      signal.throwIfAborted();
+      const detail = limit.aborted ? `no clone answered within ${CLONE_MS / 1000} s` : `no clone: ${messageOf(error)}`;
+      return { status: 'broken', detail, fix: `nixproof vm start --base ${name} --verbose` };
+    } finally {
+      await driver.destroy(id, { signal, progress });
+    }
+  });
 }

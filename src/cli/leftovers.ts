@@ -56,8 +56,8 @@ export function machineText(id: string): string {
 }
 
 /**
- * Machines of runs that have ended, half-made ones that nobody makes any more, and processes
- * without a machine. Machines made by hand stay.
+ * Machines of runs that have ended, half-made ones whose maker has ended, and processes without a
+ * machine. Machines made by hand stay.
  * @param keptBefore milliseconds since the epoch: machines that outlive their run on purpose go if
  * it ended before then
  */

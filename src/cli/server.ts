@@ -36,8 +36,7 @@ export async function useServer(session: Session): Promise<ServerUse> {
 }
 
 /**
- * The server to ask for what goes on now, or, where there is none to ask, what is said of runs
- * whose verdict is open.
+ * The server to ask for open runs, or, if there is none to ask, the state shown of those runs.
  */
 export type AtHand = { readonly server: ServerUse } | { readonly server?: never; readonly state: string };
 

@@ -1,7 +1,7 @@
 import { NixproofError, familyOf } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import type { Work } from '../domain/work.js';
-import { faultOf } from '../host/errno.js';
+import { codedErrorOf } from '../host/errno.js';
 import { layoutOf, nixproofHome, type Layout } from '../host/paths.js';
 import { stripTerminal } from '../reports/escape.js';
 
@@ -52,9 +52,9 @@ export async function runCommand(options: CommonOptions, body: (session: Session
     process.exitCode = await body(session);
   } catch (error) {
     const interrupted = interrupt.signal.aborted;
-    const fault = interrupted ? interruption() : faultOf(error);
-    process.exitCode = interrupted ? EXIT.interrupted : exitCodeOfFault(fault);
-    complain(session, fault, options.verbose ?? false);
+    const shown = interrupted ? interruption() : codedErrorOf(error);
+    process.exitCode = interrupted ? EXIT.interrupted : exitCodeOf(shown);
+    complain(session, shown, options.verbose ?? false);
   }
   await drained();
   process.exit();
@@ -96,13 +96,13 @@ function interruption(): NixproofError {
   return new NixproofError('INTERNAL_INTERRUPTED', 'interrupted');
 }
 
-function exitCodeOfFault({ code }: NixproofError): number {
+function exitCodeOf({ code }: NixproofError): number {
   const family = familyOf(code);
   return family === 'CONFIG' || family === 'UNSUPPORTED' ? EXIT.usage : EXIT.fault;
 }
 
-function complain(session: Session, fault: NixproofError, verbose: boolean): void {
-  const { code, message, hint, details } = fault;
+function complain(session: Session, error: NixproofError, verbose: boolean): void {
+  const { code, message, hint, details } = error;
   if (session.json) session.print(`${JSON.stringify({ error: { code, message, hint, details } })}\n`);
   const problems = details['problems'];
   const lines = Array.isArray(problems) ? (problems as string[]) : [message];
@@ -113,7 +113,7 @@ function complain(session: Session, fault: NixproofError, verbose: boolean): voi
       `the console's last lines:\n${(tail as string[]).map((line) => `  ${stripTerminal(line)}\n`).join('')}`,
     );
   if (hint !== undefined) process.stderr.write(`hint: ${hint}\n`);
-  if (verbose) process.stderr.write(`${code} ${fault.stack ?? ''}\n${causes(fault)}`);
+  if (verbose) process.stderr.write(`${code} ${error.stack ?? ''}\n${causes(error)}`);
 }
 
 function causes(error: Error): string {

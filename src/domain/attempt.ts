@@ -79,7 +79,7 @@ export interface AttemptOutcome {
   /** The last lines before the end. */
   readonly tail: readonly QuotedLine[];
   readonly log: LogSummary;
-  /** Names of processes that the installer left running when it exited; absent: none. Guest text: hostile. */
+  /** Names of processes that the installer left running; absent: none. Guest text: hostile. */
   readonly left?: readonly string[];
   /** How many phases the installer has begun through `nixproof-phase`. */
   readonly barrier: number;

@@ -48,8 +48,9 @@ export interface HealPlan {
 }
 
 /**
- * What commands act on. `files`: only files below the machine's root, so that they are safe on a machine that shares its host's
- * system. `system`: the machine's kernel, network, devices, services or package manager.
+ * What commands act on. `files`: only files below the machine's root, so that they are safe on a
+ * machine that shares its host's system. `system`: the machine's kernel, network, devices, services
+ * or package manager.
  */
 export type Scope = 'files' | 'system';
 
@@ -58,7 +59,7 @@ export interface Heal {
   /** Unique, in kebab-case. */
   readonly name: string;
   readonly for: readonly FailureClass[];
-  /** What its commands act on. Where the machine shares its host's system, a heal of `system` is not offered. */
+  /** What its commands act on. On a machine that shares its host's system `files` only. */
   readonly scope: Scope;
   /** What it does, for people: one sentence in the imperative, without a full stop. */
   readonly title: string;

@@ -5,10 +5,8 @@ import type { DriverName, Installation, Profile } from './profile.js';
 interface InstallerTraits {
   /**
    * Whether it partitions, mounts and boots from the disks that a configuration names. On a machine
-   * of its own those are the
-   * machine's; in a sandbox they are the host's. A script is its author's: it can do the same, and
-   * is allowed in a sandbox, which is
-   * no security boundary.
+   * of its own those are the machine's; in a sandbox they are the host's. A script is its author's:
+   * it can do the same, and is allowed in a sandbox, which is no security boundary.
    */
   readonly partitionsDisks: boolean;
   /**

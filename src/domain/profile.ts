@@ -7,7 +7,7 @@ export type DriverName = (typeof DRIVER_NAMES)[number];
 
 export type Firmware = 'uefi' | 'bios';
 
-/** What executes a guest's instructions. `tcg` is QEMU's own emulation: works everywhere, ten times slower. */
+/** What executes a guest's instructions. `tcg`: QEMU's emulation, everywhere, ten times slower. */
 export const ACCELERATORS = ['kvm', 'hvf', 'tcg'] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
 

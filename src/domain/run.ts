@@ -114,7 +114,7 @@ export interface CheckResult {
   readonly durationMs: number;
 }
 
-/** The installer's log of the last attempt, compared with the guest's when the installer had ended. */
+/** The installer's log of the last attempt, compared with the guest's after the installer's end. */
 export interface LogSummary {
   readonly bytes: number;
   readonly lines: number;
@@ -122,7 +122,10 @@ export interface LogSummary {
   readonly sha256: string;
   /** Whether the artifact is the guest's whole log: of the same size, with the same sum. */
   readonly verified: boolean;
-  /** The guest's log, where the artifact has only its beginning, as at `maxLog`. `same`: whether the sum of that part is equal. */
+  /**
+   * The guest's log, if the artifact has only its beginning, as at `maxLog`. `same`: whether the
+   * sum of that part is equal.
+   */
   readonly partOf?: { readonly bytes: number; readonly same: boolean };
 }
 
@@ -172,8 +175,8 @@ export interface RunReport {
   readonly log: LogSummary;
   readonly fault?: FaultRecord;
   /**
-   * Whether the machine answered from the disk that was installed, without the live system, before it was checked; false where
-   * nothing boots, as in a sandbox. Absent where the installer did not get so far.
+   * Whether the machine answered from the disk that was installed, without the live system, before
+   * it was checked; false if nothing boots, as in a sandbox. Absent if the run ended before.
    */
   readonly bootedInstalled?: boolean;
   /** Things the user should know that are no failure: `machine kept`, `acceleration: tcg`. */
@@ -182,7 +185,10 @@ export interface RunReport {
   readonly artifacts: string;
   /** ISO 8601: when its logs, console and what was collected were removed to make room; absent: nothing was. */
   readonly removedForRoomAt?: string;
-  /** When (ISO 8601) and by which command its machine was removed after the run had ended; absent: it was not kept, or is there. */
+  /**
+   * When (ISO 8601) and by which command its machine was removed after the run had ended; absent:
+   * it was not kept, or is there.
+   */
   readonly machineRemoved?: { readonly at: string; readonly by: string };
 }
 

@@ -1,6 +1,6 @@
 import { FULL_DISK_HINT, NixproofError, messageOf, type ErrorCode } from '../domain/error.js';
 
-interface ErrnoFault {
+interface HostError {
   readonly errnos: readonly string[];
   readonly code: ErrorCode;
   readonly what: string;
@@ -8,7 +8,7 @@ interface ErrnoFault {
 }
 
 /** What the kernel refuses for a reason that lies with the host, not with the caller (errno(3)). */
-const FAULTS: readonly ErrnoFault[] = [
+const HOST_ERRORS: readonly HostError[] = [
   { errnos: ['ENOSPC', 'EDQUOT'], code: 'HOST_DISK_FULL', what: "this host's disk is full", hint: FULL_DISK_HINT },
   {
     errnos: ['EACCES', 'EPERM'],
@@ -31,19 +31,19 @@ const FAULTS: readonly ErrnoFault[] = [
 ];
 
 /**
- * The fault behind an error of the operating system; undefined for any other errno, and any other
- * error.
+ * What an error of the operating system means for the user; undefined for any other errno, and any
+ * other error.
  */
-export function errnoFault(error: unknown): NixproofError | undefined {
+export function hostErrorOf(error: unknown): NixproofError | undefined {
   const errno = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  const known = FAULTS.find(({ errnos }) => errno !== undefined && errnos.includes(errno));
+  const known = HOST_ERRORS.find(({ errnos }) => errno !== undefined && errnos.includes(errno));
   return (
     known && new NixproofError(known.code, `${known.what}: ${messageOf(error)}`, { hint: known.hint, cause: error })
   );
 }
 
-/** Any caught error as a fault. */
-export function faultOf(error: unknown): NixproofError {
+/** Any caught error with a code: its own, that of its errno, or `INTERNAL_UNEXPECTED`. */
+export function codedErrorOf(error: unknown): NixproofError {
   if (error instanceof NixproofError) return error;
-  return errnoFault(error) ?? new NixproofError('INTERNAL_UNEXPECTED', messageOf(error), { cause: error });
+  return hostErrorOf(error) ?? new NixproofError('INTERNAL_UNEXPECTED', messageOf(error), { cause: error });
 }

@@ -105,7 +105,7 @@ export interface SizedFile {
   readonly bytes: number;
 }
 
-/** Every file below a folder, but for what is in folders that cannot be read; none where there is no such folder. */
+/** Every file below a folder, but not in folders that cannot be read; none if it is absent. */
 export async function filesBelow(folder: string): Promise<readonly SizedFile[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const found = await Promise.all(

@@ -59,7 +59,7 @@ export function layoutOf(home: string): Layout {
   };
 }
 
-/** Disks and templates keep the path of what they were made from: one that is true without the link, too. */
+/** Disks and templates record the path they were made from: it must hold without the link. */
 function whereItLeads(folder: string): string {
   try {
     return path.resolve(path.dirname(folder), readlinkSync(folder));

@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
-import { errnoFault } from './errno.js';
+import { hostErrorOf } from './errno.js';
 import { passFence } from './fence.js';
 import { isErrno } from './files.js';
 
@@ -169,7 +169,10 @@ export async function waitUntil(
 }
 
 const GROUP_GRACE_MS = 3000;
-/** Time for the end of a command's output to arrive once it has ended, where a child of it still holds its streams open. */
+/**
+ * Milliseconds for the rest of a command's output to arrive after it ended, if a child of it still
+ * holds its streams open.
+ */
 const LAST_OUTPUT_MS = 250;
 
 export interface RunOptions {
@@ -241,13 +244,13 @@ export async function streamCommand(
   await passFence();
   const { execa } = await import('execa');
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
-  // Read at once: execa throws away what comes before somebody reads.
+  // Read at once: execa drops what comes before there is a reader.
   const stream = running.stdout.pipe(new PassThrough());
   stream.once('close', () => running.stdout.destroy());
   const ended = running.then((result) => {
     if (result.failed) throw failureOf([file, ...args], result, options);
   });
-  // Whoever reads the stream asks for its end later.
+  // The reader of the stream asks for its end later.
   ended.catch(() => undefined);
   return { stream, ended };
 }
@@ -284,7 +287,7 @@ function failureOf(command: readonly string[], result: FailedCommand, options: R
       details: { tool: file },
     });
   }
-  const refused = errnoFault(
+  const refused = hostErrorOf(
     Object.assign(new Error(`${file}: ${result.originalMessage ?? ''}`), { code: result.code }),
   );
   if (refused) return refused;

@@ -63,8 +63,7 @@ export function unitName(attempt: number): string {
  * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
  * atomically in the guest, so however often this is called the installer starts once.
  * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_TOOL_MISSING`,
- * `MACHINE_START_FAILED`,
- * `MACHINE_WRITE_FAILED`
+ * `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
  */
 export async function startInstaller(
   machine: Machine,

@@ -4,7 +4,7 @@ import { readRunReport, runFiles, writeRunReport } from './artifacts.js';
 
 /**
  * Puts on record that the machine of a run was removed after the run had ended, for `nixproof
- * debug` and the report. A machine that is of no such run leaves no record.
+ * debug` and the report. A machine of no such run leaves no record.
  * @param by the command that removed it
  */
 export async function recordRemoval(layout: Layout, machine: string, by: string): Promise<void> {

@@ -23,10 +23,13 @@ export function lookOf(verdict: Verdict | null): VerdictLook {
   return { key, ...LOOKS[key] };
 }
 
-/** Said wherever a run is told of that was installed and has no check that passed. */
+/** What every report says of a run that was installed and has no check that passed. */
 export const NOTHING_CHECKED = 'installed, nothing was checked';
 
-/** What a run's verdict means, for a reader who does not know the words. It claims no more than the run has shown. */
+/**
+ * What a run's verdict means, for a reader who does not know the words. It claims no more than the
+ * run has shown.
+ */
 export function meaningOf(run: RunReport): string {
   switch (run.verdict) {
     case 'passed':

@@ -28,8 +28,8 @@ export interface StackLease extends AsyncDisposable {
 }
 
 /**
- * The stack that runs now for this home, whose ever it is, without starting one and without keeping
- * it.
+ * The stack that runs now for this home, of any installation, without starting one and without
+ * keeping it.
  */
 export async function findStack(layout: Layout): Promise<StackRecord | undefined> {
   return readLiveRecord(stackFiles(layout));
@@ -39,8 +39,7 @@ export async function findStack(layout: Layout): Promise<StackRecord | undefined
  * Takes part in this home's local stack, starting it where none runs. While the lease is held, a holder that dies is replaced:
  * on the same database, and on the same ports where they are free.
  * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`,
- * `SERVER_STACK_DIED`,
- * `SERVER_OTHER_INSTALLATION`
+ * `SERVER_STACK_DIED`, `SERVER_OTHER_INSTALLATION`
  */
 export async function joinStack(options: JoinOptions): Promise<StackLease> {
   const files = stackFiles(options.layout);

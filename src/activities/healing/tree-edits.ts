@@ -27,7 +27,8 @@ export async function planChanges(
     if (edit.kind === 'write') await change(edit.path, () => edit.content);
     else {
       for (const path of await filesWith(shell, tree, edit.find)) {
-        // A name with a newline, or that is no UTF-8, does not come back as it is: no file of what came is made.
+        // A name with a newline, or that is not UTF-8, comes back as another name: no file of that
+        // name is made.
         await change(path, (content) => content?.replaceAll(edit.find, () => edit.put));
       }
     }

@@ -8,6 +8,7 @@ import {
   drivers,
   duration,
   list,
+  nameOf,
   parallelism,
   repeatable,
   wholeNumber,
@@ -17,7 +18,6 @@ import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { receiversOf } from './receivers.js';
 import { sourceOf } from './from.js';
 import { timezone } from './timezone.js';
-import { nameOf } from '../options.js';
 import { showSchedule } from './view.js';
 
 interface CreateOptions extends CommonOptions, ChoiceOptions {

@@ -29,8 +29,8 @@ const XATTRS = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=securit
  */
 const NAMES = ['--null', '--verbatim-files-from', '--no-unquote', '--no-recursion', '--files-from=-'];
 
-/** No options of the user's, and messages that are the same everywhere. */
-const ENVIRONMENT = { TAR_OPTIONS: '', LC_ALL: 'C' };
+/** Environment of tar: no options of the user's, and messages that are the same everywhere. */
+export const TAR_ENVIRONMENT = { TAR_OPTIONS: '', LC_ALL: 'C' };
 
 const FORMATS: Readonly<Record<Format, readonly string[]>> = {
   gnu: ['--format=posix', '--sparse', ...XATTRS],
@@ -70,7 +70,7 @@ export async function packTree(list: TreeList, format: Format, tar: string, sign
   const names = list.entries.flatMap(({ name }) => [name, NUL]);
   const owner = ['--owner=0', '--group=0', '--numeric-owner'];
   const args = ['--create', '--file=-', `--directory=${list.folder}`, ...FORMATS[format], ...owner, ...NAMES];
-  return streamCommand(tar, args, { input: Buffer.concat(names), env: ENVIRONMENT, signal });
+  return streamCommand(tar, args, { input: Buffer.concat(names), env: TAR_ENVIRONMENT, signal });
 }
 
 const NUL = Buffer.from([0]);

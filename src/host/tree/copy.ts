@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, utimes } from 'node:fs/promises';
 import type { Work } from '../../domain/work.js';
 import { runCommand } from '../process.js';
-import { findTar, unpackCommand } from './archive.js';
+import { findTar, TAR_ENVIRONMENT, unpackCommand } from './archive.js';
 import { differences, digestOf } from './digest.js';
 import { excluding } from './exclude.js';
 import { listTree, noteOf, type TreeSource } from './list.js';
@@ -28,7 +28,9 @@ export async function copyTree(from: string, to: string, home: string, work: Wor
         await removeTree(to);
         await mkdir(to);
         const [file = tar, ...args] = unpackCommand('gnu', to, tar);
-        await runCommand(file, args, { input, signal: work.signal, env: { TAR_OPTIONS: '', LC_ALL: 'C' } });
+        await runCommand(file, args, { input, signal: work.signal, env: TAR_ENVIRONMENT });
+        // tar gives it the time of the original, and `nixproof cleanup` removes what is old.
+        await utimes(to, new Date(), new Date());
       },
       settle: async (listed) => differences(listed.entries, (await listTree(copy, work.signal)).entries),
     },

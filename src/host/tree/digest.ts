@@ -65,17 +65,20 @@ export function parseLook(printed: Buffer): readonly TreeEntry[] {
   const [list, rest] = splitAt(text, text.indexOf('\0\0') + 1);
   const names = list.split('\0').slice(0, -1);
   const lines = rest.slice(1).split('\n');
-  const modes = names.map(() => parseInt(lines.shift() ?? '', 16));
+  let line = 0;
+  // No `shift`: on an array this long it moves all that is left, each time.
+  const next = () => lines[line++] ?? '';
+  const modes = names.map(() => parseInt(next(), 16));
   const isFolder = (mode: number) => (mode & 0o170000) === 0o040000;
   const isLink = (mode: number) => (mode & 0o170000) === 0o120000;
-  const links = modes.map((mode) => (isFolder(mode) ? 0 : Number(lines.shift())));
-  const sums = modes.map((mode) => (isFolder(mode) || isLink(mode) ? '' : (lines.shift() ?? '')));
-  const targets = lines.join('\n').split('\0');
+  const links = modes.map((mode) => (isFolder(mode) ? 0 : Number(next())));
+  const sums = modes.map((mode) => (isFolder(mode) || isLink(mode) ? '' : next()));
+  const targets = lines.slice(line).join('\n').split('\0').values();
   return names.map((text, index): TreeEntry => {
     const [name, mode] = [Buffer.from(text, 'latin1'), modes[index] ?? 0];
     if (isFolder(mode)) return { kind: 'folder', name, mode };
     const named = { name, mode, links: links[index] ?? 0 };
-    if (isLink(mode)) return { ...named, kind: 'link', target: Buffer.from(targets.shift() ?? '', 'latin1') };
+    if (isLink(mode)) return { ...named, kind: 'link', target: Buffer.from(targets.next().value ?? '', 'latin1') };
     return { ...named, kind: 'file', bytes: 0, sha256: sums[index] ?? '' };
   });
 }

@@ -84,6 +84,8 @@ const UNREADABLE = ['EACCES', 'EPERM', 'EIO', 'ENAMETOOLONG'];
 export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal: AbortSignal): Promise<TreeList> {
   const root = await realpath(folder, { encoding: 'buffer' });
   const unreadable: Unreadable[] = [];
+  // One list for all folders: a tree may have more entries than a call may have arguments.
+  const seen: Seen[] = [];
 
   /** @returns undefined where it is not there any more or cannot be read */
   async function look<T>(name: Buffer, how: (place: Buffer) => Promise<T>): Promise<T | undefined> {
@@ -97,16 +99,14 @@ export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal
     }
   }
 
-  async function walk(name: Buffer): Promise<Seen[]> {
+  async function walk(name: Buffer): Promise<void> {
     const names = (await look(name, (place) => readdir(place, { encoding: 'buffer' }))) ?? [];
     const children = names.sort((a, b) => a.compare(b)).map((child) => Buffer.concat([name, SLASH, child]));
-    const seen: Seen[] = [];
     for (const child of await sideBySide(children, see)) {
       if (!child || isLeftOut(child.name.toString('utf8', 2), child.stats.isDirectory())) continue;
       seen.push(child);
-      if (child.stats.isDirectory()) seen.push(...(await walk(child.name)));
+      if (child.stats.isDirectory()) await walk(child.name);
     }
-    return seen;
   }
 
   async function see(name: Buffer): Promise<Seen | undefined> {
@@ -123,7 +123,10 @@ export async function listTree({ folder, isLeftOut, remedy }: TreeSource, signal
   }
 
   const top = await see(ROOT);
-  const seen = top ? [top, ...(await walk(ROOT))] : [];
+  if (top) {
+    seen.push(top);
+    await walk(ROOT);
+  }
   const wanted = seen.filter(({ stats }) => !isSpecial(stats));
   const entries = await sideBySide(wanted, read);
   if (unreadable.length > 0) throw unreadableError(folder, unreadable, remedy);

@@ -17,7 +17,7 @@ export interface Receiver {
   settle(list: TreeList): Promise<readonly Buffer[]>;
 }
 
-/** How often a tree is listed and sent. */
+/** Maximum times a tree is listed and sent. */
 const TRIES = 2;
 
 /**
@@ -34,7 +34,7 @@ export async function sendTree(source: TreeSource, to: Receiver, work: Work): Pr
   for (let attempt = 1; ; attempt++) {
     work.progress(`copying ${source.folder}`);
     const archive = await packTree(list, to.format, tar, signal);
-    // Where nothing reads any more, tar would wait for ever.
+    // Without a reader tar would wait for ever.
     const unpacking = to.unpack(archive.stream).finally(() => archive.stream.destroy());
     const [unpacked, packed] = await Promise.allSettled([unpacking, archive.ended]);
     signal.throwIfAborted();

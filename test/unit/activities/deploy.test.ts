@@ -42,6 +42,7 @@ const deploy = (machine = localMachine(), exclude: readonly string[] = [], onCop
 
 const isUnpacking = (script: string) => script.includes('mkdir -p "$to.new"');
 const isSettling = (script: string) => script.includes('[ "$sum" = ');
+const isShowing = (script: string) => script.includes('od -An');
 
 test('a name that is not UTF-8 cuts nothing', async () => {
   const odd = Buffer.concat([Buffer.from(path.join(from, 'a')), Buffer.from([0xff, 0xfe])]);
@@ -96,6 +97,19 @@ describe('a tree that changes after it was listed', () => {
 
 describe('a tree that arrives otherwise is not taken', () => {
   const arrived = (name: string) => path.join(`${to}.new`, name);
+
+  test('nor one that is as listed only when it is looked at again', async () => {
+    const machine = localMachine((script) => {
+      if (isSettling(script)) return writeFile(arrived('a'), 'b');
+      return isShowing(script) ? writeFile(arrived('a'), 'a') : undefined;
+    });
+    await expect(deploy(machine)).rejects.toMatchObject({
+      code: 'MACHINE_DEPLOY_FAILED',
+      message: 'the deployed tree changed in the machine while it was verified',
+    });
+    expect(await readdir(root)).not.toContain('to');
+  });
+
   test.each<[string, string[], () => Promise<unknown>]>([
     ['a file is missing', ['a'], () => unlink(arrived('a'))],
     ['a file has another byte', ['a'], () => writeFile(arrived('a'), 'b')],

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { NixproofError, isRetryable } from '../../../src/domain/error.js';
-import { faultOf } from '../../../src/host/errno.js';
+import { codedErrorOf } from '../../../src/host/errno.js';
 import { runCommand } from '../../../src/host/process.js';
 
 const errno = (code: string) => Object.assign(new Error(`${code}: refused, open '/x'`), { code });
@@ -18,7 +18,7 @@ test.each([
   ['EMFILE', 'HOST_OPEN_FILES', 'too many files are open', /ulimit -n 65536/],
   ['ENFILE', 'HOST_OPEN_FILES', 'too many files are open', /ulimit -n 65536/],
 ])('%s is the fault %s, with what to do', (code, fault, what, hint) => {
-  expect(faultOf(errno(code))).toMatchObject({
+  expect(codedErrorOf(errno(code))).toMatchObject({
     code: fault,
     message: `${what}: ${code}: refused, open '/x'`,
     hint: expect.stringMatching(hint) as string,
@@ -26,10 +26,10 @@ test.each([
 });
 
 test('any other error is none of the host’s', () => {
-  expect(faultOf(errno('ECONNRESET'))).toMatchObject({ code: 'INTERNAL_UNEXPECTED', hint: undefined });
-  expect(faultOf('thrown text')).toMatchObject({ code: 'INTERNAL_UNEXPECTED', message: 'thrown text' });
+  expect(codedErrorOf(errno('ECONNRESET'))).toMatchObject({ code: 'INTERNAL_UNEXPECTED', hint: undefined });
+  expect(codedErrorOf('thrown text')).toMatchObject({ code: 'INTERNAL_UNEXPECTED', message: 'thrown text' });
   const known = new NixproofError('CONFIG_FLAG', 'no');
-  expect(faultOf(known)).toBe(known);
+  expect(codedErrorOf(known)).toBe(known);
 });
 
 test('only what passes when other runs end is tried again', () => {
