@@ -35,7 +35,8 @@ export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promis
 }
 
 /**
- * Starts a QEMU. Where it does not start on an accelerator that no guest has proved, that is the accelerator's fault.
+ * Starts a QEMU. If it does not start on an accelerator that no guest has proved, the accelerator is
+ * taken for the cause.
  * @throws NixproofError `HOST_ACCELERATOR_HANGS`, and as `start` does
  */
 export async function startGuest<T>(installation: Installation, start: () => Promise<T>): Promise<T> {
@@ -90,7 +91,7 @@ async function hasKernel(consoleLog: string): Promise<boolean> {
   }
 }
 
-/** The fault of an accelerator whose guests hang. */
+/** The error of an accelerator whose guests hang. */
 export function hangs({ accelerator }: Installation, reason: string, cause?: unknown): NixproofError {
   return new NixproofError('HOST_ACCELERATOR_HANGS', reason, {
     hint: 'unset NIXPROOF_ACCELERATOR and `machine.accelerator`: then guests are emulated where nothing else runs them',
