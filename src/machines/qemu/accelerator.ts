@@ -64,7 +64,7 @@ export interface AcceleratorFinding {
 interface Memory {
   readonly key: string;
   /** What was found out about the fastest accelerator, where its guests do not run. */
-  readonly refuted?: string;
+  readonly refuted?: string | undefined;
   /** The cheap trial found nothing against it. */
   readonly tried?: boolean;
   readonly proofs: Readonly<Partial<Record<Accelerator, AcceleratorProof>>>;
@@ -120,6 +120,11 @@ export async function prove(
 /** Remembers that the fastest accelerator runs no guests here, and why: they are emulated from now on. */
 export async function refute(host: QemuHost, version: string, reason: string): Promise<void> {
   await remember(host, version, { refuted: reason });
+}
+
+/** Forgets what was found out against the fastest accelerator: it had another cause. */
+export async function acquit(host: QemuHost, version: string): Promise<void> {
+  await remember(host, version, { refuted: undefined });
 }
 
 function choice(

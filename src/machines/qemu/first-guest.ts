@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
-import { NixproofError } from '../../domain/error.js';
+import { NixproofError, messageOf } from '../../domain/error.js';
 import { type Boot, waitForBoot } from '../boot.js';
 import type { Connection, Work } from '../machine.js';
-import { prove, refute } from './accelerator.js';
+import { acquit, prove, refute } from './accelerator.js';
 import type { Installation } from './installation.js';
 
 /** A guest that may be the first to run under its accelerator. */
@@ -44,9 +44,9 @@ export async function startGuest<T>(installation: Installation, start: () => Pro
   try {
     return await start();
   } catch (error) {
-    const failed = error instanceof NixproofError && error.code === 'MACHINE_QEMU_FAILED';
-    if (!failed || accelerator === 'tcg' || proof) throw error;
-    throw hangs(installation, `${accelerator} is there, but QEMU does not run on it: ${error.message}`, error);
+    if (!didNotStart(error) || accelerator === 'tcg' || proof) throw error;
+    const reason = `${accelerator} is there, but QEMU does not run on it: ${messageOf(error)}`;
+    throw hangs(installation, reason, error);
   }
 }
 
@@ -101,8 +101,9 @@ export function hangs({ accelerator }: Installation, reason: string, cause?: unk
 }
 
 /**
- * Runs `body` with what `find` finds. Where a guest shows that the accelerator runs none, that is remembered and `body` runs again
- * with what is found then; an accelerator that the user named is not replaced.
+ * Runs `body` with what `find` finds. If a guest shows that the accelerator runs none, that is
+ * remembered, unless another process has found out otherwise, and `body` runs again with what is found
+ * then. An accelerator that the user named is not replaced.
  */
 export async function withAccelerator<F, T>(
   find: () => Promise<F>,
@@ -111,13 +112,26 @@ export async function withAccelerator<F, T>(
   body: (found: F) => Promise<T>,
 ): Promise<T> {
   const found = await find();
-  const { host, version, chosen } = installationOf(found);
+  const { host, version, accelerator, chosen } = installationOf(found);
   try {
     return await body(found);
   } catch (error) {
     if (!(error instanceof NixproofError) || error.code !== 'HOST_ACCELERATOR_HANGS' || chosen) throw error;
-    await refute(host, version, error.message);
-    progress(`${error.message}. Emulating instead`);
-    return body(await find());
+    const now = installationOf(await find());
+    if (now.accelerator === accelerator && !now.proof) {
+      await refute(host, version, error.message);
+      progress(`${error.message}. Emulating instead`);
+    }
+    try {
+      return await body(await find());
+    } catch (again) {
+      // QEMU that does not start emulated either has another reason.
+      if (didNotStart(error.cause) && didNotStart(again)) await acquit(host, version);
+      throw again;
+    }
   }
+}
+
+function didNotStart(error: unknown): boolean {
+  return error instanceof NixproofError && error.code === 'MACHINE_QEMU_FAILED';
 }
