@@ -20,7 +20,10 @@ const HANDSHAKE_MS = 20_000;
 const KEEPALIVE = { keepaliveInterval: 10_000, keepaliveCountMax: 3 };
 const EXEC_MS = 60_000;
 const MAX_OUTPUT_BYTES = 1 << 20;
-/** Time for the exit status to arrive behind an end mark. Some servers hold it back while a child keeps the streams open. */
+/**
+ * Time for the exit status to arrive behind an end mark. Some servers hold it back while a child
+ * keeps the streams open.
+ */
 const EXIT_AFTER_MARK_MS = 1000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   HUP: 1,
@@ -208,7 +211,8 @@ async function execOn(
       finish();
     };
     onMarked = () => {
-      // The command itself is about to end: a channel that is closed before may take its children along.
+      // The command itself is about to end: a channel that is closed before may take its children
+      // along.
       if (exit !== undefined) leave();
       else channel.once('exit', leave).once('close', () => clearTimeout(impatient));
       const impatient = setTimeout(leave, EXIT_AFTER_MARK_MS);
@@ -265,7 +269,10 @@ interface Head {
   readonly parting: string | undefined;
 }
 
-/** Keeps the first bytes of a stream, those before the mark where there is one. What comes behind the mark's NUL is dropped. */
+/**
+ * Keeps the first bytes of a stream, those before the mark where there is one. What comes behind
+ * the mark's NUL is dropped.
+ */
 function keepHead(stream: Readable, maxBytes: number, mark?: EndMark): Head {
   const chunks: Buffer[] = [];
   let kept = 0;

@@ -55,7 +55,10 @@ test('the drills that are asked for are in the table', () => {
   expect(EXPECTED.map(([fault]) => fault).sort()).toEqual([...(chosen ?? TABLE.map(([fault]) => fault))].sort());
 });
 
-/** Each fault for real, on real machines, two at a time, under one worker that one of the faults kills. */
+/**
+ * Each fault for real, on real machines, two at a time, under one worker that one of the faults
+ * kills.
+ */
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills on qemu', () => {
   let bench: Bench;
   let ground: Ground;

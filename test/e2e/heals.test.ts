@@ -101,7 +101,10 @@ describe.skipIf(!possible)('on a machine', () => {
   const DUMP = '/sys/firmware/efi/efivars/dump-type0-1-1-1700000000-C-cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0';
   const NO_NAME = 'curl: (6) Could not resolve host: mirror.nixproof.example';
   const NAMED = 'getent hosts mirror.nixproof.example';
-  /** A name server, as a unit that is ready when it answers, for a name that no other resolver knows. */
+  /**
+   * A name server, as a unit that is ready when it answers, for a name that no other resolver
+   * knows.
+   */
   const resolver = (unit: string, address: string) => `cat >/tmp/resolver.py <<'END'
 import socket, sys
 from systemd.daemon import notify

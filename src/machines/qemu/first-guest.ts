@@ -10,7 +10,10 @@ export interface Guest {
   readonly installation: Installation;
   /** What it boots, for people. */
   readonly base: string;
-  /** What it must show in time: its kernel's first line on the serial console, an answer over SSH, or nothing. */
+  /**
+   * What it must show in time: its kernel's first line on the serial console, an answer over SSH,
+   * or nothing.
+   */
   readonly sign: 'kernel' | 'answer' | 'none';
 }
 
@@ -20,8 +23,8 @@ const KERNEL_RUNS = 'Linux version ';
 const CONSOLE_BYTES = 256 * 1024;
 
 /**
- * Waits for a boot as `waitForBoot` does. A guest that answers proves its accelerator; until one has, a guest that does not show
- * its sign in time shows that the accelerator runs no guests.
+ * Waits for a boot as `waitForBoot` does. A guest that answers proves its accelerator; until one
+ * has, a guest that does not show its sign in time shows that the accelerator runs no guests.
  * @throws NixproofError `HOST_ACCELERATOR_HANGS`, and as `waitForBoot` does
  */
 export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promise<Connection> {
@@ -35,8 +38,8 @@ export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promis
 }
 
 /**
- * Starts a QEMU. If it does not start on an accelerator that no guest has proved, the accelerator is
- * taken for the cause.
+ * Starts a QEMU. If it does not start on an accelerator that no guest has proved, the accelerator
+ * is taken for the cause.
  * @throws NixproofError `HOST_ACCELERATOR_HANGS`, and as `start` does
  */
 export async function startGuest<T>(installation: Installation, start: () => Promise<T>): Promise<T> {
@@ -102,8 +105,8 @@ export function hangs({ accelerator }: Installation, reason: string, cause?: unk
 
 /**
  * Runs `body` with what `find` finds. If a guest shows that the accelerator runs none, that is
- * remembered, unless another process has found out otherwise, and `body` runs again with what is found
- * then. An accelerator that the user named is not replaced.
+ * remembered, unless another process has found out otherwise, and `body` runs again with what is
+ * found then. An accelerator that the user named is not replaced.
  */
 export async function withAccelerator<F, T>(
   find: () => Promise<F>,
