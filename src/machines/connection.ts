@@ -25,6 +25,8 @@ const MAX_OUTPUT_BYTES = 1 << 20;
  * keeps the streams open.
  */
 const EXIT_AFTER_MARK_MS = 1000;
+/** Maximum kept of the text between an end mark and its NUL. A hostile guest may never send one. */
+const MAX_PARTING_BYTES = 64 * 1024;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   HUP: 1,
   INT: 2,
@@ -298,9 +300,10 @@ function keepHead(stream: Readable, maxBytes: number, mark?: EndMark): Head {
       held = held.subarray(at < 0 ? sure : at + mark.text.length);
       if (at >= 0) stage = 'behind';
     }
-    const nul = stage === 'behind' ? held.indexOf(0) : -1;
+    if (stage === 'before') return;
+    const nul = held.indexOf(0);
+    held = held.subarray(0, nul < 0 ? MAX_PARTING_BYTES : Math.min(nul, MAX_PARTING_BYTES));
     if (nul < 0) return;
-    held = held.subarray(0, nul);
     stage = 'done';
     mark.onEnd();
   });
