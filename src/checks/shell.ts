@@ -19,7 +19,10 @@ done
 printf '\\0'; printf '\\0%s\\0' "$2" >&2
 exit "$status"`;
 
-/** Runs a script to the end of its shell: a child that it leaves behind is not waited for, and goes on. */
+/**
+ * Runs a script to the end of its shell: a child that it leaves behind is not waited for, and keeps
+ * running.
+ */
 export async function runShell(
   connection: Connection,
   script: string,
