@@ -46,7 +46,7 @@ describe.skipIf(!possible)('on a machine', () => {
   /** Shell text with the environment that heals are run in. */
   const run = (script: string) => {
     const now = Math.round(Date.now() / 1000);
-    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb /dev/vdc' NIXPROOF_HEAL=1`;
+    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb\n/dev/vdc' NIXPROOF_HEAL=1`;
     return connection.exec(['sh', '-c', `${environment}\n${script}`], { timeoutMs: 180_000 });
   };
   const expectStatus = async (script: string, well: boolean) => {
