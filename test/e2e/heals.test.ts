@@ -225,7 +225,7 @@ for turn in $(seq 100); do ! ${LEASED} || break; sleep 0.2; done; ${LEASED} && i
     {
       heal: 'reread-partition-tables',
       log: BUSY,
-      fault: `${PARTITIONS} && partx -d /dev/vdb && udevadm settle`,
+      fault: `${PARTITIONS} && udevadm settle && partx -d /dev/vdb && udevadm settle`,
       proof: '[ -b /dev/vdb1 ]',
       undone: true,
       after: CLEAN,
@@ -281,7 +281,7 @@ head -c 100M /dev/zero >/mnt/boot/EFI/nixos/left-over.efi 2>/dev/null || true`,
       // Eight MiB of it are what Nix reserves for the collection itself.
       fault: `${NIX}
 mkdir -p /nix && mount -t tmpfs -o size=64m none /nix && head -c 44M /dev/zero >/root/big && nix-store --add /root/big`,
-      proof: 'head -c 32M /dev/zero 2>/dev/null >/nix/more && rm /nix/more',
+      proof: 'head -c 32M /dev/zero 2>/dev/null >/nix/more; status=$?; rm /nix/more; exit $status',
       undone: true,
       after: `umount -l /nix; rm -f /root/big; ${NIX_AS_BEFORE}`,
     },

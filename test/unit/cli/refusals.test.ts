@@ -6,7 +6,8 @@ import { newReport } from '../../../src/domain/new-report.js';
 import { writeJson } from '../../../src/host/files.js';
 import { ownIdentity } from '../../../src/host/lock.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
-import { writeRecord } from '../../../src/machines/record.js';
+import { keyPairAt } from '../../../src/machines/keys.js';
+import { machineFolder, writeRecord } from '../../../src/machines/record.js';
 import { runFiles } from '../../../src/records/artifacts.js';
 import { temporaryFolder } from '../programs.js';
 
@@ -131,6 +132,7 @@ describe('a machine', () => {
 
   test('of the sandbox has neither an address nor a console', async () => {
     await recordMachine('lab', { driver: 'sandbox' });
+    await keyPairAt(path.join(machineFolder(layout, 'lab'), 'login-key'), 'nixproof');
     expect(await nixproof('vm', 'ip', 'lab')).toEqual(refused('UNSUPPORTED_ADDRESS'));
     expect(await nixproof('vm', 'console', 'lab')).toEqual(refused('UNSUPPORTED_ABILITY'));
   });
