@@ -37,7 +37,8 @@ export default defineConfig({
           name: 'host',
           include: ['test/**/*.test.ts'],
           exclude: ['test/unit/**', ...MACHINES, ...LONG, 'node_modules/**'],
-          // Many wait more than they compute: for heartbeats that do not come, for limits that are up.
+          // Many wait more than they compute: for heartbeats that do not come, for limits that are
+          // up.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },

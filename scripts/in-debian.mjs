@@ -1,5 +1,6 @@
-// Runs a command with the tools of another Debian, this Node and this checkout's programs: `in-debian.mjs trixie vitest run FILE`.
-// Root only; the root folder is built once, into the user's cache.
+// Runs a command with the tools of another Debian, this Node and this checkout's programs:
+// `in-debian.mjs trixie vitest run FILE`. Root only; the root folder is built once, into the user's
+// cache.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';

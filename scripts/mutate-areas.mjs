@@ -1,4 +1,7 @@
-/** The files that mutation tests change, with the tests that are run for them. The tests take seconds: each mutant is a run of some. */
+/**
+ * The files that mutation tests change, with the tests that are run for them. The tests take
+ * seconds: each mutant is a run of some.
+ */
 export const AREAS = {
   escaping: {
     files: [

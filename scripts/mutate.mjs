@@ -1,6 +1,7 @@
-// Mutation tests: changes the files that matter most, one place at a time, and runs the tests of their area. A change that no test
-// notices has survived. `npm run mutate -- [--concurrency N] [AREA…]`; all areas where none is named. Ends with a table, one row for
-// each file, and exit status 1 where less than 85 % of all mutants were killed.
+// Mutation tests: changes the files that matter most, one place at a time, and runs the tests of
+// their area. A change that no test notices has survived.
+// `npm run mutate -- [--concurrency N] [AREA…]`; all areas where none is named. Ends with a table,
+// one row for each file, and exit status 1 where less than 85 % of all mutants were killed.
 import { Stryker } from '@stryker-mutator/core';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

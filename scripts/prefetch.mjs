@@ -1,5 +1,6 @@
 // Gets what is slow to get, into the cache: `prefetch.mjs server` (the Temporal server), `prefetch.mjs base` (the debian image),
-// `prefetch.mjs cluster` (what a torture on PostgreSQL builds), `prefetch.mjs root SUITE` (the root folder of another Debian).
+// `prefetch.mjs cluster` (what a torture on PostgreSQL builds), `prefetch.mjs root SUITE` (the root
+// folder of another Debian).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

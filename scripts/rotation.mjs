@@ -42,7 +42,8 @@ export const ENTRIES = {
 
 /**
  * The entry whose turn it is, and why: the one that passed longest ago. One that never did comes
- * first; among those the count of commits decides, so that hosts that remember nothing take turns too.
+ * first; among those the count of commits decides, so that hosts that remember nothing take turns
+ * too.
  * @param passed when each entry last passed, milliseconds since 1970
  * @param asked the entry that somebody wants instead
  */

@@ -36,7 +36,8 @@ const WITHOUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/info/*', '/
 const MIRROR_HINT = 'name a mirror in NIXPROOF_DEBIAN_MIRROR';
 
 /**
- * The root folder of another Debian, from the user's cache, or built there with mmdebstrap: two minutes, 1 GB. Root only.
+ * The root folder of another Debian, from the user's cache, or built there with mmdebstrap: two
+ * minutes, 1 GB. Root only.
  * @throws NixproofError `HOST_TOOL_MISSING`, `HOST_BASE_BUILD_FAILED`
  */
 export async function debianRoot(suite: DebianSuite): Promise<string> {
@@ -74,8 +75,9 @@ async function build(suite: DebianSuite, folder: string): Promise<void> {
 }
 
 /**
- * The command that runs another one inside such a root folder, in the same working directory: /tmp, the cache, this checkout,
- * this Node and `folders` are where they are outside, and so are processes and the network.
+ * The command that runs another one inside such a root folder, in the same working directory: /tmp,
+ * the cache, this checkout, this Node and `folders` are where they are outside, and so are
+ * processes and the network.
  */
 export function insideRoot(root: string, folders: readonly string[] = []): readonly string[] {
   // The root folder is in the cache: what is mounted in it before the cache would be mounted twice.
@@ -84,8 +86,8 @@ export function insideRoot(root: string, folders: readonly string[] = []): reado
 }
 
 /**
- * $0 is the root folder, $1 the number of shared places; they and the command follow. The folder becomes a mount, for what sets the
- * propagation of its root, as unshare does.
+ * $0 is the root folder, $1 the number of shared places; they and the command follow. The folder
+ * becomes a mount, for what sets the propagation of its root, as unshare does.
  */
 const ENTER = `set -eu
 mount --bind "$0" "$0"

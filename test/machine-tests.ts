@@ -15,7 +15,9 @@ export const MACHINES = [
   'test/contract/qemu-checkpoints.contract.test.ts',
   'test/contract/accelerator.contract.test.ts',
 ];
-/** Those that take long even so: NIXPROOF_TEST_LONG runs them, CI in turn (scripts/rotation.mjs). */
+/**
+ * Those that take long even so: NIXPROOF_TEST_LONG runs them, CI in turn (scripts/rotation.mjs).
+ */
 export const LONG = [
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',

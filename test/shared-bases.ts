@@ -22,8 +22,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 }
 
 /**
- * Gives a home that has no bases yet the shared ones: a template is frozen once for each shape, from
- * a boot that takes a minute of processor, and not once for each test file.
+ * Gives a home that has no bases yet the shared ones: a template is frozen once for each shape,
+ * from a boot that takes a minute of processor, and not once for each test file.
  * @param sharedHome what vitest provides as `sharedHome`
  */
 export async function shareBases(home: string, sharedHome: string): Promise<Layout> {

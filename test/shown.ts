@@ -51,9 +51,9 @@ export async function claimsOf({ page }: ShownTable): Promise<ReadonlyMap<string
 }
 
 /**
- * Compares a suite's column of a table with what the suite has shown when it ends: a test that no longer passes, or is skipped,
- * makes the table red. With `NIXPROOF_TEST_RECORD` in the environment the column is written instead. Where only some tests were
- * asked for (`-t`) nothing is compared.
+ * Compares a suite's column of a table with what the suite has shown when it ends: a test that no
+ * longer passes, or is skipped, makes the table red. With `NIXPROOF_TEST_RECORD` in the environment
+ * the column is written instead. Where only some tests were asked for (`-t`) nothing is compared.
  * @param column asked at the end
  * @param own the rows that are this suite's to show or not to show; asked at the end
  * @returns what notes that a row was shown

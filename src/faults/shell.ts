@@ -19,7 +19,9 @@ export function injecting(fault: string, ...script: readonly string[]): string {
   return injectingFiles(fault, NOT_THE_HOST, ...script);
 }
 
-/** The shell text that injects a fault of the scope `files`: what is there already is left alone. */
+/**
+ * The shell text that injects a fault of the scope `files`: what is there already is left alone.
+ */
 export function injectingFiles(fault: string, ...script: readonly string[]): string {
   const begin = [PRELUDE, stateOf(fault), '[ ! -e "$state/done" ] || exit 0', 'mkdir -p "$state"'];
   return [...begin, ...script, 'touch "$state/done"'].join('\n');

@@ -1,8 +1,9 @@
 import type { FailureClass } from '../domain/diagnosis.js';
 
 /**
- * What a finding is about, as far as a later message of success can answer it. `tried-again`: the message itself said that it
- * is tried again, or does not matter. `build`: the configuration's evaluation and build. `ssh`: an SSH connection.
+ * What a finding is about, as far as a later message of success can answer it. `tried-again`: the
+ * message itself said that it is tried again, or does not matter. `build`: the configuration's
+ * evaluation and build. `ssh`: an SSH connection.
  */
 export type Operation = 'tried-again' | 'build' | 'ssh' | 'other';
 
@@ -15,7 +16,8 @@ const ANSWERS: readonly (readonly [said: RegExp, operation: Operation])[] = [
   [SUCCESS, 'tried-again'],
   // nixos-install and switch-to-configuration build the system first, and stop where that fails.
   [/^installation finished!|^done\. the new configuration is/i, 'build'],
-  // nixos-anywhere asks the machine that restarts for an SSH connection again and again, until it answers.
+  // nixos-anywhere asks the machine that restarts for an SSH connection again and again, until it
+  // answers.
   [/^### done!? ###/i, 'ssh'],
 ];
 
@@ -29,8 +31,8 @@ export function operationOf(name: FailureClass, text: string, soft: boolean): Op
 }
 
 /**
- * The operations that a message reports as successful; none where it reports no success. No message answers everything: only an
- * exit status is worth that much.
+ * The operations that a message reports as successful; none where it reports no success. No message
+ * answers everything: only an exit status is worth that much.
  */
 export function answeredBy(message: string): ReadonlySet<Operation> {
   if (!SUCCESS.test(message) || /error|not |fail/i.test(message)) return new Set();

@@ -59,7 +59,9 @@ export interface DiagnoserOptions {
   readonly rules?: readonly Rule[];
   /** Templates of earlier successes: their lines tell nothing of a failure that no rule knows. */
   readonly known?: TemplatesState;
-  /** Whether the installer is known to have failed: then no message of success outweighs anything. */
+  /**
+   * Whether the installer is known to have failed: then no message of success outweighs anything.
+   */
   readonly failed?: boolean;
 }
 

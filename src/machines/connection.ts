@@ -20,8 +20,13 @@ const HANDSHAKE_MS = 20_000;
 const KEEPALIVE = { keepaliveInterval: 10_000, keepaliveCountMax: 3 };
 const EXEC_MS = 60_000;
 const MAX_OUTPUT_BYTES = 1 << 20;
-/** Time for the exit status to arrive behind an end mark. Some servers hold it back while a child keeps the streams open. */
+/**
+ * Time for the exit status to arrive behind an end mark. Some servers hold it back while a child
+ * keeps the streams open.
+ */
 const EXIT_AFTER_MARK_MS = 1000;
+/** Maximum kept of the text between an end mark and its NUL. A hostile guest may never send one. */
+const MAX_PARTING_BYTES = 64 * 1024;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   HUP: 1,
   INT: 2,
@@ -208,7 +213,8 @@ async function execOn(
       finish();
     };
     onMarked = () => {
-      // The command itself is about to end: a channel that is closed before may take its children along.
+      // The command itself is about to end: a channel that is closed before may take its children
+      // along.
       if (exit !== undefined) leave();
       else channel.once('exit', leave).once('close', () => clearTimeout(impatient));
       const impatient = setTimeout(leave, EXIT_AFTER_MARK_MS);
@@ -265,7 +271,10 @@ interface Head {
   readonly parting: string | undefined;
 }
 
-/** Keeps the first bytes of a stream, those before the mark where there is one. What comes behind the mark's NUL is dropped. */
+/**
+ * Keeps the first bytes of a stream, those before the mark where there is one. What comes behind
+ * the mark's NUL is dropped.
+ */
 function keepHead(stream: Readable, maxBytes: number, mark?: EndMark): Head {
   const chunks: Buffer[] = [];
   let kept = 0;
@@ -291,9 +300,10 @@ function keepHead(stream: Readable, maxBytes: number, mark?: EndMark): Head {
       held = held.subarray(at < 0 ? sure : at + mark.text.length);
       if (at >= 0) stage = 'behind';
     }
-    const nul = stage === 'behind' ? held.indexOf(0) : -1;
+    if (stage === 'before') return;
+    const nul = held.indexOf(0);
+    held = held.subarray(0, nul < 0 ? MAX_PARTING_BYTES : Math.min(nul, MAX_PARTING_BYTES));
     if (nul < 0) return;
-    held = held.subarray(0, nul);
     stage = 'done';
     mark.onEnd();
   });

@@ -5,7 +5,10 @@ import { readJson, writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import type { MachineInfo } from './machine.js';
 
-/** The folder of one machine. @throws NixproofError `CONFIG_NAME`: nothing outside the machines' folder is ever a machine's */
+/**
+ * The folder of one machine: nothing outside the machines' folder is ever a machine's.
+ * @throws NixproofError `CONFIG_NAME`
+ */
 export function machineFolder(layout: Layout, id: string): string {
   return path.join(layout.machines, parseName(id, 'machine'));
 }

@@ -19,8 +19,9 @@ const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], 
 const PATIENT_MS = 5 * MINUTE_MS;
 
 /**
- * A QEMU that emulates where it is told kvm. Where the file `hang` is beside it, such a guest hangs as on a host whose KVM cannot run
- * Linux: its monitor answers, firmware without a monitor runs, and its console stays silent.
+ * A QEMU that emulates where it is told kvm. Where the file `hang` is beside it, such a guest hangs
+ * as on a host whose KVM cannot run Linux: its monitor answers, firmware without a monitor runs,
+ * and its console stays silent.
  */
 const QEMU = `#!/bin/bash
 args=() kvm= monitor=
@@ -65,7 +66,9 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     });
     const setHanging = (hangs: boolean) =>
       hangs ? writeFile(path.join(folder, 'hang'), '') : rm(path.join(folder, 'hang'), { force: true });
-    /** Runs until the base is booted once more, emulated: what comes after that is every host's way. */
+    /**
+     * Runs until the base is booted once more, emulated: what comes after that is every host's way.
+     */
     const untilEmulated = async (
       body: (work: { signal: AbortSignal; progress: (message: string) => void }) => Promise<unknown>,
     ) => {

@@ -45,7 +45,9 @@ export interface Running {
   says(pattern: RegExp, deadlineMs?: number): Promise<void>;
 }
 
-/** A home of its own, with a namespace on this file's Temporal server unless it is to use another. */
+/**
+ * A home of its own, with a namespace on this file's Temporal server unless it is to use another.
+ */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
   /** What its commands have in their environment. */
@@ -86,8 +88,9 @@ export const AWKWARD_HOME = 'ein Häus $x';
 
 /**
  * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
- * @param server `own`: a namespace of its own; `reachable`: a server of its own that listens on every
- *   address of this host; `elsewhere`: the one that `extra` names, such as another bench's `server`
+ * @param server `own`: a namespace of its own; `reachable`: a server of its own that listens on
+ *   every address of this host; `elsewhere`: the one that `extra` names, such as another bench's
+ *   `server`
  * @param inside the command through which everything of it is run
  * @param home the name of its home
  */

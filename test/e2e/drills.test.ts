@@ -55,7 +55,10 @@ test('the drills that are asked for are in the table', () => {
   expect(EXPECTED.map(([fault]) => fault).sort()).toEqual([...(chosen ?? TABLE.map(([fault]) => fault))].sort());
 });
 
-/** Each fault for real, on real machines, two at a time, under one worker that one of the faults kills. */
+/**
+ * Each fault for real, on real machines, two at a time, under one worker that one of the faults
+ * kills.
+ */
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('drills on qemu', () => {
   let bench: Bench;
   let ground: Ground;
@@ -101,11 +104,12 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     expect(result.healedBy.join(' ')).toMatch(healedBy);
   });
 
-  test('what cannot be healed did no damage', () => {
-    const full = (suite.drills ?? []).filter(({ fault }) => fault === 'disk-full').map(({ run }) => run);
-    for (const one of suite.runs.filter(({ run }) => full.includes(run)))
-      expect(one).toMatchObject({ verdict: 'failed', heals: [], attempts: 1 });
-  });
+  // Not skipped where another fault was asked for: CI counts what is skipped.
+  if (EXPECTED.some(([fault]) => fault === 'disk-full'))
+    test('what cannot be healed did no damage', () => {
+      const full = suite.runs.find(({ run }) => run === drill('disk-full').run);
+      expect(full).toMatchObject({ verdict: 'failed', heals: [], attempts: 1 });
+    });
 
   test.each(EXPECTED)('%s: every report says that it was a drill', async (fault) => {
     const name = fault.replace(/@.*/, '');

@@ -46,7 +46,7 @@ describe.skipIf(!possible)('on a machine', () => {
   /** Shell text with the environment that heals are run in. */
   const run = (script: string) => {
     const now = Math.round(Date.now() / 1000);
-    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb /dev/vdc' NIXPROOF_HEAL=1`;
+    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb\n/dev/vdc' NIXPROOF_HEAL=1`;
     return connection.exec(['sh', '-c', `${environment}\n${script}`], { timeoutMs: 180_000 });
   };
   const expectStatus = async (script: string, well: boolean) => {
@@ -101,7 +101,10 @@ describe.skipIf(!possible)('on a machine', () => {
   const DUMP = '/sys/firmware/efi/efivars/dump-type0-1-1-1700000000-C-cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0';
   const NO_NAME = 'curl: (6) Could not resolve host: mirror.nixproof.example';
   const NAMED = 'getent hosts mirror.nixproof.example';
-  /** A name server, as a unit that is ready when it answers, for a name that no other resolver knows. */
+  /**
+   * A name server, as a unit that is ready when it answers, for a name that no other resolver
+   * knows.
+   */
   const resolver = (unit: string, address: string) => `cat >/tmp/resolver.py <<'END'
 import socket, sys
 from systemd.daemon import notify

@@ -19,8 +19,8 @@ let plain: Ended;
 let run: RunReport;
 
 /**
- * The host on which all of this file runs: another Debian's programs, another Node, or both, where
- * CI's rotation says so.
+ * The host on which all of this file runs: another Debian's programs, as in CI's rotation, another
+ * Node, or both.
  */
 async function onHost(): Promise<readonly string[]> {
   const debian = process.env['NIXPROOF_TEST_DEBIAN'];

@@ -33,7 +33,8 @@ const FILES = {
       heals: [{ name: 'mend', for: 'network.http', confidence: 0.9, run: ['touch /run/mended'], resume: 'phase' }],
     },
   }),
-  // What the heal mends is in memory: it is there in the second try of a phase only if the machine went back to its checkpoint.
+  // What the heal mends is in memory: it is there in the second try of a phase only if the machine
+  // went back to its checkpoint.
   'install.sh': `#!/bin/sh
 set -eu
 nixproof-phase PREPARE
@@ -46,7 +47,10 @@ nixproof-phase DONE
   'live-system.sh': INSTALL,
 };
 
-/** One test from a clone to the checks, with this host's QEMU and tools: run with those of other Debians by scripts/in-debian.mjs. */
+/**
+ * One test from a clone to the checks, with this host's QEMU and tools: run with those of other
+ * Debians by scripts/in-debian.mjs.
+ */
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))(
   'a whole test on qemu',
   () => {

@@ -19,8 +19,8 @@ export interface Libvirt {
  * Looks for libvirt, connects to it and asks what it can do.
  * @param uri where it must be; undefined leaves the choice to virsh
  * @param accelerator the one that a profile names; the environment wins over it
- * @throws NixproofError `HOST_LIBVIRT_MISSING`, `HOST_LIBVIRT_UNREACHABLE`, `UNSUPPORTED_LIBVIRT_URI`, `HOST_QEMU_MISSING`,
- * `HOST_ACCELERATOR_MISSING`
+ * @throws NixproofError `HOST_LIBVIRT_MISSING`, `HOST_LIBVIRT_UNREACHABLE`,
+ * `UNSUPPORTED_LIBVIRT_URI`, `HOST_QEMU_MISSING`, `HOST_ACCELERATOR_MISSING`
  */
 export async function findLibvirt(
   uri: string | undefined,

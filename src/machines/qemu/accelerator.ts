@@ -32,13 +32,17 @@ export function thisHost(): QemuHost {
     cpuinfo: '/proc/cpuinfo',
     cache: cacheDirectory(),
     env: process.env,
-    // A kernel prints within seconds, and firmware on a working accelerator runs in a third of a second: the rest is for loaded hosts.
+    // A kernel prints within seconds, and firmware on a working accelerator runs in a third of a
+    // second: the rest is for loaded hosts.
     silenceMs: 60_000,
     trialMs: 10_000,
   };
 }
 
-/** A guest that ran under an accelerator since this host booted. Nothing less proves one: firmware runs where Linux hangs. */
+/**
+ * A guest that ran under an accelerator since this host booted. Nothing less proves one: firmware
+ * runs where Linux hangs.
+ */
 export interface AcceleratorProof {
   /** The base that booted, or whose clone answered. */
   readonly base: string;
@@ -64,7 +68,7 @@ export interface AcceleratorFinding {
 interface Memory {
   readonly key: string;
   /** What was found out about the fastest accelerator, where its guests do not run. */
-  readonly refuted?: string;
+  readonly refuted?: string | undefined;
   /** The cheap trial found nothing against it. */
   readonly tried?: boolean;
   readonly proofs: Readonly<Partial<Record<Accelerator, AcceleratorProof>>>;
@@ -74,9 +78,11 @@ interface Memory {
 const FIRMWARE_RAN = 'No bootable device';
 
 /**
- * Finds the accelerator for a guest: the one that the environment or the profile names, else the fastest against which nothing
- * speaks. Only a Linux guest that has run proves one (`prove`); one that hangs refutes it (`refute`).
- * @throws NixproofError `HOST_ACCELERATOR_MISSING` where the named one is not there; `CONFIG_ENVIRONMENT`
+ * Finds the accelerator for a guest: the one that the environment or the profile names, else the
+ * fastest against which nothing speaks. Only a Linux guest that has run proves one (`prove`); one
+ * that hangs refutes it (`refute`).
+ * @throws NixproofError `HOST_ACCELERATOR_MISSING` where the named one is not there;
+ * `CONFIG_ENVIRONMENT`
  */
 export async function findAccelerator(
   host: QemuHost,
@@ -117,9 +123,17 @@ export async function prove(
   await remember(host, version, { proofs: { ...proofs, [accelerator]: proof } });
 }
 
-/** Remembers that the fastest accelerator runs no guests here, and why: they are emulated from now on. */
+/**
+ * Remembers that the fastest accelerator runs no guests here, and why: they are emulated from now
+ * on.
+ */
 export async function refute(host: QemuHost, version: string, reason: string): Promise<void> {
   await remember(host, version, { refuted: reason });
+}
+
+/** Forgets what was found out against the fastest accelerator: it had another cause. */
+export async function acquit(host: QemuHost, version: string): Promise<void> {
+  await remember(host, version, { refuted: undefined });
 }
 
 function choice(
@@ -169,8 +183,9 @@ async function kvmAbsence(device: string): Promise<Absence | undefined> {
 }
 
 /**
- * What speaks against an accelerator before any guest has run. Nested paravirtual hosts (module kvm_pvm) give a /dev/kvm to
- * processors without the flags; firmware runs there and 64-bit Linux hangs.
+ * What speaks against an accelerator before any guest has run. Nested paravirtual hosts (module
+ * kvm_pvm) give a /dev/kvm to processors without the flags; firmware runs there and 64-bit Linux
+ * hangs.
  */
 async function flagsProblem({ kvm, cpuinfo }: QemuHost, accelerator: Accelerator): Promise<string | undefined> {
   const text = accelerator === 'kvm' ? await readIfThere(cpuinfo) : undefined;
@@ -178,7 +193,10 @@ async function flagsProblem({ kvm, cpuinfo }: QemuHost, accelerator: Accelerator
   return `${kvm} opens, but this processor has no vmx or svm flag: Linux guests hang on such hosts; NIXPROOF_ACCELERATOR=kvm tries it`;
 }
 
-/** Runs an empty guest until its firmware has come to its end. Gives what went wrong; undefined proves nothing. */
+/**
+ * Runs an empty guest until its firmware has come to its end. Gives what went wrong; undefined
+ * proves nothing.
+ */
 async function trialProblem(
   { binary, trialMs }: QemuHost,
   accelerator: Accelerator,

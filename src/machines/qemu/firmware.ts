@@ -21,7 +21,10 @@ export const UEFI_PLACES: readonly UefiFirmware[] = [
   { code: '/usr/share/qemu/ovmf-x86_64-code.bin', variables: '/usr/share/qemu/ovmf-x86_64-vars.bin' },
 ];
 
-/** The first pair that this host has: one of the table, else the one that QEMU itself brings, as on NixOS and from Homebrew. */
+/**
+ * The first pair that this host has: one of the table, else the one that QEMU itself brings, as on
+ * NixOS and from Homebrew.
+ */
 export async function findUefi(
   places: readonly UefiFirmware[] = UEFI_PLACES,
   searchPath = process.env['PATH'] ?? '',

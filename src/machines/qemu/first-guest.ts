@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
-import { NixproofError } from '../../domain/error.js';
+import { NixproofError, messageOf } from '../../domain/error.js';
 import { type Boot, waitForBoot } from '../boot.js';
 import type { Connection, Work } from '../machine.js';
-import { prove, refute } from './accelerator.js';
+import { acquit, prove, refute } from './accelerator.js';
 import type { Installation } from './installation.js';
 
 /** A guest that may be the first to run under its accelerator. */
@@ -10,7 +10,10 @@ export interface Guest {
   readonly installation: Installation;
   /** What it boots, for people. */
   readonly base: string;
-  /** What it must show in time: its kernel's first line on the serial console, an answer over SSH, or nothing. */
+  /**
+   * What it must show in time: its kernel's first line on the serial console, an answer over SSH,
+   * or nothing.
+   */
   readonly sign: 'kernel' | 'answer' | 'none';
 }
 
@@ -20,8 +23,8 @@ const KERNEL_RUNS = 'Linux version ';
 const CONSOLE_BYTES = 256 * 1024;
 
 /**
- * Waits for a boot as `waitForBoot` does. A guest that answers proves its accelerator; until one has, a guest that does not show
- * its sign in time shows that the accelerator runs no guests.
+ * Waits for a boot as `waitForBoot` does. A guest that answers proves its accelerator; until one
+ * has, a guest that does not show its sign in time shows that the accelerator runs no guests.
  * @throws NixproofError `HOST_ACCELERATOR_HANGS`, and as `waitForBoot` does
  */
 export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promise<Connection> {
@@ -35,7 +38,8 @@ export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promis
 }
 
 /**
- * Starts a QEMU. Where it does not start on an accelerator that no guest has proved, that is the accelerator's fault.
+ * Starts a QEMU. If it does not start on an accelerator that no guest has proved, the accelerator
+ * is taken for the cause.
  * @throws NixproofError `HOST_ACCELERATOR_HANGS`, and as `start` does
  */
 export async function startGuest<T>(installation: Installation, start: () => Promise<T>): Promise<T> {
@@ -43,9 +47,9 @@ export async function startGuest<T>(installation: Installation, start: () => Pro
   try {
     return await start();
   } catch (error) {
-    const failed = error instanceof NixproofError && error.code === 'MACHINE_QEMU_FAILED';
-    if (!failed || accelerator === 'tcg' || proof) throw error;
-    throw hangs(installation, `${accelerator} is there, but QEMU does not run on it: ${error.message}`, error);
+    if (!didNotStart(error) || accelerator === 'tcg' || proof) throw error;
+    const reason = `${accelerator} is there, but QEMU does not run on it: ${messageOf(error)}`;
+    throw hangs(installation, reason, error);
   }
 }
 
@@ -90,7 +94,7 @@ async function hasKernel(consoleLog: string): Promise<boolean> {
   }
 }
 
-/** The fault of an accelerator whose guests hang. */
+/** The error of an accelerator whose guests hang. */
 export function hangs({ accelerator }: Installation, reason: string, cause?: unknown): NixproofError {
   return new NixproofError('HOST_ACCELERATOR_HANGS', reason, {
     hint: 'unset NIXPROOF_ACCELERATOR and `machine.accelerator`: then guests are emulated where nothing else runs them',
@@ -100,8 +104,9 @@ export function hangs({ accelerator }: Installation, reason: string, cause?: unk
 }
 
 /**
- * Runs `body` with what `find` finds. Where a guest shows that the accelerator runs none, that is remembered and `body` runs again
- * with what is found then; an accelerator that the user named is not replaced.
+ * Runs `body` with what `find` finds. If a guest shows that the accelerator runs none, that is
+ * remembered, unless another process has found out otherwise, and `body` runs again with what is
+ * found then. An accelerator that the user named is not replaced.
  */
 export async function withAccelerator<F, T>(
   find: () => Promise<F>,
@@ -110,13 +115,26 @@ export async function withAccelerator<F, T>(
   body: (found: F) => Promise<T>,
 ): Promise<T> {
   const found = await find();
-  const { host, version, chosen } = installationOf(found);
+  const { host, version, accelerator, chosen } = installationOf(found);
   try {
     return await body(found);
   } catch (error) {
     if (!(error instanceof NixproofError) || error.code !== 'HOST_ACCELERATOR_HANGS' || chosen) throw error;
-    await refute(host, version, error.message);
-    progress(`${error.message}. Emulating instead`);
-    return body(await find());
+    const now = installationOf(await find());
+    if (now.accelerator === accelerator && !now.proof) {
+      await refute(host, version, error.message);
+      progress(`${error.message}. Emulating instead`);
+    }
+    try {
+      return await body(await find());
+    } catch (again) {
+      // QEMU that does not start emulated either has another reason.
+      if (didNotStart(error.cause) && didNotStart(again)) await acquit(host, version);
+      throw again;
+    }
   }
+}
+
+function didNotStart(error: unknown): boolean {
+  return error instanceof NixproofError && error.code === 'MACHINE_QEMU_FAILED';
 }

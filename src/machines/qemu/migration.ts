@@ -28,8 +28,9 @@ export async function migrationEnd(qmp: Qmp, signal: AbortSignal): Promise<void>
 }
 
 /**
- * Makes disks writable for the monitor before the guest runs. Since QEMU 10 they are inactive from the end of an incoming migration
- * until `cont` (QMP reference: blockdev-set-active); QEMU without that command has them active.
+ * Makes disks writable for the monitor before the guest runs. Since QEMU 10 they are inactive from
+ * the end of an incoming migration until `cont` (QMP reference: blockdev-set-active); QEMU without
+ * that command has them active.
  */
 export async function activateDisks(qmp: Qmp): Promise<void> {
   const commands = (await qmp.execute('query-commands')) as readonly { readonly name: string }[];

@@ -138,7 +138,10 @@ function hostKeyFile(folder: string, stage: SandboxRecord['stage']): string {
   return path.join(folder, `host-key-${stage}`);
 }
 
-/** Each sandbox has a login of its own: the key of one opens no other, nor a machine of another driver. */
+/**
+ * Each sandbox has a login of its own: the key of one opens no other, nor a machine of another
+ * driver.
+ */
 function loginKeyFile(folder: string): string {
   return path.join(folder, 'login-key');
 }
