@@ -85,12 +85,15 @@ async function oldSources(session: Session, before: number): Promise<Leftover[]>
  */
 async function bases(session: Session, going: readonly Leftover[]): Promise<Leftover[]> {
   const { createRegistry } = await import('../machines/registry.js');
+  const { machineIds } = await import('../machines/record.js');
   const machines = await createRegistry(session.layout).list();
-  const staying = machines.filter(
-    ({ id, base }) => base !== undefined && !going.some(({ what }) => what === machineText(id)),
+  const withoutBase = machines.filter(({ base }) => base === undefined).map(({ id }) => id);
+  // One that is being cloned has a folder and no record yet.
+  const staying = (await machineIds(session.layout)).filter(
+    (id) => !withoutBase.includes(id) && !going.some(({ what }) => what === machineText(id)),
   );
   if (staying.length > 0) {
-    session.progress(`bases and templates stay: ${staying.map(({ id }) => id).join(', ')} may need them`);
+    session.progress(`bases and templates stay: ${staying.join(', ')} may need them`);
     return [];
   }
   return [await folder('bases and templates', session.layout.bases)].filter(({ bytes }) => bytes > 0);

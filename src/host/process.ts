@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
@@ -211,6 +211,7 @@ export async function runCommand(file: string, args: readonly string[], options:
   await passFence();
   // Most commands start no process: its hundred modules would be for nothing.
   const { execa } = await import('execa');
+  requireDescriptors();
   const running = execa(file, args, execaOptions(options));
   const endGroup = () => {
     const { pid } = running;
@@ -243,6 +244,7 @@ export async function streamCommand(
 ): Promise<RunningCommand> {
   await passFence();
   const { execa } = await import('execa');
+  requireDescriptors();
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
   // Read at once: execa drops what comes before there is a reader.
   const stream = running.stdout.pipe(new PassThrough());
@@ -253,6 +255,25 @@ export async function streamCommand(
   // The reader of the stream asks for its end later.
   ended.catch(() => undefined);
   return { stream, ended };
+}
+
+/** File descriptors that starting a command takes for a moment, generously. */
+const DESCRIPTORS = 8;
+
+/**
+ * Asks for the descriptors of a command before it is started: without them Node leaves the child half
+ * made, execa fails on that, and the child's own error ends this process (nodejs/node#14166).
+ * @throws NixproofError `HOST_OPEN_FILES`
+ */
+function requireDescriptors(): void {
+  const open: number[] = [];
+  try {
+    while (open.length < DESCRIPTORS) open.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    throw hostErrorOf(error) ?? error;
+  } finally {
+    open.forEach((descriptor) => closeSync(descriptor));
+  }
 }
 
 function execaOptions(options: RunOptions) {
