@@ -121,7 +121,7 @@ describe.concurrent('the GitHub action', () => {
     const done = await job(workspace, { profiles: 'good mended', args: '--parallel 2' });
     expect({ exit: done.exit, verdict: done.outputs['verdict'] }).toEqual({ exit: 0, verdict: 'healed' });
     expect(done.stdout).toContain(
-      '\n::warning title=mended was healed::needed fix-it: `nixproof patch` has what to commit\n',
+      '\n::warning title=mended was healed::needed fix-it; nothing in the configuration was changed\n',
     );
     expect(done.summary).toMatch(/^## nixproof\n[^]*`good`[^]*`mended`/);
     expect(await readFile(path.join(done.reports, 'junit.xml'), 'utf8')).toContain('<testsuites');
