@@ -141,7 +141,8 @@ describe.each(Object.entries(SHELLS))('a console with %s', { timeout: 30_000 }, 
     expect(stdout).toBe(Array.from({ length: 30_000 }, (_, index) => `${index + 1}\n`).join(''));
   });
 
-  test('what is lost again and again is given up', async () => {
+  // Each try waits five seconds for what does not come.
+  test('what is lost again and again is given up', { timeout: 90_000 }, async () => {
     const opened = await open(command);
     opened.lose(() => true);
     await expect(opened.console.exec(['sh', '-c', 'seq 3000'], { timeoutMs: 50_000 })).rejects.toMatchObject({
