@@ -72,4 +72,23 @@ export const AREAS = {
     files: ['src/machines/slots.ts'],
     tests: ['test/unit/machines/slots.test.ts'],
   },
+  following: {
+    files: ['src/activities/follow-installer.ts', 'src/activities/guest-state.ts'],
+    tests: ['test/unit/activities/follow-installer.test.ts', 'test/unit/activities/back-pressure.test.ts'],
+  },
+  deploying: {
+    files: [
+      'src/activities/deploy.ts',
+      'src/host/tree/list.ts',
+      'src/host/tree/digest.ts',
+      'src/host/tree/archive.ts',
+      'src/host/tree/send.ts',
+      'src/host/tree/copy.ts',
+    ],
+    tests: ['test/unit/activities/deploy.test.ts', 'test/unit/host/tree/copy.test.ts'],
+  },
+  checks: {
+    files: ['src/checks/verify.ts', 'src/checks/shell.ts'],
+    tests: ['test/unit/checks/verify.test.ts', 'test/unit/checks/kinds.test.ts'],
+  },
 };

@@ -32,9 +32,14 @@ export async function waitForGuest(boot: Boot, guest: Guest, work: Work): Promis
   if (proof) return waitForBoot(boot, work);
   const connection =
     accelerator === 'tcg' || guest.sign === 'none' ? await waitForBoot(boot, work) : await watched(boot, guest, work);
-  const kernel = (await connection.exec(['uname', '-r'], { signal: work.signal })).stdout.trim();
-  await prove(host, version, accelerator, { base: guest.base, kernel, at: new Date().toISOString() });
-  return connection;
+  try {
+    const kernel = (await connection.exec(['uname', '-r'], { signal: work.signal })).stdout.trim();
+    await prove(host, version, accelerator, { base: guest.base, kernel, at: new Date().toISOString() });
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /**
