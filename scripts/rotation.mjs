@@ -36,8 +36,14 @@ export const ENTRIES = {
   anywhere: {
     parts: [{ tests: ['test/e2e/nixos-anywhere-qemu.test.ts'], require: 'qemu' }, drill('worker-crash,slow-network')],
   },
-  trixie: { parts: otherDebian('trixie') },
-  forky: { parts: [...otherDebian('forky'), drill('disk-full')] },
+  trixie: { parts: [...otherDebian('trixie'), { tests: ['test/e2e/heals.test.ts'], require: 'qemu' }] },
+  forky: {
+    parts: [
+      ...otherDebian('forky'),
+      { tests: ['test/contract/accelerator.contract.test.ts'], require: 'qemu' },
+      drill('disk-full'),
+    ],
+  },
 };
 
 /**
