@@ -208,7 +208,7 @@ function abilities(): void {
       expect(await np('clean', 'lab')).toMatchObject({
         exitCode: 0,
         stdout: expect.stringMatching(
-          /^lab is running: qemu [\d.]+, \w+, bios[^\n]*\n {2}address {2}root@127/,
+          /^lab is running: qemu [\d.]+, \w+(?: \([^\n]+\))?, bios[^\n]*\n {2}address {2}root@127/,
         ) as string,
       });
       expect(await np('ssh', 'lab', '--', 'ls', '/root/touched')).toMatchObject({ exitCode: 2 });
