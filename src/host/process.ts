@@ -212,20 +212,39 @@ export async function runCommand(file: string, args: readonly string[], options:
   // Most commands start no process: its hundred modules would be for nothing.
   const { execa } = await import('execa');
   requireDescriptors();
+  options.signal?.throwIfAborted();
   const running = execa(file, args, execaOptions(options));
-  const endGroup = () => {
-    const { pid } = running;
-    if (pid === undefined) return;
-    signalIfThere(-pid, 'SIGTERM');
-    setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
-  };
-  if (options.group) options.signal?.addEventListener('abort', endGroup, { once: true });
+  const settled = endWith(running, options);
   running.once('exit', () => [running.stdout, running.stderr].forEach(endOutput));
   if (options.onLine) createInterface({ input: running.stderr }).on('line', options.onLine);
   const result = await running;
-  options.signal?.removeEventListener('abort', endGroup);
+  settled();
   if (!result.failed) return result.stdout;
   throw failureOf([file, ...args], result, options);
+}
+
+/**
+ * Ends a command when its signal is aborted. execa's own `cancelSignal` also signals a command that
+ * could not be started: its handle names no process then, and Node signals whichever number it
+ * holds, often 0, which is this process and everything of its group (kill(2)).
+ * @returns what is to be called when the command has ended
+ */
+function endWith(
+  running: { readonly pid?: number | undefined; kill(): boolean },
+  { signal, group }: Pick<RunOptions, 'signal' | 'group'>,
+): () => void {
+  const end = () => {
+    const { pid } = running;
+    if (pid === undefined) return;
+    if (!group) {
+      running.kill();
+      return;
+    }
+    signalIfThere(-pid, 'SIGTERM');
+    setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
+  };
+  signal?.addEventListener('abort', end, { once: true });
+  return () => signal?.removeEventListener('abort', end);
 }
 
 /** A command of the host that runs. */
@@ -245,11 +264,14 @@ export async function streamCommand(
   await passFence();
   const { execa } = await import('execa');
   requireDescriptors();
+  options.signal?.throwIfAborted();
   const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
+  const settled = endWith(running, options);
   // Read at once: execa drops what comes before there is a reader.
   const stream = running.stdout.pipe(new PassThrough());
   stream.once('close', () => running.stdout.destroy());
   const ended = running.then((result) => {
+    settled();
     if (result.failed) throw failureOf([file, ...args], result, options);
   });
   // The reader of the stream asks for its end later.
@@ -284,7 +306,6 @@ function execaOptions(options: RunOptions) {
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.group ? { detached: true } : {}),
   } as const;

@@ -97,16 +97,17 @@ test('workers of other builds on the same queue are named', LONG, async () => {
   const bench = await openBench('own');
   const { client } = bench.link;
   const poll = () =>
-    client.withDeadline(Date.now() + 1000, () =>
+    client.withDeadline(Date.now() + 3000, () =>
       client.workflowService.pollActivityTaskQueue({
         namespace: client.options.namespace,
         taskQueue: { name: SHARED_TASK_QUEUE },
         identity: 'lab-1-71aa05@7 0.0.9+0123456789ab',
       }),
     );
-  // A loaded server may not have heard of the first one before its deadline.
+  // A loaded server may not have heard of the first one before its deadline, or refuse it for the
+  // little time that is left of that.
   await reached('a poller of another build', async () => {
-    await expect(poll()).rejects.toThrow(/DEADLINE_EXCEEDED/);
+    await expect(poll()).rejects.toThrow(/DEADLINE_EXCEEDED|Context timeout is too short/);
     return (await otherBuildsNote(client)) !== undefined;
   });
   const note = /^workers of other builds take tasks from this server too: lab-1-71aa05@7 0\.0\.9\+0123456789ab; /;

@@ -205,6 +205,7 @@ async function trialProblem(
   const folder = await mkdtemp(path.join(tmpdir(), 'np-trial-'));
   const log = path.join(folder, 'firmware.log');
   try {
+    signal.throwIfAborted();
     const guest = execa(
       binary,
       [
@@ -212,16 +213,21 @@ async function trialProblem(
         ...['-accel', accelerator, '-cpu', 'host'],
         ...['-chardev', `file,id=debug,path=${log}`, '-device', 'isa-debugcon,iobase=0x402,chardev=debug'],
       ],
-      { reject: false, stdin: 'ignore', cancelSignal: signal },
+      { reject: false, stdin: 'ignore' },
     );
     const ended = { yet: false };
     void guest.then(() => (ended.yet = true));
     const ran = async () => (await readFile(log, 'utf8').catch(() => '')).includes(FIRMWARE_RAN);
-    await waitUntil(async () => ended.yet || (await ran()), trialMs, { signal });
-    const worked = await ran();
-    const died = ended.yet;
-    guest.kill('SIGKILL');
-    await guest;
+    let worked, died;
+    try {
+      await waitUntil(async () => ended.yet || (await ran()), trialMs, { signal });
+      worked = await ran();
+      died = ended.yet;
+    } finally {
+      // One that could not be started has no process: Node would signal another one.
+      if (guest.pid !== undefined) guest.kill('SIGKILL');
+      await guest;
+    }
     if (worked) return undefined;
     return died ? `${accelerator} opens, but kills its guest` : `${accelerator} opens, but its guest does not run`;
   } finally {
