@@ -15,7 +15,13 @@ function fingerprint() {
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name));
   const hash = createHash('sha256');
-  for (const file of [...sources.sort(), at('package-lock.json'), at('tsconfig.json'), at('scripts/build.mjs')]) {
+  for (const file of [
+    ...sources.sort(),
+    at('package-lock.json'),
+    at('tsconfig.json'),
+    at('tsconfig.build.json'),
+    at('scripts/build.mjs'),
+  ]) {
     hash
       .update(`${path.relative(root, file)}\0`)
       .update(readFileSync(file))
@@ -30,7 +36,7 @@ if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) process.exit(0)
 
 process.stderr.write('building nixproof …\n');
 rmSync(at('dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', at('tsconfig.json')], {
+execFileSync(process.execPath, [at('node_modules/typescript-native/bin/tsc'), '-p', at('tsconfig.build.json')], {
   stdio: 'inherit',
 });
 chmodSync(at('dist/cli/main.js'), 0o755);

@@ -43,7 +43,7 @@ export async function connectClient(server: ServerAddress): Promise<ServerLink> 
   let connection: Connection;
   try {
     connection = await Connection.connect({
-      ...(server.options as object | undefined),
+      ...server.options,
       address: server.address,
       connectTimeout: CONNECT_MS,
     });

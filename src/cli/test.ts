@@ -169,7 +169,12 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   };
   session.signal.addEventListener('abort', onInterrupt, { once: true });
   if (session.signal.aborted) onInterrupt();
-  const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
+  let outcome;
+  try {
+    outcome = await suiteOutcome(server.link, suite.suite);
+  } finally {
+    await watching.stop();
+  }
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
   const { withComparison } = await import('./suite-report.js');

@@ -28,7 +28,12 @@ async function watch(session: Session, id: string): Promise<number> {
   const detached = new Promise<undefined>((resolve) =>
     session.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
   );
-  const outcome = await Promise.race([waitFor(server.link, found), detached]).finally(() => watching.stop());
+  let outcome;
+  try {
+    outcome = await Promise.race([waitFor(server.link, found), detached]);
+  } finally {
+    await watching.stop();
+  }
   if (!outcome) {
     await server.holdFor(found.suite);
     session.say(`detached: ${id} goes on`);

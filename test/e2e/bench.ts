@@ -223,7 +223,7 @@ export function isThere(file: string): Promise<boolean> {
 }
 
 /** The JSON document that is all a command has printed. */
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it asked for
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it asked for
 export function parsed<T>({ stdout, stderr }: Ended): T {
   try {
     return JSON.parse(stdout) as T;

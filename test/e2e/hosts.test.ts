@@ -104,10 +104,10 @@ test('workers of other builds on the same queue are named', LONG, async () => {
         identity: 'lab-1-71aa05@7 0.0.9+0123456789ab',
       }),
     );
-  // A loaded server may not have heard of the first one before its deadline, or refuse it for the
-  // little time that is left of that.
+  // How a poll without a task ends is the server's choice; a loaded one may not have heard of the
+  // first.
   await reached('a poller of another build', async () => {
-    await expect(poll()).rejects.toThrow(/DEADLINE_EXCEEDED|Context timeout is too short/);
+    await poll().catch(() => undefined);
     return (await otherBuildsNote(client)) !== undefined;
   });
   const note = /^workers of other builds take tasks from this server too: lab-1-71aa05@7 0\.0\.9\+0123456789ab; /;
