@@ -18,7 +18,7 @@ const CONTRACTS = ['machine-contract.ts', 'checkpoint-contract.ts'] as const;
 /** The titles of a contract's tests, as they stand in the code. */
 export async function contractTitles(file: (typeof CONTRACTS)[number]): Promise<readonly string[]> {
   const source = await readFile(path.join(ROOT, 'test/contract', file), 'utf8');
-  const titles = /^ {4}test(?:\.\w+(?:\(\w+\))?)?\(\s*'([^']+)'/gm;
+  const titles = /^ {4}(?:test(?:\.\w+(?:\(\w+\))?)?|afterACrash|ofAFork)\(\s*'([^']+)'/gm;
   return Array.from(source.matchAll(titles), ([, title = '']) => title);
 }
 

@@ -7,8 +7,11 @@ import { comparesShown, contractTitles, DRIVERS } from '../shown.js';
 
 const LONG_MS = 5 * 60_000;
 
-/** What every machine with checkpoints keeps. One machine for all of it. */
-export function checkpointContract(context: () => Context & { readonly makeDriver: () => Driver }): void {
+/**
+ * What every machine with checkpoints keeps. One machine for all of it.
+ * @param forks whether another machine can be made of a checkpoint
+ */
+export function checkpointContract(context: () => Context & { readonly makeDriver: () => Driver }, forks = true): void {
   describe('checkpoints', { timeout: LONG_MS }, () => {
     let machine: Machine;
     let connection: Connection;
@@ -107,10 +110,11 @@ export function checkpointContract(context: () => Context & { readonly makeDrive
       expect(await machine.isRunning()).toBe(true);
     });
 
-    test('a fork goes on from a checkpoint in a machine of its own, and leaves this one as it is', async (task) => {
+    const ofAFork = forks ? test : () => undefined;
+    ofAFork('a fork goes on from a checkpoint in a machine of its own, and leaves this one as it is', async () => {
       const { driver, request, work } = context();
       const { fork } = checkpoints();
-      if (!fork) return task.skip('this driver cannot fork machines');
+      if (!fork) throw new Error('there is no fork');
       await restore('a1-p2');
       await write('later!');
       const id = `${request.id}-r1`;
@@ -133,6 +137,7 @@ export function checkpointContract(context: () => Context & { readonly makeDrive
     });
 
     test('one that was never taken is named', async () => {
+      expect(checkpoints().fork !== undefined).toBe(forks);
       await expect(checkpoints().restore('a9-p9', context().work)).rejects.toMatchObject({
         code: 'MACHINE_CHECKPOINT_MISSING',
         message: expect.stringContaining('a9-p9') as string,

@@ -262,13 +262,14 @@ if (await hasOrSkip('libvirt', createLibvirtDriver({ layout: layoutOf(tmpdir()) 
       layout = await homeWithBase();
     }, 10 * MINUTE_MS);
     afterAll(() => rm(layout.home, { recursive: true, force: true }));
-    checkpointContract(() => ({
+    const context = () => ({
       layout,
       driver: makeDriver(),
       makeDriver,
       request: { id: `checkpointed-${process.pid}`, base: BASE, shape: { ...shape('uefi'), diskBytes: [GIB] } },
       work,
-    }));
+    });
+    checkpointContract(context, false);
   });
 } else {
   describe.skip('machine contract: libvirt', () => test('needs libvirt', () => undefined));

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { arch, tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -173,7 +172,7 @@ async function absence(host: QemuHost, accelerator: 'kvm' | 'hvf'): Promise<Abse
 
 async function kvmAbsence(device: string): Promise<Absence | undefined> {
   try {
-    await access(device, constants.R_OK | constants.W_OK);
+    await (await open(device, 'r+')).close();
     return undefined;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
