@@ -3,7 +3,7 @@
 // `rotation.mjs choose`: which one it is; why goes to standard error.
 // `packages ENTRY`: what it needs of Debian, one a line.
 // `run ENTRY FOLDER`: runs it, with vitest's results in that folder, and keeps that it passed.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -11,37 +11,70 @@ import { pathToFileURL } from 'node:url';
 
 const LIVE_CD = ['squashfs-tools', 'grub-common', 'grub-pc-bin', 'grub-efi-amd64-bin', 'xorriso', 'mtools'];
 
-const drill = (fault) => ({
-  tests: ['test/e2e/drills.test.ts'],
-  require: 'qemu',
-  env: { NIXPROOF_TEST_DRILLS: fault },
+const onQemu = (...names) => ({ tests: names, require: 'qemu' });
+const drills = (...faults) => ({
+  ...onQemu('test/e2e/drills.test.ts'),
+  env: { NIXPROOF_TEST_DRILLS: faults.join(',') },
+});
+const provingGround = (...profiles) => ({
+  ...onQemu('test/e2e/proving-ground.test.ts'),
+  env: { NIXPROOF_TEST_PROFILES: profiles.join(',') },
 });
 /** One whole test of a machine with another Debian's QEMU and tools, and the quickstart there. */
 const otherDebian = (debian) => [
-  { tests: ['test/e2e/whole-qemu.test.ts'], require: 'qemu', in: debian },
+  { ...onQemu('test/e2e/whole-qemu.test.ts', 'test/contract/qemu-checkpoints.contract.test.ts'), in: debian },
   { tests: ['test/e2e/quickstart.test.ts'], require: '', env: { NIXPROOF_TEST_DEBIAN: debian } },
 ];
 
 /**
- * What each entry runs, one part after the other: `tests` are files, `require` is what may not be
- * missing, `in` is the Debian whose tools are used (this host's unless given), `env` is what the
- * tests are given. Faults that are not here are in every run (test/e2e/drills-together.test.ts).
+ * What each entry runs: two lanes side by side, a core for each, of parts one after the other. In a
+ * part `tests` are files, `require` is what may not be missing, `in` is the Debian whose tools are
+ * used (this host's unless given), `env` is what the tests are given.
  */
 export const ENTRIES = {
-  libvirt: { parts: [{ tests: ['test/contract/libvirt.contract.test.ts'], require: 'libvirt', in: 'trixie' }] },
+  libvirt: {
+    lanes: [
+      [{ tests: ['test/contract/libvirt.contract.test.ts'], require: 'libvirt', in: 'trixie' }],
+      [provingGround('workstation', 'server')],
+    ],
+  },
   'live-cd': {
-    parts: [{ tests: ['test/contract/iso.contract.test.ts'], require: 'qemu,live-iso' }, drill('clock-wrong')],
+    lanes: [
+      [onQemu('test/contract/qemu.contract.test.ts', 'test/contract/fleet.contract.test.ts')],
+      [
+        { tests: ['test/contract/iso.contract.test.ts'], require: 'qemu,live-iso' },
+        drills('clock-wrong', 'dns-broken', 'network-down@DOWNLOAD'),
+      ],
+    ],
     packages: LIVE_CD,
   },
   anywhere: {
-    parts: [{ tests: ['test/e2e/nixos-anywhere-qemu.test.ts'], require: 'qemu' }, drill('worker-crash,slow-network')],
+    lanes: [
+      [onQemu('test/e2e/nixos-anywhere-qemu.test.ts', 'test/e2e/full-disk-qemu.test.ts')],
+      [provingGround('vm', 'server-bios')],
+    ],
   },
-  trixie: { parts: [...otherDebian('trixie'), { tests: ['test/e2e/heals.test.ts'], require: 'qemu' }] },
+  trixie: {
+    lanes: [
+      otherDebian('trixie'),
+      [onQemu('test/e2e/heals.test.ts'), drills('worker-crash', 'slow-network', 'memory-hog')],
+    ],
+  },
   forky: {
-    parts: [
-      ...otherDebian('forky'),
-      { tests: ['test/contract/accelerator.contract.test.ts'], require: 'qemu' },
-      drill('disk-full'),
+    lanes: [
+      otherDebian('forky'),
+      [
+        onQemu('test/contract/accelerator.contract.test.ts', 'test/contract/qemu-abilities.contract.test.ts'),
+        drills(
+          'disk-full',
+          'disk-renamed',
+          'tmp-full',
+          'cache-unreachable',
+          'cache-corrupt',
+          'installer-killed@FORMAT',
+          'machine-crash@FORMAT',
+        ),
+      ],
     ],
   },
 };
@@ -83,22 +116,42 @@ function keep(name) {
   writeFileSync(RECORD, `${JSON.stringify({ ...readRecord(), [name]: Date.now() }, null, 2)}\n`);
 }
 
-/** @param results folder for what vitest says of each part, `turn-N.json` */
-function run(name, results) {
-  const statuses = ENTRIES[name].parts.map(({ tests, require, env = {}, in: debian }, index) => {
-    const output = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}/turn-${index}.json`];
-    const vitest = ['vitest', 'run', ...tests, ...output];
-    const [file, ...args] = debian ? ['node', 'scripts/in-debian.mjs', debian, ...vitest] : ['npx', ...vitest];
-    const { status } = spawnSync(file, args, {
-      stdio: 'inherit',
-      env: { ...process.env, NIXPROOF_TEST_LONG: '2', NIXPROOF_TEST_REQUIRE: require, ...env },
-    });
-    return status ?? 1;
+/**
+ * Runs an entry; what a part prints comes when it has ended.
+ * @param results folder for what vitest says of each part, `turn-LANE-N.json`
+ */
+async function run(name, results) {
+  const lanes = ENTRIES[name].lanes.map(async (parts, lane) => {
+    const statuses = [];
+    for (const [index, part] of parts.entries())
+      statuses.push(await runPart(part, path.join(results, `turn-${lane}-${index}.json`)));
+    return statuses;
   });
-  const failed = statuses.find((status) => status !== 0);
+  const failed = (await Promise.all(lanes)).flat().find((status) => status !== 0);
   // One that failed has its turn again.
   if (failed === undefined) keep(name);
   return failed ?? 0;
+}
+
+async function runPart({ tests, require, env = {}, in: debian }, json) {
+  const output = ['--reporter=default', '--reporter=json', `--outputFile.json=${json}`];
+  const vitest = ['vitest', 'run', ...tests, ...output];
+  const [file, ...args] = debian ? ['node', 'scripts/in-debian.mjs', debian, ...vitest] : ['npx', ...vitest];
+  const began = Date.now();
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NIXPROOF_TEST_LONG: '1', NIXPROOF_TEST_REQUIRE: require, ...env },
+  });
+  const printed = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => printed.push(chunk));
+  const status = await new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+  process.stdout.write(Buffer.concat(printed));
+  console.log(`-- - ${tests.map((test) => path.basename(test, '.test.ts')).join(', ')}: ${seconds(began)} s`);
+  return status;
+}
+
+function seconds(began) {
+  return Math.round((Date.now() - began) / 1000);
 }
 
 const [command, name, results] = process.argv.slice(2);
@@ -116,7 +169,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   } else if (command === 'packages') {
     for (const one of ENTRIES[name].packages ?? []) console.log(one);
   } else if (command === 'run') {
-    process.exitCode = run(name, results);
+    process.exitCode = await run(name, results);
   } else {
     console.error('usage: rotation.mjs choose | packages ENTRY | run ENTRY FOLDER');
     process.exitCode = 2;
