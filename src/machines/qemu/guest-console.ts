@@ -19,8 +19,8 @@ import {
 const EXEC_MS = 60_000;
 /** How long a shell is given to answer before it is asked again, at first and at most: a starved one under emulation needs seconds. */
 const GREETING_MS = { first: 500, most: 4000 } as const;
-/** So long a window may stand still before it is asked for again, and so often. */
 const WINDOW_MS = 5000;
+/** How often a window is asked for. */
 const FETCHES = 6;
 /** What ends a program that does not listen to Ctrl-C: Ctrl-\ (quit) and Ctrl-Z (stop), as termios(3) has them. */
 const ROUSERS = ['', '', '\x1c\n', '\x1a\n', ''];
@@ -28,8 +28,9 @@ const ROUSERS = ['', '', '\x1c\n', '\x1a\n', ''];
 /**
  * A root shell at a terminal of the guest, reached through a socket of this host that serves one client at a time: users wait
  * for each other, within their own deadlines.
+ * @param windowMs how many milliseconds a window may bring nothing before it is asked for again
  */
-export function guestConsole(socketPath: string): GuestConsole {
+export function guestConsole(socketPath: string, windowMs = WINDOW_MS): GuestConsole {
   const lockFile = `${socketPath}.lock`;
   return {
     async exec(argv, { signal, timeoutMs = EXEC_MS } = {}) {
@@ -44,7 +45,7 @@ export function guestConsole(socketPath: string): GuestConsole {
           await using line = await openLine(socketPath, stop);
           await greet(line);
           stage = 'running';
-          return await runCommand(line, argv);
+          return await runCommand(line, argv, windowMs);
         });
       } finally {
         clearTimeout(timer);
@@ -90,7 +91,7 @@ async function shellOf(line: Line): Promise<number> {
   }
 }
 
-async function runCommand(line: Line, argv: readonly string[]): Promise<ExecResult> {
+async function runCommand(line: Line, argv: readonly string[], windowMs: number): Promise<ExecResult> {
   const mark = newMark();
   line.type(commandText(argv, mark));
   let frame = await line.next(mark);
@@ -99,18 +100,18 @@ async function runCommand(line: Line, argv: readonly string[]): Promise<ExecResu
   const parts: Buffer[] = [];
   for (let offset = 0; offset < bytes || offset === 0; offset += WINDOW_BYTES) {
     const size = Math.min(WINDOW_BYTES, bytes - offset);
-    const first = offset === 0 ? await receive(line, mark, size) : 'damaged';
-    parts.push(first === 'damaged' ? await fetchWindow(line, offset, size) : first);
+    const first = offset === 0 ? await receive(line, mark, size, windowMs) : 'damaged';
+    parts.push(first === 'damaged' ? await fetchWindow(line, offset, size, windowMs) : first);
   }
   return { exitCode, stdout: Buffer.concat(parts).toString('utf8'), stderr: '' };
 }
 
 /** Asks for a window until it comes whole. @throws NixproofError `TRANSPORT_GARBLED` */
-async function fetchWindow(line: Line, offset: number, size: number): Promise<Buffer> {
+async function fetchWindow(line: Line, offset: number, size: number, windowMs: number): Promise<Buffer> {
   for (let attempt = 0; attempt < FETCHES; attempt++) {
     const mark = newMark();
     line.type(windowText(offset, mark));
-    const bytes = await receive(line, mark, size);
+    const bytes = await receive(line, mark, size, windowMs);
     if (bytes !== 'damaged') return bytes;
   }
   throw new NixproofError('TRANSPORT_GARBLED', 'what a command printed did not come whole over the console', {
@@ -119,10 +120,10 @@ async function fetchWindow(line: Line, offset: number, size: number): Promise<Bu
 }
 
 /** A window that was asked for; one that stops coming is as damaged as one that comes with holes. */
-async function receive(line: Line, mark: string, size: number): Promise<Buffer | 'damaged'> {
+async function receive(line: Line, mark: string, size: number, windowMs: number): Promise<Buffer | 'damaged'> {
   const window = createWindow(size);
   for (;;) {
-    const frame = await line.next(mark, WINDOW_MS);
+    const frame = await line.next(mark, windowMs);
     if (!frame) return 'damaged';
     const bytes = window.take(frame);
     if (bytes !== undefined) return bytes;
