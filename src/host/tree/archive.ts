@@ -50,14 +50,25 @@ export function unpackCommand(format: Format, folder: string, tar = 'tar'): read
 /** What this host packs with. @throws NixproofError `HOST_TOOL_MISSING` */
 export async function findTar(signal: AbortSignal): Promise<string> {
   for (const name of ['tar', 'gtar']) {
-    const version = await runCommand(name, ['--version'], { signal }).catch(() => '');
-    if (isGnuTar(version)) return name;
-    signal.throwIfAborted();
+    if (isGnuTar(await versionOf(name, signal))) return name;
   }
   throw new NixproofError('HOST_TOOL_MISSING', 'GNU tar, which folders are copied with, is not installed', {
     hint: 'install it: `sudo apt-get install tar`, on macOS `brew install gnu-tar`',
     details: { tool: 'tar' },
   });
+}
+
+const NO_TAR = ['HOST_TOOL_MISSING', 'HOST_COMMAND_FAILED'];
+
+/** What `tar --version` prints; nothing where there is no such tar, or it knows no version. */
+async function versionOf(tar: string, signal: AbortSignal): Promise<string> {
+  try {
+    return await runCommand(tar, ['--version'], { signal });
+  } catch (error) {
+    const isNone = error instanceof NixproofError && NO_TAR.includes(error.code);
+    if (isNone) return '';
+    throw error;
+  }
 }
 
 /** @param version what `tar --version` printed */
