@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { LONG, MACHINES } from './test/machine-tests.js';
+import { LONG, SLOWEST } from './test/slow-tests.js';
 
 /** How many of the long files run at a time; none by default. */
 const long = Number(process.env['NIXPROOF_TEST_LONG'] ?? 0);
@@ -10,10 +10,12 @@ export const common = {
   setupFiles: ['test/forks-run-source.ts'],
 };
 
-/** A fresh clone does not know how long a file takes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = ({ moduleId }: TestSpecification) => MACHINES.findIndex((file) => moduleId.endsWith(file));
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = SLOWEST.findIndex((file) => moduleId.endsWith(file));
+      return place < 0 ? SLOWEST.length : place;
+    };
     return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
 }
@@ -36,10 +38,11 @@ export default defineConfig({
           ...common,
           name: 'host',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/unit/**', ...MACHINES, ...LONG, 'node_modules/**'],
-          // Many wait more than they compute: for heartbeats that do not come, for limits that are
+          exclude: ['test/unit/**', ...LONG, 'node_modules/**'],
+          globalSetup: ['test/shared-bases.ts'],
+          // Most wait more than they compute: for heartbeats that do not come, for limits that are
           // up.
-          maxWorkers: 3,
+          maxWorkers: 5,
           sequence: { groupOrder: 1 },
         },
       },
@@ -48,9 +51,9 @@ export default defineConfig({
           ...common,
           name: 'machines',
           globalSetup: ['test/shared-bases.ts'],
-          include: long > 0 ? [...MACHINES, ...LONG] : MACHINES,
+          include: long > 0 ? LONG : [],
           // An emulated machine keeps one core busy.
-          maxWorkers: long || 2,
+          maxWorkers: long || 1,
           sequence: { groupOrder: 2 },
         },
       },

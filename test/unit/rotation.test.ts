@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ROOT } from '../docs/pages.js';
-import { LONG } from '../machine-tests.js';
+import { LONG } from '../slow-tests.js';
 
 interface Part {
   readonly tests: readonly string[];
