@@ -107,6 +107,7 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
     disks.push(disk);
   }
   await keyPairAt(hostKeyFile(folder, 'live'), 'nixproof-sandbox');
+  await keyPairAt(loginKeyFile(folder), 'nixproof');
   await writeRecord(layout, {
     id: request.id,
     driver: 'sandbox',
@@ -136,6 +137,11 @@ function hostKeyFile(folder: string, stage: SandboxRecord['stage']): string {
   return path.join(folder, `host-key-${stage}`);
 }
 
+/** Each sandbox has a login of its own: the key of one opens no other, nor a machine of another driver. */
+function loginKeyFile(folder: string): string {
+  return path.join(folder, 'login-key');
+}
+
 function rootOf(folder: string): string {
   return path.join(folder, 'root');
 }
@@ -159,7 +165,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
   const folder = machineFolder(layout, id);
   const first = await readRecord<SandboxRecord>(layout, id);
   if (!first || first.stage === 'off') throw gone(id);
-  const login = await keyPairAt(path.join(layout.home, 'ssh', 'id_ed25519'), 'nixproof');
+  const login = await readKeyPair(loginKeyFile(folder), 'nixproof');
   let server: Promise<SandboxServer> | undefined;
   let record = first;
   const root = rootOf(folder);

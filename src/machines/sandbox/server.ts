@@ -1,7 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import ssh2, { type Connection as ServerConnection, type ServerChannel, type Session } from 'ssh2';
+import ssh2, {
+  type AuthContext,
+  type Connection as ServerConnection,
+  type ParsedKey,
+  type ServerChannel,
+  type Session,
+} from 'ssh2';
 
 export interface SandboxServerOptions {
   readonly hostKeyFile: string;
@@ -28,11 +34,7 @@ export async function serveSandbox(options: SandboxServerOptions): Promise<Sandb
     client.on('error', () => client.end());
     client.on('close', () => clients.delete(client));
     client.on('authentication', (context) => {
-      const known =
-        context.method === 'publickey' &&
-        context.key.data.equals(authorized.getPublicSSH()) &&
-        (context.signature === undefined || authorized.verify(context.blob ?? '', context.signature, context.hashAlgo));
-      if (known) context.accept();
+      if (mayLogIn(context, authorized)) context.accept();
       else context.reject(['publickey']);
     });
     client.on('session', (accept) => serveSession(accept(), options));
@@ -48,6 +50,19 @@ export async function serveSandbox(options: SandboxServerOptions): Promise<Sandb
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/**
+ * Whether a client may log in with this key, or, without a signature yet, may try. ssh2 believes the client's name of the key's
+ * algorithm, and its `verify` answers with an Error, not false, where that name does not fit the key.
+ */
+function mayLogIn(context: AuthContext, authorized: ParsedKey): boolean {
+  if (context.method !== 'publickey') return false;
+  const { key, signature, blob } = context;
+  if (key.algo !== authorized.type || !key.data.equals(authorized.getPublicSSH())) return false;
+  if (signature === undefined) return true;
+  const verified: unknown = authorized.verify(blob ?? '', signature);
+  return verified === true;
 }
 
 /** How a request is granted; undefined, whatever ssh2's types say, where the client wants no answer, as with `env` and `signal`. */
