@@ -19,10 +19,13 @@ export default tseslint.config(
     },
   },
   {
-    files: ['scripts/**/*.mjs', '*.js', '*.cjs', 'examples/**/*.js'],
+    files: ['scripts/**/*.mjs', '*.js', '*.cjs', 'assets/*.cjs', 'examples/**/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'URL', 'module', 'AbortController', 'Buffer'].map((name) => [name, 'writable']),
+        ['process', 'console', 'URL', 'module', 'require', 'exports', 'AbortController', 'Buffer'].map((name) => [
+          name,
+          'writable',
+        ]),
       ),
     },
   },

@@ -7,6 +7,7 @@ import { insideFence, type Fence } from '../host/fence.js';
 import { isErrno } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
+import { requireNotEnded } from './ended-run.js';
 import { withSourceHere } from './pinned-source.js';
 import { inActivity } from './temporal.js';
 
@@ -106,7 +107,13 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
       const { activityId, attempt, workflowExecution } = Context.current().info;
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
       const { folder } = runFiles(layout.runs, request.run);
-      const lease = await inActivity(() => takeLease(folder, mine, request.machine));
+      const lease = await inActivity(async () => {
+        // What another workflow does for a run is what the run left behind.
+        if (workflowExecution?.workflowId === request.run) {
+          await requireNotEnded(layout.runs, request.run, mine.execution);
+        }
+        return takeLease(folder, mine, request.machine);
+      });
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },
   ]);

@@ -127,9 +127,10 @@ async function memory(): Promise<Finding> {
 async function temporal(session: Session): Promise<Finding> {
   const { serverFromEnvironment } = await import('../server-address.js');
   const { connectClient, hasNamespace } = await import('../client.js');
+  const { sealingKey } = await import('../temporal/key.js');
   const elsewhere = serverFromEnvironment();
   if (!elsewhere) return localServer(session);
-  await using link = await connectClient(elsewhere);
+  await using link = await connectClient(elsewhere, await sealingKey(session.layout));
   const detail = `${link.address}, namespace ${link.namespace}`;
   if (!(await hasNamespace(link))) {
     const fix = `temporal operator namespace create --namespace ${link.namespace}`;

@@ -1,5 +1,6 @@
 import { connectClient, type ServerLink } from '../client.js';
 import { serverFromEnvironment } from '../server-address.js';
+import { sealingKey } from '../temporal/key.js';
 import { findStack, joinStack } from '../stack/join.js';
 import type { Session } from './session.js';
 
@@ -15,10 +16,11 @@ export interface ServerUse extends AsyncDisposable {
 /** The server the environment names, else this home's local stack, started where it does not run. */
 export async function useServer(session: Session): Promise<ServerUse> {
   const elsewhere = serverFromEnvironment();
-  if (elsewhere) return remote(await connectClient(elsewhere));
+  if (elsewhere) return remote(await connectClient(elsewhere, await sealingKey(session.layout)));
+  const key = await sealingKey(session.layout);
   const stack = await joinStack({ layout: session.layout, work: session });
   try {
-    const link = await connectClient({ address: stack.address, namespace: stack.namespace });
+    const link = await connectClient({ address: stack.address, namespace: stack.namespace }, key);
     return {
       link,
       uiOf: (workflowId) => `${stack.uiUrl}/namespaces/${stack.namespace}/workflows/${workflowId}`,
@@ -37,7 +39,7 @@ export async function useServer(session: Session): Promise<ServerUse> {
 /** The server to ask for what goes on now: undefined where none is named and no local stack runs. */
 export async function serverAtHand(session: Session): Promise<ServerUse | undefined> {
   const elsewhere = serverFromEnvironment();
-  if (elsewhere) return remote(await connectClient(elsewhere));
+  if (elsewhere) return remote(await connectClient(elsewhere, await sealingKey(session.layout)));
   return (await findStack(session.layout)) ? useServer(session) : undefined;
 }
 

@@ -11,6 +11,11 @@ export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
 }
 
+/** Whether a workflow's id can be a run's: it becomes the name of a folder. */
+export function isRunName(id: string): boolean {
+  return /^\w[\w.-]*$/.test(id);
+}
+
 /** The name of a run that is made again: the suite's stamp stays at its end. */
 export function retryOfRun(run: string, retry: number): string {
   return run.replace(/(?=(?:-[^-]+){3}$)/, `-retry${retry}`);

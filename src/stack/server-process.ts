@@ -4,6 +4,7 @@ import { connectClient, type ServerLink } from '../client.js';
 import type { Work } from '../domain/work.js';
 import { readJson, writeJson } from '../host/files.js';
 import { terminate } from '../host/process.js';
+import type { SealingKey } from '../temporal/key.js';
 import { startChild, type Child } from './child.js';
 import { logTail } from './logs.js';
 import { narrate } from './narrate.js';
@@ -48,6 +49,7 @@ function serverArguments(files: StackFiles, ports: Ports): string[] {
   const options = {
     ip: LOOPBACK,
     port: ports.grpc,
+    'http-port': ports.http,
     'ui-ip': LOOPBACK,
     'ui-port': ports.ui,
     'metrics-port': ports.metrics,
@@ -55,11 +57,14 @@ function serverArguments(files: StackFiles, ports: Ports): string[] {
     'log-level': 'warn',
     'log-format': 'json',
   };
+  // The HTTP API has no switch. It answers for allowed hosts only, and its own parser refuses this one.
+  const noHttp = ['--dynamic-config-value', 'frontend.httpAllowedHosts=["no host"]'];
   const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
   return [
     'server',
     'start-dev',
     ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...noHttp,
     ...pragmas,
   ];
 }
@@ -77,6 +82,7 @@ export function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export async function startServer(
   files: StackFiles,
   executable: ServerExecutable,
+  key: SealingKey,
   work: Work,
   onStart: (child: Child) => Promise<void>,
 ): Promise<RunningServer> {
@@ -86,7 +92,7 @@ export async function startServer(
     const ports = await freePorts(attempt === 1 ? last?.ports : undefined);
     const child = await startServerProcess(files, executable, ports);
     await onStart(child);
-    const outcome = await whenReady(child, ports, work);
+    const outcome = await whenReady(child, ports, key, work);
     if ('link' in outcome) {
       await writeJson(files.last, { ports, version: executable.version } satisfies LastStart);
       return { child, ports, address: addressOf(ports), uiUrl: `http://${LOOPBACK}:${ports.ui}`, link: outcome.link };
@@ -109,13 +115,18 @@ export async function startServer(
   }
 }
 
-async function whenReady(child: Child, ports: Ports, work: Work): Promise<{ link: ServerLink } | { how: string }> {
+async function whenReady(
+  child: Child,
+  ports: Ports,
+  key: SealingKey,
+  work: Work,
+): Promise<{ link: ServerLink } | { how: string }> {
   const over = new AbortController();
   const ended = child.ended.then((how) => ({ how }));
   const describe = () => 'starting the local Temporal server';
   try {
     return await narrate(work, describe, () =>
-      Promise.race([ended, untilLinked(ports, AbortSignal.any([over.signal, work.signal]))]),
+      Promise.race([ended, untilLinked(ports, key, AbortSignal.any([over.signal, work.signal]))]),
     );
   } catch (error) {
     await terminate(child.identity);
@@ -126,7 +137,7 @@ async function whenReady(child: Child, ports: Ports, work: Work): Promise<{ link
   }
 }
 
-async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: ServerLink }> {
+async function untilLinked(ports: Ports, key: SealingKey, signal: AbortSignal): Promise<{ link: ServerLink }> {
   const end = performance.now() + READY_DEADLINE_MS;
   let last = 'it does not listen';
   while (performance.now() < end) {
@@ -134,7 +145,7 @@ async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: S
     // A client that is refused waits a second before it tries again; looking at the port first does not.
     if (await isListening(ports.grpc)) {
       try {
-        return { link: await linkWithAttributes(addressOf(ports)) };
+        return { link: await linkWithAttributes(addressOf(ports), key) };
       } catch (error) {
         last = messageOf(error);
       }
@@ -144,8 +155,8 @@ async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: S
   throw new Error(`not ready within ${READY_DEADLINE_MS / 1000} s: ${last}`);
 }
 
-async function linkWithAttributes(address: string): Promise<ServerLink> {
-  const link = await connectClient({ address });
+async function linkWithAttributes(address: string, key: SealingKey): Promise<ServerLink> {
+  const link = await connectClient({ address }, key);
   if (link.searchAttributes) return link;
   await link[Symbol.asyncDispose]();
   throw new Error('the namespace does not take our search attributes yet');

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
 import { benchOfRun } from '../../src/domain/names.js';
+import { TEST_KEY, testKey } from '../test-key.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -90,10 +91,13 @@ export async function openBench(
   await mkdir(layout.home);
   const ip = { own: '127.0.0.1', reachable: '0.0.0.0', elsewhere: undefined, 'local stack': undefined }[server];
   const own = ip === undefined ? undefined : await startServer(ip);
+  // Several homes that use one server have one key.
+  const key = server === 'local stack' ? {} : { NIXPROOF_KEY_FILE: TEST_KEY };
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
     NIXPROOF_HOME: layout.home,
     NO_COLOR: '1',
+    ...key,
     ...(own ? { TEMPORAL_ADDRESS: own.address } : {}),
     ...extra,
   };
@@ -261,7 +265,7 @@ async function startServer(
   const { file } = await getTemporalServer({ work });
   const { server, port } = await listeningServer(file, ip);
   const address = `127.0.0.1:${port}`;
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await testKey());
   return {
     address,
     link,

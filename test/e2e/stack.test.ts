@@ -10,9 +10,10 @@ import { isAlive, processesWithEnvironment, signalIfThere, terminate, waitUntil 
 import type { Work } from '../../src/domain/work.js';
 import { findStack, joinStack, type StackLease } from '../../src/stack/join.js';
 import { takeLease } from '../../src/stack/leases.js';
+import { sealingKey } from '../../src/temporal/key.js';
 import { connectClient } from '../../src/client.js';
 import { freePorts } from '../../src/stack/ports.js';
-import type { StackRecord } from '../../src/stack/record.js';
+import type { LastStart, StackRecord } from '../../src/stack/record.js';
 import { SERVER_MARK } from '../../src/stack/server-process.js';
 import { stackFiles, type StackFiles } from '../../src/stack/stack-files.js';
 import { programCommand, startProgram } from '../fixtures/programs/programs.js';
@@ -69,20 +70,20 @@ async function expectEnded({ holder, server, worker }: StackRecord): Promise<voi
 }
 
 async function startSuite(address: string, suite: string): Promise<void> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   await link.client.workflow.start('nobodyRunsThis', { taskQueue: 'nobody-polls-this', workflowId: suite, args: [] });
   await link[Symbol.asyncDispose]();
 }
 
 async function suiteStatus(address: string, suite: string): Promise<string> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   const { status } = await link.client.workflow.getHandle(suite).describe();
   await link[Symbol.asyncDispose]();
   return status.name;
 }
 
 async function endSuite(address: string, suite: string): Promise<void> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   await link.client.workflow.getHandle(suite).terminate();
   await link[Symbol.asyncDispose]();
 }
@@ -99,6 +100,8 @@ describe('one stack', () => {
     expect(await processesWithEnvironment(SERVER_MARK, files.folder)).toEqual([stack.server]);
     expect(await isAlive(stack.worker)).toBe(true);
     expect((await fetch(stack.uiUrl)).status).toBe(200);
+    const { ports } = (await readJson<LastStart>(files.last)) as LastStart;
+    expect((await fetch(`http://127.0.0.1:${ports.http}/api/v1/namespaces`)).status).toBe(403);
 
     joiners[0]?.process.stdin.end();
     expect(await joiners[0]?.ended).toBe(0);
