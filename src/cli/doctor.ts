@@ -29,6 +29,7 @@ const LOW_MEMORY_BYTES = 2 * 1024 ** 3;
 const CHECKS: readonly HostCheck[] = [
   { name: 'node', needed: true, look: async () => ({ status: 'ok', detail: process.version }) },
   { name: 'home', needed: true, look: home },
+  { name: 'files', needed: false, look: files },
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
   { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
@@ -110,12 +111,20 @@ function show(session: Session, name: string, { status, detail, fix }: Finding):
 }
 
 async function home({ layout }: Session): Promise<Finding> {
-  const { mkdir } = await import('node:fs/promises');
-  await mkdir(layout.home, { recursive: true });
+  const { makeFolder } = await import('../host/files.js');
+  await makeFolder(layout.home);
   const { bavail, bsize } = await statfs(layout.home);
   const free = bavail * bsize;
   const detail = `${layout.home}, ${bytesText(free)} free`;
   return free >= LOW_DISK_BYTES ? { status: 'ok', detail } : { status: 'broken', detail, fix: 'nixproof cleanup' };
+}
+
+async function files({ layout }: Session): Promise<Finding> {
+  const { openFolders } = await import('./doctor-files.js');
+  const open = await openFolders(layout);
+  if (open.length === 0) return { status: 'ok', detail: 'no other user of this host reaches them' };
+  const detail = `other users of this host may look into ${open.join(', ')}`;
+  return { status: 'broken', detail, fix: `chmod go= ${open.join(' ')}` };
 }
 
 async function memory(): Promise<Finding> {

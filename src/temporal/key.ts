@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
-import { readIfThere, writeWhole } from '../host/files.js';
+import { makeFolder, readIfThere, writeWhole } from '../host/files.js';
 import { withLock } from '../host/lock.js';
 import type { Layout } from '../host/paths.js';
 
@@ -42,7 +41,7 @@ async function keyIn(file: string): Promise<SealingKey> {
 async function ownKeyFile(layout: Layout): Promise<string> {
   const file = path.join(layout.keys, 'sealing.key');
   if ((await readIfThere(file)) !== undefined) return file;
-  await mkdir(layout.keys, { recursive: true, mode: 0o700 });
+  await makeFolder(layout.keys);
   await withLock(`${file}.lock`, {}, async () => {
     if ((await readIfThere(file)) !== undefined) return;
     await writeWhole(file, `${randomBytes(SECRET_BYTES).toString('base64')}\n`, 0o600);
