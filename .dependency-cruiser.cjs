@@ -34,7 +34,11 @@ module.exports = {
     only('host', [], 'this host: files, processes, locks'),
     only('machines', ['host/', 'bases/'], 'drivers know the host and what they boot, never Temporal'),
     only('bases', ['host/', 'machines/qemu/', 'machines/machine'], 'how a base is made'),
-    only('installers', ['machines/machine', 'machines/quote', 'machines/known-hosts'], 'what runs in the guest'),
+    only(
+      'installers',
+      ['machines/machine', 'machines/quote', 'machines/known-hosts', 'machines/missing-program'],
+      'what runs in the guest',
+    ),
     only('faults', [], 'what can be made to go wrong: pure'),
     only('checks', ['machines/machine', 'machines/connection'], 'what is verified'),
     only('config', ['host/'], 'schema and loading'),
@@ -46,7 +50,7 @@ module.exports = {
     only('records', ['host/'], 'artifacts and the run index'),
     only('reports', ['records/'], 'one file a format'),
     only('temporal', ['host/'], 'what a Temporal server is spoken to with'),
-    only('stack', ['host/', 'temporal/', 'client', 'worker'], 'the local stack'),
+    only('stack', ['host/', 'temporal/', 'client', 'version', 'worker'], 'the local stack'),
     only(
       'activities',
       [

@@ -1,53 +1,57 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { LONG, MACHINES } from './test/machine-tests.js';
 
-/** Tests that keep the cores busy, most with virtual machines: they come after the others. */
-const MACHINES = [
-  'test/contract/fleet.contract.test.ts',
-  'test/contract/qemu-abilities.contract.test.ts',
-  'test/contract/qemu-checkpoints.contract.test.ts',
-  'test/contract/qemu.contract.test.ts',
-  'test/e2e/drills-together.test.ts',
-  'test/e2e/full-disk-qemu.test.ts',
-  'test/e2e/healing-qemu.test.ts',
-  'test/e2e/proving-ground.test.ts',
-  'test/torture/torture.test.ts',
-];
-/** Those that take long even so: run where NIXPROOF_TEST_LONG is set, one file at a time. */
-const LONG = [
-  'test/contract/iso.contract.test.ts',
-  'test/contract/libvirt.contract.test.ts',
-  'test/e2e/drills.test.ts',
-  'test/e2e/heals.test.ts',
-  'test/e2e/nixos-anywhere-qemu.test.ts',
-];
-const machines = process.env['NIXPROOF_TEST_LONG'] ? [...MACHINES, ...LONG] : MACHINES;
-const common = {
+/** How many of the long files run at a time; none by default. */
+const long = Number(process.env['NIXPROOF_TEST_LONG'] ?? 0);
+export const common = {
   testTimeout: 60_000,
   hookTimeout: 300_000,
-  maxWorkers: 2,
   setupFiles: ['test/forks-run-source.ts'],
 };
 
+/** A fresh clone does not know how long a file takes. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => MACHINES.findIndex((file) => moduleId.endsWith(file));
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           ...common,
-          name: 'host',
-          include: ['test/**/*.test.ts'],
-          exclude: [...MACHINES, ...LONG, 'node_modules/**'],
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           ...common,
-          name: 'machines',
-          include: machines,
-          // An emulated machine keeps one core busy; what takes many minutes is left alone.
-          maxWorkers: process.env['NIXPROOF_TEST_LONG'] ? 1 : 2,
+          name: 'host',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/unit/**', ...MACHINES, ...LONG, 'node_modules/**'],
+          // Many wait more than they compute: for heartbeats that do not come, for limits that are
+          // up.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'machines',
+          globalSetup: ['test/shared-bases.ts'],
+          include: long > 0 ? [...MACHINES, ...LONG] : MACHINES,
+          // An emulated machine keeps one core busy.
+          maxWorkers: long || 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { BaseImage } from '../src/bases/base.js';
 import { runCommand } from '../src/host/process.js';
-import type { Accelerator } from '../src/machines/qemu/accelerator.js';
+import type { Accelerator } from '../src/domain/profile.js';
 import { quote } from '../src/machines/quote.js';
 
 /**

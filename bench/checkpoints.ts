@@ -3,7 +3,7 @@ import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import type { MachineShape } from '../src/domain/profile.js';
 import type { Work } from '../src/domain/work.js';
-import { cacheDirectory, layoutOf } from '../src/host/paths.js';
+import { layoutOf } from '../src/host/paths.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
 import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
 import { prepareBase } from '../src/machines/qemu/prepare.js';
@@ -46,7 +46,7 @@ async function measure(memoryMiB: number): Promise<string> {
 }
 
 try {
-  console.log(describeInstallation(await findInstallation(cacheDirectory(), work.signal)));
+  console.log(describeInstallation(await findInstallation(work.signal)));
   console.log(
     `${'memory'.padStart(10)}${'first'.padStart(10)}${'later'.padStart(10)}${'restore'.padStart(10)}${'space'.padStart(10)}`,
   );

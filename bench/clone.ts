@@ -72,8 +72,9 @@ const works = (program: string, args: readonly string[]) =>
   );
 
 try {
-  const installation = await findInstallation(cacheDirectory(), work.signal);
-  const { accelerator, binary } = installation;
+  const installation = await findInstallation(work.signal);
+  const { accelerator, host } = installation;
+  const { binary } = host;
   const base = await debianBase(layout, cacheDirectory(), recipe).prepare(work);
   const login = await benchKey(layout);
   const deadlineMs = BOOT_DEADLINE_MS[accelerator];

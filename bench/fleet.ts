@@ -4,7 +4,7 @@ import path from 'node:path';
 import { baseFor } from '../src/bases/registry.js';
 import type { MachineShape } from '../src/domain/profile.js';
 import type { Work } from '../src/domain/work.js';
-import { cacheDirectory, layoutOf } from '../src/host/paths.js';
+import { layoutOf } from '../src/host/paths.js';
 import { processesWithEnvironment } from '../src/host/process.js';
 import { BOOT_DEADLINE_MS } from '../src/machines/boot.js';
 import { waitForConnection } from '../src/machines/connection.js';
@@ -46,7 +46,7 @@ async function memory(machines: readonly string[]): Promise<number> {
 }
 
 async function coldBoot(id: string): Promise<void> {
-  const installation = await findInstallation(cacheDirectory(), work.signal);
+  const installation = await findInstallation(work.signal);
   const base = await baseFor('debian', layout).prepare(work);
   const login = await benchKey(layout);
   const folder = await mkdtemp(path.join(home, 'cold-'));
@@ -64,7 +64,7 @@ async function coldBoot(id: string): Promise<void> {
     },
     { name: id, memory: { kind: 'own' }, consoleLog: files.console, sockets: socketsFolder(folder), incoming: false },
   );
-  const { qmp, sshPort } = await launch(installation.binary, args, { folder, id, signal: work.signal });
+  const { qmp, sshPort } = await launch(installation.host.binary, args, { folder, id, signal: work.signal });
   await qmp[Symbol.asyncDispose]();
   coldFolders.push(folder);
   const endpoint = { host: '127.0.0.1', port: sshPort, user: 'root', keyFile: login.keyFile, hostKey: undefined };
@@ -92,7 +92,7 @@ try {
   const coldIds = Array.from({ length: colds }, (_, index) => `cold-${index}`);
   for (const id of coldIds) await coldBoot(id);
   const cold = ((await memory(coldIds)) / colds) * count;
-  const installation = await findInstallation(cacheDirectory(), work.signal);
+  const installation = await findInstallation(work.signal);
   console.log(`${describeInstallation(installation)}; ${shape.memoryMiB} MiB each; load ${loadavg()[0]?.toFixed(1)}`);
   console.log(
     `${count} clones: ${mib(clones)}, ${seconds.toFixed(1)} s until the last answered, ${names.size} identities`,

@@ -43,7 +43,7 @@ const evidence: Evidence = {
   },
   phase: '',
   probes: {},
-  machine: { disks: [], memoryMiB: 0, firmware: 'uefi' },
+  machine: { disks: [], memoryMiB: 0, firmware: 'uefi', sharesSystem: false },
   install: { kind: 'script' },
   tree: '',
 };

@@ -19,6 +19,7 @@ function fingerprint() {
     ...sources.sort(),
     at('package-lock.json'),
     at('tsconfig.json'),
+    at('tsconfig.build.json'),
     at('scripts/build.mjs'),
     at('assets/failures.cjs'),
   ]) {
@@ -36,7 +37,7 @@ if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) process.exit(0)
 
 process.stderr.write('building nixproof …\n');
 rmSync(at('dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [at('node_modules/typescript/bin/tsc'), '-p', at('tsconfig.json')], {
+execFileSync(process.execPath, [at('node_modules/typescript-native/bin/tsc'), '-p', at('tsconfig.build.json')], {
   stdio: 'inherit',
 });
 chmodSync(at('dist/cli/main.js'), 0o755);

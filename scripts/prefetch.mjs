@@ -1,5 +1,6 @@
 // Gets what is slow to get, into the cache: `prefetch.mjs server` (the Temporal server), `prefetch.mjs base` (the debian image),
-// `prefetch.mjs cluster` (what a torture on PostgreSQL builds).
+// `prefetch.mjs cluster` (what a torture on PostgreSQL builds), `prefetch.mjs root SUITE` (the root
+// folder of another Debian).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,7 +20,11 @@ if (what === 'server') {
   const { createJiti } = await import('jiti');
   const { clusterPrograms } = await createJiti(import.meta.url).import('../test/torture/cluster.ts');
   console.error(`cluster: ${(await clusterPrograms()).server}`);
+} else if (what === 'root') {
+  const { createJiti } = await import('jiti');
+  const { debianRoot } = await createJiti(import.meta.url).import('../test/debian-root.ts');
+  console.error(`root: ${await debianRoot(process.argv[3])}`);
 } else {
-  console.error('usage: prefetch.mjs server|base|cluster');
+  console.error('usage: prefetch.mjs server|base|cluster|root SUITE');
   process.exitCode = 2;
 }

@@ -2,13 +2,14 @@ import { Client, Connection, isGrpcServiceError, WorkflowFailedError, WorkflowNo
 import { CancelledFailure, defineSearchAttributeKey, TerminatedFailure } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
+import { completeReport } from './domain/new-report.js';
 import {
   QUERIES,
   SEARCH_ATTRIBUTES,
   SHARED_TASK_QUEUE,
   SIGNALS,
   WORKFLOWS,
-  isRunName,
+  isName,
   suiteOfRun,
 } from './domain/names.js';
 import type { DriverName } from './domain/profile.js';
@@ -52,7 +53,7 @@ export async function connectClient(server: ServerAddress, key: SealingKey): Pro
   let connection: Connection;
   try {
     connection = await Connection.connect({
-      ...(server.options as object | undefined),
+      ...server.options,
       address: server.address,
       connectTimeout: CONNECT_MS,
     });
@@ -190,9 +191,11 @@ async function knownOutcome(link: ServerLink, { run, profile, driver }: Requeste
 /** How far a suite has come; undefined where no worker answers, or the server has no such suite. */
 export async function suiteProgress({ client }: ServerLink, suite: string): Promise<SuiteProgress | undefined> {
   try {
-    return await client.withDeadline(Date.now() + QUERY_MS, () =>
-      client.workflow.getHandle(suite).query<SuiteProgress>(QUERIES.suiteProgress),
+    const progress = await client.withDeadline(Date.now() + QUERY_MS, () =>
+      client.workflow.getHandle(suite).query<Partial<SuiteProgress>>(QUERIES.suiteProgress),
     );
+    // A worker of another version may answer: without numbers every run is asked for.
+    return { going: [], lately: [], ended: 0, of: 0, ...progress };
   } catch {
     return undefined;
   }
@@ -201,9 +204,10 @@ export async function suiteProgress({ client }: ServerLink, suite: string): Prom
 /** A run as its workflow knows it, or undefined where the server has no such run (it has not begun, or is forgotten). */
 export async function queryRun({ client }: ServerLink, run: string): Promise<RunReport | undefined> {
   try {
-    return await client.withDeadline(Date.now() + QUERY_MS, () =>
-      client.workflow.getHandle(run).query<RunReport>(QUERIES.report),
+    const report = await client.withDeadline(Date.now() + QUERY_MS, () =>
+      client.workflow.getHandle(run).query<Partial<RunReport>>(QUERIES.report),
     );
+    return completeReport(report);
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
@@ -310,7 +314,7 @@ export async function listRuns({ client }: ServerLink, limit: number): Promise<r
     pageSize: limit,
   })) {
     // Others who reach the server may have started workflows of any name.
-    if (!isRunName(workflowId)) continue;
+    if (!isName(workflowId)) continue;
     ids.push(workflowId);
     if (ids.length >= limit) break;
   }

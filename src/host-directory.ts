@@ -86,12 +86,33 @@ function isAlive(lastSeenAt: number): boolean {
 
 /** When a host's worker asked for work last, milliseconds since the epoch; 0: not lately. */
 async function lastSeen(client: Client, host: string): Promise<number> {
+  const pollers = await pollersOf(client, hostTaskQueue(host));
+  return Math.max(0, ...pollers.map(({ lastMs }) => lastMs));
+}
+
+/**
+ * Who asked a task queue for activities in the last minutes, and when, milliseconds since the
+ * epoch.
+ */
+async function pollersOf(
+  client: Client,
+  taskQueue: string,
+): Promise<readonly { readonly identity: string; readonly lastMs: number }[]> {
   const { pollers } = await client.connection.workflowService.describeTaskQueue({
     namespace: client.options.namespace,
-    taskQueue: { name: hostTaskQueue(host) },
+    taskQueue: { name: taskQueue },
     taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
   });
-  return Math.max(0, ...pollers.map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000));
+  return pollers.map(({ identity, lastAccessTime }) => ({
+    identity: identity ?? '',
+    lastMs: Number(lastAccessTime?.seconds ?? 0) * 1000,
+  }));
+}
+
+/** The identities of the workers that poll the queue which all workers share. */
+export async function livePollers(client: Client): Promise<readonly string[]> {
+  const pollers = await pollersOf(client, SHARED_TASK_QUEUE);
+  return pollers.filter(({ lastMs }) => isAlive(lastMs)).map(({ identity }) => identity);
 }
 
 /** What is wished of a host: that it gets no more runs, or some again; that it is forgotten. */

@@ -4,34 +4,17 @@ import type { ServerLink } from './client.js';
 import { NixproofError, messageOf } from './domain/error.js';
 import { SHARED_TASK_QUEUE, WORKFLOWS } from './domain/names.js';
 import { orderIn, startOf } from './domain/order.js';
-import type { Firing, ScheduledSuite } from './domain/schedule.js';
+import type { Firing, Overlap, ScheduledSuite, Timing } from './domain/schedule.js';
 import { waitUntil } from './host/process.js';
 import { ours } from './temporal/sealing.js';
 
-/**
- * What becomes of a firing that is due while the one before goes on. One at a time: only then the server hands on what the one
- * before came to.
- */
-export const OVERLAPS = {
+/** What the server calls each. */
+const SERVER_OVERLAPS = {
   skip: 'SKIP',
   'buffer-one': 'BUFFER_ONE',
   'buffer-all': 'BUFFER_ALL',
   'cancel-other': 'CANCEL_OTHER',
-} as const;
-export type Overlap = keyof typeof OVERLAPS;
-
-/** When a schedule fires. Times are milliseconds. */
-export interface Timing {
-  readonly cron?: string;
-  readonly everyMs?: number;
-  /** What `cron` is read in, an IANA name. */
-  readonly timezone: string;
-  readonly overlap: Overlap;
-  /** Firings that were missed by no more than this are made up for. */
-  readonly catchupMs: number;
-  /** Each firing is late by a random time up to this. */
-  readonly jitterMs?: number;
-}
+} as const satisfies Record<Overlap, string>;
 
 /** A schedule as the server has it. */
 export interface Schedule {
@@ -93,7 +76,7 @@ export async function createSchedule(
         staticSummary: `a firing of ${suite.schedule}`,
       },
       // The server would make up for a year.
-      policies: { overlap: OVERLAPS[overlap], catchupWindow: catchupMs },
+      policies: { overlap: SERVER_OVERLAPS[overlap], catchupWindow: catchupMs },
       state: { paused },
       // The server keeps a cron expression as the calendar it means.
       memo: { timing },

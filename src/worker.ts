@@ -20,7 +20,7 @@ import { DRIVER_NAMES } from './domain/profile.js';
 import { announceHost } from './host-directory.js';
 import { hostIdentity } from './host/identity.js';
 import { architecture } from './host/labels.js';
-import { cacheDirectory, type Layout } from './host/paths.js';
+import type { Layout } from './host/paths.js';
 import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
@@ -28,7 +28,8 @@ import { stripTerminal } from './reports/escape.js';
 import { unreachable, type ServerAddress } from './server-address.js';
 import { sealingKey, type SealingKey } from './temporal/key.js';
 import { sealedWorker } from './temporal/sealing.js';
-import { version } from './version.js';
+import { build } from './version.js';
+import { otherBuildsNote, workerIdentity } from './worker-builds.js';
 
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
@@ -74,7 +75,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
       ...sealedWorker(key),
       connection,
       namespace: server.namespace ?? 'default',
-      identity: `${hostId}@${process.pid}`,
+      identity: workerIdentity(hostId),
       shutdownGraceTime: GRACE_MS,
       maxConcurrentActivityTaskExecutions: STEPS_AT_ONCE,
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
@@ -111,7 +112,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
 /** What runs guests here at more than a tenth of the speed; nothing where QEMU is missing. */
 async function accelerators(signal: AbortSignal): Promise<readonly string[]> {
   try {
-    const { accelerator } = await findInstallation(cacheDirectory(), signal);
+    const { accelerator } = await findInstallation(signal);
     return accelerator === 'tcg' ? [] : [accelerator];
   } catch {
     return [];
@@ -135,6 +136,8 @@ async function announce({
     );
     const { machines: most, memoryMiB } = hostCapacity();
     await using link = await connectClient(server, key);
+    const note = await otherBuildsNote(link.client).catch(() => undefined);
+    if (note !== undefined) process.stderr.write(`${note}\n`);
     await announceHost(link.client, {
       host: hostId,
       labels,
@@ -142,7 +145,7 @@ async function announce({
       cpus: availableParallelism(),
       machines: most,
       memoryMiB,
-      version,
+      version: build,
       node: process.version,
       runs: path.resolve(layout.runs),
     });

@@ -1,2 +1,2 @@
 /** What tested code forks is TypeScript, as it is itself. */
-process.execArgv.push('--import', 'jiti/register');
+if (!process.execArgv.includes('jiti/register')) process.execArgv.push('--import', 'jiti/register');

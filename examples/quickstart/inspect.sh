@@ -2,11 +2,13 @@
 # Looks at the installed disk image: inspect.sh partitions | filesystem | read FILE | files
 cd "$(dirname "$0")"
 . ./layout.sh
-show() { debugfs -R "cat $1" "$root_image" 2>/dev/null; }
+# debugfs begins with its version on standard error; the rest of it says why a request failed.
+ask() { { debugfs -R "$1" "$root_image" 2>&1 >&3 3>&- | grep -v '^debugfs [0-9]' >&2 || :; } 3>&1; }
+show() { ask "cat $1"; }
 case $1 in
   # The types of the first two entries of the partition table.
   partitions) echo $(od -An -tx1 -j450 -N1 "$disk") $(od -An -tx1 -j466 -N1 "$disk") ;;
-  filesystem) dumpe2fs -h "$root_image" 2>/dev/null | sed -n 's/^Filesystem state: *//p' ;;
+  filesystem) ask 'show_super_stats -h' | sed -n 's/^Filesystem state: *//p' ;;
   read) show "$2" ;;
   files)
     count=0

@@ -18,7 +18,7 @@ export async function bootInstalled(
     if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
     const { console } = error.details;
     const lines = Array.isArray(console) ? (console as readonly string[]) : [];
-    const diagnoses = await diagnoseLog([Buffer.from(lines.join('\n'))]);
+    const diagnoses = await diagnoseLog([Buffer.from(lines.join('\n'))], { failed: true });
     const known = diagnoses.filter((diagnosis) => diagnosis.class !== 'unknown');
     return { booted: false, line: lines.at(-1) ?? error.message, reason: error.message, diagnoses: clipped(known) };
   }

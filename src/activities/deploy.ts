@@ -1,44 +1,80 @@
-import { createHash } from 'node:crypto';
-import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import path from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import ignore from 'ignore';
-import tar from 'tar-fs';
+import type { Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
 import type { Deployment } from '../domain/profile.js';
-import { isErrno } from '../host/files.js';
-import type { Connection, Machine, Work } from '../machines/machine.js';
+import { isGnuTar, unpackCommand } from '../host/tree/archive.js';
+import { differences, digestOf, LOOK, parseLook } from '../host/tree/digest.js';
+import { excluding } from '../host/tree/exclude.js';
+import { noteOf, type TreeSource } from '../host/tree/list.js';
+import { sendTree, type Receiver } from '../host/tree/send.js';
+import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
+import { requirePrograms } from '../machines/missing-program.js';
 
 export interface DeployedTree {
   readonly files: number;
   readonly bytes: number;
-  /** Of the list of the files' own sums: names the tree. */
+  /** Of all that was listed: names the tree. */
   readonly sha256: string;
+  /** What was left out because no copy can have it; absent: nothing. */
+  readonly note?: string;
 }
 
+/** What a step here may take. */
+const LIMIT_MS = 30 * 60_000;
+/** What is printed of a tree that arrived otherwise, to name what differs. */
+const LOOK_BYTES = 64 * 1024 * 1024;
+/** What `SETTLE` exits with where the tree is another one. */
+const DIFFERENT = 9;
+
+/** A folder may be read-only, which keeps a normal user from removing what is in it. */
+const REMOVE = `
+remove() {
+  [ -L "$1" ] || [ ! -d "$1" ] || find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \\;
+  rm -rf "$1"
+}
+`;
+/** $1: where the tree is to be; then the command that unpacks it beside that. */
+const UNPACK = `${REMOVE} to=$1; shift; export TAR_OPTIONS=; remove "$to.new" && mkdir -p "$to.new" && exec "$@"`;
+/** Done once more, late, by a worker presumed dead, it finds no new tree and takes nothing away. */
+const SETTLE = `${REMOVE}${LOOK}
+place="$1.new"
+[ -d "$place" ] || place=$1
+sum=$(cd "$place" && look | sha256sum) || exit
+[ "$sum" = "$2  -" ] || exit ${DIFFERENT}
+[ "$place" = "$1" ] || { remove "$1" && mv "$place" "$1"; }`;
+const SHOW = `${LOOK} cd "$1.new" && look | od -An -v -tx1 | tr -d ' \\n'`;
+
 /**
- * Streams a folder into the machine as it is now, without what `exclude` names, and has the machine verify every file's
- * SHA-256. The tree takes its place in one step, so a deployment that was cut short leaves nothing half.
- * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`, `MACHINE_DEPLOY_FAILED`
+ * Copies a folder into the machine as it is now, without what `exclude` names and without
+ * nixproof's home, and has the machine compare all of it with what was listed. The tree takes its
+ * place in one step, so a deployment that was cut short leaves nothing half.
+ * @param home nixproof's, which may be in the folder
+ * @throws NixproofError `CONFIG_DEPLOY_MISSING`, `CONFIG_DEPLOY_UNREADABLE`,
+ * `CONFIG_DEPLOY_CHANGED`, `MACHINE_DEPLOY_FAILED`, `HOST_TOOL_MISSING`,
+ * `MACHINE_TOOL_MISSING`
  */
-export async function deployTree(machine: Machine, deployment: Deployment, work: Work): Promise<DeployedTree> {
-  await requireFolder(deployment.from);
-  const connection = await machine.connect(work);
-  const to = machine.resolvePath(deployment.to);
-  const tree = pack(deployment);
-  work.progress(`copying ${deployment.from}`);
-  const unpack = 'rm -rf "$1.new" && mkdir -p "$1.new" && tar -x -p -f - -C "$1.new"';
-  await run(connection, work, unpack, [to], tree.stream).catch((error: unknown) => {
-    work.signal.throwIfAborted();
-    throw tree.stream.errored && error === tree.stream.errored ? unreadable(tree.stream.errored) : error;
-  });
-  const { sums, files, bytes } = tree.packed();
-  work.progress(`verifying ${files} files`);
-  // Done once more, late, by one who came back from the dead, it finds no new tree and takes nothing away.
-  const verify = files === 0 ? '' : '(cd "$1.new" && sha256sum --check --quiet --strict -) && ';
-  await run(connection, work, `[ ! -d "$1.new" ] || { ${verify}rm -rf "$1" && mv "$1.new" "$1"; }`, [to], sums);
-  return { files, bytes, sha256: createHash('sha256').update(sums).digest('hex') };
+export async function deployTree(
+  machine: Machine,
+  { from, to, exclude }: Deployment,
+  home: string,
+  work: Work,
+): Promise<DeployedTree> {
+  await requireFolder(from);
+  const source: TreeSource = {
+    folder: from,
+    isLeftOut: await excluding(from, exclude, home),
+    remedy: 'leave it out with `deploy.exclude`',
+  };
+  const receiver = await receiverIn(await machine.connect(work), machine.resolvePath(to), work);
+  const list = await sendTree(source, receiver, work);
+  const note = noteOf(list);
+  const files = list.entries.flatMap((entry) => (entry.kind === 'file' ? [entry.bytes] : []));
+  return {
+    files: files.length,
+    bytes: files.reduce((sum, bytes) => sum + bytes, 0),
+    sha256: digestOf(list),
+    ...(note === undefined ? {} : { note }),
+  };
 }
 
 async function requireFolder(folder: string): Promise<void> {
@@ -49,73 +85,43 @@ async function requireFolder(folder: string): Promise<void> {
   });
 }
 
-/** A file that may not be read stays so; one that changed under our hands may be read at the next try. */
-function unreadable(cause: Error): NixproofError {
-  const forbidden = ['EACCES', 'EPERM', 'EIO'].some((code) => isErrno(cause, code));
-  return new NixproofError(
-    forbidden ? 'CONFIG_DEPLOY_UNREADABLE' : 'MACHINE_DEPLOY_FAILED',
-    `the folder to deploy could not be read: ${cause.message}`,
-    {
-      hint: forbidden
-        ? 'make it readable for the user who runs the worker, or leave it out with `deploy.exclude`'
-        : 'is something writing to the folder at the same time?',
-      cause,
+async function receiverIn(connection: Connection, to: string, { signal }: Work): Promise<Receiver> {
+  const sh = (script: string, args: readonly string[], more: { input?: Readable; maxBytes?: number } = {}) =>
+    connection.exec(['sh', '-c', script, 'sh', ...args], { signal, timeoutMs: LIMIT_MS, ...more });
+  const { stdout: version } = await connection.exec(['sh', '-c', 'tar --version'], { signal });
+  const format = isGnuTar(version) ? 'gnu' : 'plain';
+  return {
+    format,
+    async unpack(archive) {
+      succeeded(await sh(UNPACK, [to, ...unpackCommand(format, `${to}.new`)], { input: archive }));
     },
-  );
+    async settle(list) {
+      const settled = await sh(SETTLE, [to, digestOf(list)]);
+      if (settled.exitCode !== DIFFERENT) {
+        succeeded(settled);
+        return [];
+      }
+      const shown = succeeded(await sh(SHOW, [to], { maxBytes: LOOK_BYTES }));
+      const different = differences(list.entries, parseLook(Buffer.from(shown, 'hex')));
+      // No difference would mean that the tree has taken its place.
+      if (different.length === 0) throw changedBetween();
+      return different;
+    },
+  };
 }
 
-/** A tar stream of the tree; `packed` tells, once it was read, what was in it, as sha256sum(1) writes and checks it. */
-function pack({ from, exclude }: Deployment) {
-  const excluded = ignore().add([...exclude]);
-  const sums: string[] = [];
-  let bytes = 0;
-  const packed = tar.pack(from, {
-    // Sockets, pipes and devices are not configuration.
-    strict: false,
-    ignore: (name) => {
-      const relative = path.relative(from, name);
-      // A pattern such as `dir/` means folders; what it is is not known here, and a file of that name is rare.
-      return excluded.ignores(relative) || excluded.ignores(`${relative}/`);
-    },
-    map: (header) => ({ ...header, uid: 0, gid: 0 }),
-    mapStream: (file, header) => {
-      const hash = createHash('sha256');
-      const through = new PassThrough();
-      file.on('data', (chunk) => {
-        hash.update(chunk);
-        bytes += chunk.length;
-      });
-      file.once('end', () => sums.push(sumLine(hash.digest('hex'), header.name)));
-      file.once('error', (error) => through.destroy(error));
-      return file.pipe(through) as unknown as ReadStream;
-    },
+function changedBetween(): NixproofError {
+  return new NixproofError('MACHINE_DEPLOY_FAILED', 'the deployed tree changed in the machine while it was verified', {
+    hint: 'does something in the machine write to the folder that is deployed to?',
   });
-  // tar-fs streams are streamx's: a Readable of Node's own over them has the back-pressure and errors we rely on.
-  const stream = Readable.from(packed, { objectMode: false });
-  return { stream, packed: () => ({ sums: sums.join(''), files: sums.length, bytes }) };
 }
 
-/** One line of sha256sum's format: a name with a backslash or newline is escaped and the line begins with a backslash. */
-function sumLine(sum: string, name: string): string {
-  const escaped = name.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
-  return `${escaped === name ? '' : '\\'}${sum}  ${escaped}\n`;
-}
-
-async function run(
-  connection: Connection,
-  { signal }: Work,
-  script: string,
-  args: readonly string[],
-  input?: string | Readable,
-): Promise<void> {
-  const { exitCode, stderr, stdout } = await connection.exec(['sh', '-c', script, 'sh', ...args], {
-    signal,
-    timeoutMs: 30 * 60_000,
-    ...(input === undefined ? {} : { input }),
-  });
-  if (exitCode === 0) return;
+function succeeded(result: ExecResult): string {
+  const { exitCode, stdout, stderr } = result;
+  if (exitCode === 0) return stdout;
+  requirePrograms(result);
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(-3).join(' ');
   throw new NixproofError('MACHINE_DEPLOY_FAILED', `the configuration could not be deployed: ${said}`, {
-    hint: 'is there room for it in the machine, and is nothing writing to the folder at the same time?',
+    hint: 'is there room for it in the machine, and does the machine have tar, find, xargs and GNU coreutils?',
   });
 }

@@ -15,7 +15,7 @@ const LIMITS = { diagnoses: 3, evidence: 3, chars: 300, captures: 4 } as const;
 export async function diagnoseAttempt(files: AttemptFiles, usual?: TemplatesState): Promise<readonly Diagnosis[]> {
   const log = createReadStream(files.log, { highWaterMark: 1 << 18 });
   try {
-    return clipped(await diagnoseLog(log as AsyncIterable<Buffer>, usual));
+    return clipped(await diagnoseLog(log as AsyncIterable<Buffer>, { ...(usual && { usual }), failed: true }));
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [];
     throw error;

@@ -7,17 +7,26 @@ import { createStreamParser } from '../stream/parser.js';
 /** Whether a log is a run's events.ndjson: each line tells an event of ours. */
 const EVENT_LINE = /^\{"offset":\d+,"at":\d+,"type":"/;
 
+export interface DiagnoseLogOptions {
+  /** Templates of lines that the same installer prints when it succeeds. */
+  readonly usual?: TemplatesState;
+  /** Whether what printed the log is known to have failed, whatever the log says. */
+  readonly failed?: boolean;
+}
+
 /**
  * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any line ends and colours,
  * journals, Nix's JSON, a run's events. Reads in bounded memory.
- * @param usual templates of lines that the same installer prints when it succeeds
  */
 export async function diagnoseLog(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  usual?: TemplatesState,
+  { usual, failed }: DiagnoseLogOptions = {},
 ): Promise<readonly Diagnosis[]> {
   const parser = createStreamParser();
-  const diagnoser = createDiagnoser(usual === undefined ? {} : { known: usual });
+  const diagnoser = createDiagnoser({
+    ...(usual === undefined ? {} : { known: usual }),
+    ...(failed === undefined ? {} : { failed }),
+  });
   for await (const chunk of chunks) {
     const before = parser.position();
     feed(diagnoser, parser.push(chunk), lineCounter(chunk, before));

@@ -5,12 +5,13 @@ import { NixproofError } from '../domain/error.js';
 import { withEnd } from '../healing/end-diagnosis.js';
 import type { TemplatesState } from '../healing/templates.js';
 import type { Installation } from '../domain/profile.js';
+import type { LogSummary } from '../domain/run.js';
 import { writeWhole } from '../host/files.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
 import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseAttempt } from './diagnose-attempt.js';
-import { endOf, lookAt, type Shell } from './guest-state.js';
+import { endOf, lookAt, type GuestState, type Shell } from './guest-state.js';
 import { openRecording, type Recording } from './recording.js';
 import { stalledProcesses } from './stalled-processes.js';
 import { watchSystem } from './system-watch.js';
@@ -45,6 +46,14 @@ const CHECKPOINT_REST = { times: 20, mostMs: 10_000 };
 const RECONNECT_MS = 60_000;
 /** After so long without SSH the console is asked. */
 const CONSOLE_MS = 15_000;
+/** Bytes of a log that are fetched at a time through a console. */
+const CONSOLE_BYTES = 48 * 1024;
+/** Prints $3 bytes of the file $1 from byte $2, the first of which is 1. */
+const REST = 'tail -c +"$2" "$1" | head -c "$3"';
+/** Maximum reads of the end of a log that still grows after its installer has ended. */
+const MOST_DRAINS = 3;
+/** Timeout of the guest's sum of its log. */
+const SUM_MS = 10 * 60_000;
 
 /**
  * Copies the installer's log from the guest as it grows, until the installer has ended and every byte is here. The end of a
@@ -60,7 +69,7 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
   const system = watchSystem({ ...following, file: files.system });
   try {
     let lostSince: number | undefined;
-    let barrier = 0;
+    let seen: LastSeen = { barrier: 0, left: [] };
     for (;;) {
       work.signal.throwIfAborted();
       try {
@@ -68,18 +77,13 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         system.through(connection);
         const state = await lookAt(connection, guest);
         lostSince = undefined;
-        ({ barrier } = state);
+        seen = state;
         const end = endOf(state, recording, watch.overdue());
         if (end) {
           const told = await stopOverdue(following, guest, connection, end);
-          await drain(connection, guest, recording, work);
-          return await outcomeOf(
-            following,
-            told,
-            recording,
-            state.barrier,
-            await guestSum(connection, guest, recording),
-          );
+          const drainTo = (bytes: number) => drain(connection, guest, recording, bytes, work);
+          const log = await bringHome(connection, guest, recording, state.bytes, drainTo);
+          return await outcomeOf(following, told, recording, state, log);
         }
         await tail(connection, guest, recording, watch, following);
       } catch (error) {
@@ -89,13 +93,13 @@ export async function followInstaller(following: Following): Promise<AttemptOutc
         if (!isLoss(error)) throw error;
         work.progress('the connection was lost: connecting again');
         const lostMs = performance.now() - lostSince;
-        const seen = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
-        if (seen?.outcome) return seen.outcome;
+        const shown = lostMs > CONSOLE_MS ? await throughConsole(following, guest, recording, watch) : undefined;
+        if (shown?.outcome) return shown.outcome;
         // An installer that is seen through the console may still end, with the network or without.
-        if (!seen && lostMs > RECONNECT_MS) {
+        if (!shown && lostMs > RECONNECT_MS) {
           const end = watch.overdue();
           // Its limits hold for one that nobody can look at as well.
-          if (end) return await outcomeOf(following, end, recording, barrier, undefined);
+          if (end) return await outcomeOf(following, end, recording, seen);
           throw error;
         }
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -125,9 +129,9 @@ async function throughConsole(
     const end = endOf(state, recording, watch.overdue());
     if (!end) return {};
     const told = await stopOverdue(following, guest, console, end);
-    await drainThroughConsole(console, guest, recording);
-    const sum = await guestSum(console, guest, recording);
-    return { outcome: await outcomeOf(following, told, recording, state.barrier, sum) };
+    const drainTo = (bytes: number) => drainThroughConsole(console, guest, recording, bytes);
+    const log = await bringHome(console, guest, recording, state.bytes, drainTo);
+    return { outcome: await outcomeOf(following, told, recording, state, log) };
   } catch (error) {
     if (!isLoss(error)) throw error;
     return undefined;
@@ -149,12 +153,17 @@ async function stopOverdue(
 }
 
 /** The console carries text: what is left of the log comes as base64, so much at a time. */
-async function drainThroughConsole(console: GuestConsole, guest: GuestAttempt, recording: Recording): Promise<void> {
-  const script = 'tail -c +"$2" "$1" | head -c 49152 | base64 -w 0';
-  for (;;) {
-    const argv = ['sh', '-c', script, 'sh', guest.log, String(recording.offset + 1)];
-    const bytes = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
-    if (bytes.length === 0 || !(await recording.write(bytes))) return;
+async function drainThroughConsole(
+  console: GuestConsole,
+  guest: GuestAttempt,
+  recording: Recording,
+  bytes: number,
+): Promise<void> {
+  while (recording.offset < bytes) {
+    const count = Math.min(bytes - recording.offset, CONSOLE_BYTES);
+    const argv = ['sh', '-c', `${REST} | base64 -w 0`, 'sh', guest.log, String(recording.offset + 1), String(count)];
+    const read = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
+    if (read.length === 0 || !(await recording.write(read))) return;
   }
 }
 
@@ -165,7 +174,7 @@ async function lostMachine(following: Following, recording: Recording, cause: un
   if (latest === undefined) {
     throw new NixproofError('MACHINE_GONE', 'the machine stopped while the installer ran', { cause });
   }
-  return outcomeOf(following, { kind: 'machine-lost' }, recording, latest.barrier, undefined);
+  return outcomeOf(following, { kind: 'machine-lost' }, recording, { barrier: latest.barrier, left: [] });
 }
 
 function isLoss(error: unknown): boolean {
@@ -255,14 +264,20 @@ async function tail(
   }
 }
 
-/** The rest of the log of an installer that has ended, as far as the recording takes it. */
+/**
+ * Records the rest of the log of an installer that has ended, up to that size and as far as the
+ * recording takes it.
+ */
 async function drain(
   connection: Connection,
   guest: GuestAttempt,
   recording: Recording,
+  bytes: number,
   { signal }: Work,
 ): Promise<void> {
-  const argv = ['tail', '-c', `+${recording.offset + 1}`, guest.log];
+  const left = bytes - recording.offset;
+  if (left <= 0) return;
+  const argv = ['sh', '-c', REST, 'sh', guest.log, String(recording.offset + 1), String(left)];
   for await (const chunk of await connection.stream(argv, { signal })) {
     if (!(await recording.write(chunk as Buffer))) return;
   }
@@ -295,21 +310,52 @@ function barrierService(
   };
 }
 
-/** The guest's own sum of what we have of its log. */
-async function guestSum(shell: Shell, guest: GuestAttempt, recording: Recording): Promise<string> {
-  const sum = await shell.exec(
-    ['sh', '-c', 'head -c "$2" "$1" | sha256sum', 'sh', guest.log, String(recording.offset)],
-    { timeoutMs: 10 * 60_000 },
-  );
-  return sum.stdout.split(' ')[0] ?? '';
+/** The guest's log when the installer had ended, and its sum as far as we have it. */
+interface GuestLog {
+  readonly bytes: number;
+  readonly sha256: string;
 }
 
+/** What the last look into the guest leaves behind. */
+type LastSeen = Pick<GuestState, 'barrier' | 'left'>;
+
+/**
+ * Drains until the guest has no more than we have. A process that the installer left running may
+ * write to the log for ever: the end is read `MOST_DRAINS` times, each time to the size it had.
+ * @param bytes its size when the installer had ended
+ */
+async function bringHome(
+  shell: Shell,
+  guest: GuestAttempt,
+  recording: Recording,
+  bytes: number,
+  drainTo: (bytes: number) => Promise<void>,
+): Promise<GuestLog> {
+  await drainTo(bytes);
+  for (let drains = 1; ; drains += 1) {
+    const log = await guestLog(shell, guest, recording.offset);
+    const cut = recording.offset >= recording.limitBytes;
+    if (log.bytes <= recording.offset || cut || drains === MOST_DRAINS) return log;
+    await drainTo(log.bytes);
+  }
+}
+
+async function guestLog(shell: Shell, guest: GuestAttempt, bytes: number): Promise<GuestLog> {
+  // The size first: what is written in between makes it no longer than we take it for.
+  const script = 'wc -c <"$1"; head -c "$2" "$1" | sha256sum';
+  const argv = ['sh', '-c', script, 'sh', guest.log, String(bytes)];
+  const { stdout } = await shell.exec(argv, { timeoutMs: SUM_MS });
+  const [, size = '0', sha256 = ''] = /^(?:\s*(\d+)\s)?\s*([0-9a-f]{64})\b/.exec(stdout) ?? [];
+  return { bytes: Number(size), sha256 };
+}
+
+/** @param guestLog absent if it could not be asked for */
 async function outcomeOf(
   following: Following,
   end: AttemptEnd,
   recording: Recording,
-  barrier: number,
-  sum: string | undefined,
+  { barrier, left }: LastSeen,
+  guestLog?: GuestLog,
 ): Promise<AttemptOutcome> {
   const sha256 = await recording.finish();
   const { phases, errors, tail } = recording.summary;
@@ -324,10 +370,19 @@ async function outcomeOf(
     phases,
     errors,
     tail,
+    ...(left.length === 0 ? {} : { left }),
     barrier,
     checkpoints: await checkpointsOf(following),
-    log: { bytes: recording.offset, lines: recording.lines, sha256, verified: sum === sha256 },
+    log: { bytes: recording.offset, lines: recording.lines, sha256, ...compared(recording.offset, sha256, guestLog) },
   };
+}
+
+/** Our log beside the guest's. */
+function compared(bytes: number, sha256: string, guest?: GuestLog): Pick<LogSummary, 'verified' | 'partOf'> {
+  if (!guest) return { verified: false };
+  const same = guest.sha256 === sha256;
+  if (guest.bytes <= bytes) return { verified: same && guest.bytes === bytes };
+  return { verified: false, partOf: { bytes: guest.bytes, same } };
 }
 
 /** The checkpoints of the machine, oldest first. */

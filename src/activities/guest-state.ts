@@ -16,6 +16,8 @@ export interface GuestState {
   readonly barrier: number;
   /** The phase up to which it may go; below `barrier` it waits. */
   readonly go: number;
+  /** Names of processes that it started and that still run after its exit. Guest text: hostile. */
+  readonly left: readonly string[];
 }
 
 /** What runs commands in the guest: a connection, or the console where the network is dead. */
@@ -26,12 +28,14 @@ export interface Shell {
 /** Looks into the guest once. */
 export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>): Promise<GuestState> {
   // Alive is asked before the status: the status is written before the process ends, so "dead without status" is final.
+  // The names come last: the guest chose them, and the first value of each kind counts.
   // What the shell does itself starts no process: this is asked of every installer, and a hundred may start at once.
   const script = `value() { v=; { read -r v <"$1"; } 2>/dev/null; echo "$2=$v"; }
     cd "$1" 2>/dev/null || exit 0; value pid pid
     [ -n "$v" ] && kill -0 "$v" 2>/dev/null && echo alive=1
     value status status; value barrier/count barrier; value barrier/go go
-    echo "bytes=$(wc -c <install.log 2>/dev/null)"`;
+    echo "bytes=$(wc -c <install.log 2>/dev/null)"
+    { while read -r v; do echo "left=$v"; done <left; } 2>/dev/null`;
   const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.folder]);
   const value = (name: string) => new RegExp(`^${name}=\\s*(\\d+)`, 'm').exec(stdout)?.[1];
   const status = value('status');
@@ -42,7 +46,14 @@ export async function lookAt(shell: Shell, guest: Pick<GuestAttempt, 'folder'>):
     bytes: Number(value('bytes') ?? 0),
     barrier: Number(value('barrier') ?? 0),
     go: Number(value('go') ?? 0),
+    left: namesIn(stdout),
   };
+}
+
+/** A process's name has at most 15 characters (proc(5): comm); `nixproof-run` writes at most 20. */
+function namesIn(stdout: string): readonly string[] {
+  const names = [...stdout.matchAll(/^left=(.{1,15})/gm)].map(([, name = '']) => name);
+  return [...new Set(names)].slice(0, 20);
 }
 
 /** How the installer ended, or undefined where it goes on. One that printed too much did so whatever came of it. */

@@ -30,6 +30,7 @@ import { createScenes, endOutside, makeOutside } from './on-machine.js';
 import { placeRun, type Loss } from './place-run.js';
 import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
 import { requireSource } from './pinned-source.js';
+import { requireNames } from './request-names.js';
 import { leaveAsItWas } from './releasing.js';
 import { createSchedulingActivities } from './scheduling.js';
 import type { Work } from '../machines/machine.js';
@@ -71,9 +72,10 @@ export function createSharedActivities({ hostId, layout, machines, labels }: Act
      * @throws NixproofError `HOST_*`, `UNSUPPORTED_*`
      */
     acquireMachine: (request: RunRequest, loss?: Loss): Promise<Place> =>
-      inActivity((work) =>
-        placeRun(request, { hostId, labels, layout, machines, client: Context.current().client, loss }, work),
-      ),
+      inActivity((work) => {
+        requireNames(request);
+        return placeRun(request, { hostId, labels, layout, machines, client: Context.current().client, loss }, work);
+      }),
   };
 }
 
@@ -111,7 +113,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inTurn(request, async (work) => {
         await requireSource(request, layout, work);
-        return onInstaller(request, work, ({ machine }) => deployTree(machine, request.profile.deploy, work));
+        return onInstaller(request, work, ({ machine }) =>
+          deployTree(machine, request.profile.deploy, layout.home, work),
+        );
       }),
 
     /** Injects those faults that are to be there before the installer starts. */

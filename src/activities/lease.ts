@@ -9,6 +9,7 @@ import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
 import { requireNotEnded } from './ended-run.js';
 import { withSourceHere } from './pinned-source.js';
+import { requireNames } from './request-names.js';
 import { inActivity } from './temporal.js';
 
 /**
@@ -106,13 +107,13 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
     async (request, ...rest) => {
       const { activityId, attempt, workflowExecution } = Context.current().info;
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
-      const { folder } = runFiles(layout.runs, request.run);
       const lease = await inActivity(async () => {
+        requireNames(request);
         // What another workflow does for a run is what the run left behind.
         if (workflowExecution?.workflowId === request.run) {
           await requireNotEnded(layout.runs, request.run, mine.execution);
         }
-        return takeLease(folder, mine, request.machine);
+        return takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
       });
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },

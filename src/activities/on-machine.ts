@@ -1,6 +1,6 @@
 import { NixproofError } from '../domain/error.js';
 import { benchOfRun, machineOf } from '../domain/names.js';
-import { installsFromOutside } from '../domain/profile.js';
+import { installsFromOutside } from '../domain/installer.js';
 import type { RunRequest } from '../domain/run.js';
 import { runCommand } from '../host/process.js';
 import type { Machine, Work } from '../machines/machine.js';

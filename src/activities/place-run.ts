@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { obstacle, type HostRecord, type HostStatus } from '../domain/host.js';
+import { requireOwnDisks } from '../domain/installer.js';
 import { hostTaskQueue, SIGNALS } from '../domain/names.js';
 import type { RunRequest } from '../domain/run.js';
 import { hostRecord, isForgotten, listHosts } from '../host-directory.js';
@@ -45,6 +46,8 @@ const LOOK_MS = 2000;
  */
 export async function placeRun(request: RunRequest, placing: Placing, work: Work): Promise<Place> {
   const { hostId, layout, machines, client, loss } = placing;
+  // Checked here too: another client may have planned the run otherwise.
+  requireOwnDisks(request.profile, request.driver);
   const held = loss?.held;
   const wanted = request.profile.labels ?? [];
   const ours = placeOn(hostId, layout.runs, request);

@@ -1,8 +1,9 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { COUNTED_FAULTS, FULL_DISK_HINT, NixproofError, isRetryable, messageOf } from '../domain/error.js';
+import { COUNTED_FAULTS, isRetryable } from '../domain/error.js';
 import { SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
-import { isFull, withPatience } from '../host/room.js';
+import { codedErrorOf } from '../host/errno.js';
+import { withPatience } from '../host/room.js';
 import type { Work } from '../machines/machine.js';
 
 /** Far below the heartbeat timeout; heartbeats go out on a timer, because cancellation comes back only with one. */
@@ -98,24 +99,13 @@ function cancellationOf(context: Context, error: unknown, waits: boolean): unkno
  */
 function failureOf({ info }: Context, error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
-  const fault = asFault(error);
+  const { code, message, details, hint } = codedErrorOf(error);
   const counted = info.retryPolicy?.nonRetryableErrorTypes?.includes(COUNTED_FAULTS) ?? false;
   return ApplicationFailure.create({
-    type: fault.code,
-    message: fault.message,
-    nonRetryable: counted || !isRetryable(fault.code),
-    details: [{ ...fault.details, ...(fault.hint === undefined ? {} : { hint: fault.hint }) }],
+    type: code,
+    message,
+    nonRetryable: counted || !isRetryable(code),
+    details: [{ ...details, ...(hint === undefined ? {} : { hint }) }],
     cause: error as Error,
   });
-}
-
-function asFault(error: unknown): NixproofError {
-  if (error instanceof NixproofError) return error;
-  if (isFull(error)) {
-    return new NixproofError('HOST_DISK_FULL', `this host's disk is full: ${messageOf(error)}`, {
-      hint: FULL_DISK_HINT,
-      cause: error,
-    });
-  }
-  return new NixproofError('INTERNAL_UNEXPECTED', messageOf(error), { cause: error });
 }

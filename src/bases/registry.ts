@@ -11,6 +11,8 @@ const BASES: Readonly<Record<string, (layout: Layout, cache: string) => Base>> =
   nixos: (layout, cache) => publishedIsoBase(NIXOS_ISO, layout, cache),
 };
 
+export const BASE_NAMES: readonly string[] = Object.keys(BASES);
+
 /** `disk:PATH`, `iso:PATH`, `iso:PATH_OR_URL#SHA256`. */
 const IMAGE = /^(iso|disk):(.+?)(?:#([0-9a-fA-F]{64}))?$/;
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerCancel(program: Command): void {
@@ -9,7 +10,7 @@ export function registerCancel(program: Command): void {
     .description(
       'end a run or a suite: its installer is stopped, its machine released, its report written; once more: without waiting for that',
     )
-    .argument('<run>', 'a run or a suite')
+    .argument('<run>', 'a run or a suite', nameOf('run or suite'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof cancel vm-20261123-071500-ab12')
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => cancelRun(session, id)));

@@ -3,13 +3,14 @@ import { FAILURE_CHECKPOINT } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
 import { machineOf } from '../domain/names.js';
 import type { RunReport } from '../domain/run.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerDebug(program: Command): void {
   program
     .command('debug')
     .description("reopen a kept run's machine where its installer failed: a shell there, or a command")
-    .argument('<run>', 'a run that was tested with --keep failed or --keep always')
+    .argument('<run>', 'a run that was tested with --keep failed or --keep always', nameOf('run'))
     .argument('[command...]', 'behind --')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
@@ -32,11 +33,12 @@ async function debug(session: Session, id: string, command: readonly string[]): 
   const { findRun } = await import('./runs.js');
   const { registryOf } = await import('./vm/machines.js');
   const { logIn } = await import('./vm/ssh.js');
+  const { machineFate } = await import('./machine-fate.js');
   const run = await findRun(session, id);
   const registry = await registryOf(session);
   const kept = machineOf(run);
   if (!(await registry.list()).some((machine) => machine.id === kept)) {
-    throw new NixproofError('CONFIG_NOT_KEPT', `the machine of run ${id} was not kept on this host`, {
+    throw new NixproofError('CONFIG_NOT_KEPT', await machineFate(session.layout, run), {
       hint: 'test again with --keep failed, then debug that run',
     });
   }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 /** `approve` and `reject`: what a person says of a heal that waits for one. */
@@ -13,8 +14,8 @@ function register(program: Command, name: string, description: string, approve: 
   program
     .command(name)
     .description(description)
-    .argument('<run>')
-    .argument('[heal]', 'its name, to be sure that it is the one you mean')
+    .argument('<run>', '', nameOf('run'))
+    .argument('[heal]', 'its name, to be sure that it is the one you mean', nameOf('heal'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', `\nExample:\n  nixproof ${name} vm-20261123-071500-ab12 use-the-found-disk`)
     .action((run: string, heal: string | undefined, options: CommonOptions) =>

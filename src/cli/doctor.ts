@@ -5,15 +5,8 @@ import { NixproofError, messageOf } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { bytesText } from '../reports/quantities.js';
 import { painter } from '../reports/terminal.js';
+import { accelerator, base, firmware, type Finding } from './doctor-machines.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
-
-/** What one check of the host found. */
-interface Finding {
-  readonly status: 'ok' | 'missing' | 'broken';
-  readonly detail: string;
-  /** The command, or the one step, that mends it. */
-  readonly fix?: string;
-}
 
 interface HostCheck {
   readonly name: string;
@@ -32,9 +25,11 @@ const CHECKS: readonly HostCheck[] = [
   { name: 'files', needed: false, look: files },
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
+  { name: 'tar', needed: true, look: tar },
   { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
   { name: 'libvirt', needed: false, look: (session) => driver(session, 'libvirt') },
-  { name: 'kvm', needed: false, look: kvm },
+  { name: 'accelerator', needed: false, look: accelerator },
+  { name: 'firmware', needed: false, look: firmware },
   {
     name: 'mmdebstrap',
     needed: false,
@@ -81,14 +76,20 @@ export function registerDoctor(program: Command): void {
 
 async function doctor(session: Session): Promise<number> {
   const checks = [];
-  for (const { name, needed, look } of CHECKS) {
+  const { BASE_NAMES } = await import('../bases/registry.js');
+  const bases = BASE_NAMES.map((name) => ({
+    name: `base:${name}`,
+    needed: false,
+    look: (on: Session) => base(on, name),
+  }));
+  for (const { name, needed, look } of [...CHECKS, ...bases]) {
     const finding = await look(session).catch(findingOf);
     checks.push({ name, needed, ...finding });
     if (!session.json) show(session, name, finding);
   }
   const ok = checks.every(({ needed, status }) => !needed || status === 'ok');
   if (session.json) {
-    const shown = checks.map(({ name, status, detail, fix }) => ({ name, status, detail, fix: fix ?? '' }));
+    const shown = checks.map(({ name, status, detail, fix = '', proof }) => ({ name, status, detail, fix, proof }));
     session.print(`${JSON.stringify({ ok, checks: shown }, null, 2)}\n`);
   }
   return ok ? EXIT.ok : EXIT.fault;
@@ -105,8 +106,8 @@ function findingOf(error: unknown): Finding {
 
 function show(session: Session, name: string, { status, detail, fix }: Finding): void {
   const paint = painter(session.colour);
-  const sign = status === 'ok' ? paint('green', '✓') : paint('yellow', '✗');
-  session.say(`${sign} ${name.padEnd(14)} ${detail}`);
+  const signs = { ok: paint('green', '✓'), optional: '·', missing: paint('yellow', '✗'), broken: paint('yellow', '✗') };
+  session.say(`${signs[status]} ${name.padEnd(14)} ${detail}`);
   if (fix !== undefined) session.say(`  ${' '.repeat(14)} ${paint('cyan', fix)}`);
 }
 
@@ -164,25 +165,17 @@ async function localServer({ signal, progress }: Session): Promise<Finding> {
   return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
 }
 
+async function tar({ signal }: Session): Promise<Finding> {
+  const { findTar } = await import('../host/tree/archive.js');
+  return { status: 'ok', detail: `${await findTar(signal)} copies folders` };
+}
+
 async function driver(session: Session, name: 'qemu' | 'libvirt'): Promise<Finding> {
   const { createRegistry } = await import('../machines/registry.js');
   const probe = await createRegistry(session.layout).driver(name).probe(session);
   if (probe.available) return { status: 'ok', detail: probe.detail };
   const { message, hint } = probe.reason;
   return { status: 'missing', detail: message, ...(hint === undefined ? {} : { fix: hint }) };
-}
-
-async function kvm({ signal }: Session): Promise<Finding> {
-  const { findInstallation } = await import('../machines/qemu/installation.js');
-  const { cacheDirectory } = await import('../host/paths.js');
-  const { accelerator, acceleratorReason } = await findInstallation(cacheDirectory(), signal);
-  if (acceleratorReason === undefined) return { status: 'ok', detail: `${accelerator} runs guests` };
-  const broken = !acceleratorReason.startsWith('no right');
-  return {
-    status: acceleratorReason.startsWith('there is no') ? 'missing' : 'broken',
-    detail: `${acceleratorReason}; machines are emulated, about ten times slower`,
-    fix: broken ? 'on a virtual host: turn nested virtualisation on' : 'sudo usermod -aG kvm $USER',
-  };
 }
 
 async function tool(

@@ -3,6 +3,7 @@ import { NixproofError } from '../domain/error.js';
 import type { HostStatus } from '../domain/host.js';
 import { EXIT } from '../domain/verdict.js';
 import type { HostWish } from '../host-directory.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerHosts(program: Command): void {
@@ -23,7 +24,7 @@ function change(hosts: Command, name: string, description: string, wish: HostWis
   hosts
     .command(name)
     .description(description)
-    .argument('<host>')
+    .argument('<host>', '', nameOf('host'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', `\nExample:\n  nixproof hosts ${name} lab-1-71aa05`)
     .action((host: string, options: CommonOptions) => runCommand(options, (session) => tell(session, host, wish)));

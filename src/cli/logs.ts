@@ -9,7 +9,7 @@ import type { RunReport } from '../domain/run.js';
 import { EXIT } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
 import { runFiles } from '../records/artifacts.js';
-import { wholeNumber } from './options.js';
+import { nameOf, wholeNumber } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 interface LogsOptions extends CommonOptions {
@@ -27,7 +27,7 @@ export function registerLogs(program: Command): void {
   program
     .command('logs')
     .description("a run's installer log, or its machine's serial console")
-    .argument('<run>')
+    .argument('<run>', '', nameOf('run'))
     .option('--follow', 'wait for more until the run ends')
     .option('--attempt <n>', 'which attempt; default: the last', wholeNumber)
     .addOption(

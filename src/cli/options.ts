@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { expectedOneOf } from '../config/messages.js';
 import { DURATION_EXPECTED, parseDuration, parseSize, SIZE_EXPECTED } from '../config/units.js';
+import { NixproofError } from '../domain/error.js';
+import { parseName, type Named } from '../domain/names.js';
 import { DRIVER_NAMES, type DriverName, type HealingPolicy } from '../domain/profile.js';
 import type { ProfileChoice } from '../domain/schedule.js';
 
@@ -45,6 +47,24 @@ export function list(text: string): readonly string[] {
     .filter((item) => item !== '');
   if (items.length === 0) throw new InvalidArgumentError('expected a name, or several separated by commas');
   return items;
+}
+
+/** An argument that names something of ours. What could be a path never gets past it. */
+export function nameOf(what: Named) {
+  return (text: string): string => {
+    try {
+      return parseName(text, what);
+    } catch (error) {
+      if (!(error instanceof NixproofError)) throw error;
+      throw new InvalidArgumentError(`${error.message}: ${error.hint ?? ''}`);
+    }
+  };
+}
+
+/** The same for several, given one after the other. */
+export function namesOf(what: Named) {
+  const parse = nameOf(what);
+  return (text: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), parse(text)];
 }
 
 /** Drivers, separated by commas. */

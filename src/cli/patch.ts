@@ -3,13 +3,14 @@ import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { readIfThere } from '../host/files.js';
 import { readRunReport, runFiles } from '../records/artifacts.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerPatch(program: Command): void {
   program
     .command('patch')
     .description("what a run's heals changed in the configuration, as a unified diff")
-    .argument('<run>')
+    .argument('<run>', '', nameOf('run'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
       'after',

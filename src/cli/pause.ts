@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 /** `pause` and `resume`: whether a run or a suite begins its next step. */
@@ -13,7 +14,7 @@ function register(program: Command, name: 'pause' | 'resume', description: strin
   program
     .command(name)
     .description(description)
-    .argument('<run>', 'a run or a suite')
+    .argument('<run>', 'a run or a suite', nameOf('run or suite'))
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', `\nExample:\n  nixproof ${name} vm-20261123-071500-ab12`)
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => hold(session, id, name)));

@@ -8,6 +8,7 @@ import { readIfThere, writeWhole } from '../host/files.js';
 import { runFiles } from '../records/artifacts.js';
 import type { ReportFormat } from '../reports/reporter.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
+import { nameOf } from './options.js';
 import { requireFileTarget } from './targets.js';
 
 interface ReportOptions extends CommonOptions {
@@ -19,7 +20,7 @@ export function registerReport(program: Command): void {
   program
     .command('report')
     .description('the report of a run, or of a suite that has ended')
-    .argument('<run>', 'a run or a suite')
+    .argument('<run>', 'a run or a suite', nameOf('run or suite'))
     .addOption(new Option('--format <format>').choices(['json', 'junit', 'html', 'markdown']).default('markdown'))
     .option('--output <file>', 'write it there instead of to standard output')
     .option('--verbose', 'show stack traces of faults')

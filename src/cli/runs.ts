@@ -1,30 +1,43 @@
+import type { ServerLink } from '../client.js';
 import { NixproofError } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
 import { listRunReports, readRunReport } from '../records/artifacts.js';
-import type { ServerUse } from './server.js';
 import { serverAtHand } from './server.js';
 import type { Session } from './session.js';
 
 /** How many runs of a server elsewhere are listed. */
 const LISTED = 50;
 
-/** Said of a run whose verdict is open while no stack runs that could go on with it. */
-const RESTING = 'interrupted: `nixproof up` goes on with it';
-
 /** A run in full, as it is now. @throws NixproofError `CONFIG_UNKNOWN_RUN` */
 export async function findRun(session: Session, run: string): Promise<RunReport> {
   const recorded = await readRunReport(session.layout.runs, run);
   if (recorded && recorded.verdict !== null) return recorded;
-  const server = await serverAtHand(session);
+  const atHand = await serverAtHand(session);
+  const { server } = atHand;
   try {
-    const live = server && (await liveReport(server, run));
-    if (live) return { ...live, metrics: recorded?.metrics ?? {} };
-    if (recorded) return { ...recorded, state: server ? recorded.state : RESTING };
-    const waiting = server && (await waitingRun(server, run));
-    if (waiting) return waiting;
+    return await openRun(server?.link, run, recorded, atHand.server ? undefined : atHand.state);
   } finally {
     await server?.[Symbol.asyncDispose]();
   }
+}
+
+/**
+ * A run without a verdict on this host, as the server at hand knows it.
+ * @param recorded what this host has of it
+ * @param state what its state is where no server is at hand
+ * @throws NixproofError `CONFIG_UNKNOWN_RUN`
+ */
+export async function openRun(
+  link: ServerLink | undefined,
+  run: string,
+  recorded: RunReport | undefined,
+  state?: string,
+): Promise<RunReport> {
+  const live = link && (await liveReport(link, run));
+  if (live) return { ...live, metrics: recorded?.metrics ?? {} };
+  if (recorded) return state === undefined ? recorded : { ...recorded, state };
+  const waiting = link && (await waitingRun(link, run));
+  if (waiting) return waiting;
   throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run ${run}`, {
     hint: 'see `nixproof status` for the runs there are',
   });
@@ -34,13 +47,17 @@ export async function findRun(session: Session, run: string): Promise<RunReport>
 export async function findRuns(session: Session): Promise<readonly RunReport[]> {
   const recorded = await listRunReports(session.layout.runs);
   const open = new Set(recorded.filter(({ verdict }) => verdict === null).map(({ run }) => run));
-  const server = await serverAtHand(session);
+  const atHand = await serverAtHand(session);
+  const { server } = atHand;
   try {
-    if (!server) return recorded.map((report) => (report.verdict === null ? { ...report, state: RESTING } : report));
+    if (!server) {
+      const { state } = atHand;
+      return recorded.map((report) => (report.verdict === null ? { ...report, state } : report));
+    }
     const known = new Set(recorded.map(({ run }) => run));
     const { listRuns } = await import('../client.js');
     const elsewhere = (await listRuns(server.link, LISTED)).filter((run) => !known.has(run));
-    const live = await Promise.all([...open, ...elsewhere].map((run) => liveReport(server, run)));
+    const live = await Promise.all([...open, ...elsewhere].map((run) => liveReport(server.link, run)));
     const fresh = new Map(live.filter((report) => report !== undefined).map((report) => [report.run, report]));
     const merged = recorded.map((report) => fresh.get(report.run) ?? report);
     const others = elsewhere.map((run) => fresh.get(run)).filter((report) => report !== undefined);
@@ -51,14 +68,14 @@ export async function findRuns(session: Session): Promise<readonly RunReport[]> 
 }
 
 /** A run that was asked for, and that no worker has begun or answers for. */
-async function waitingRun({ link }: ServerUse, run: string): Promise<RunReport | undefined> {
+async function waitingRun(link: ServerLink, run: string): Promise<RunReport | undefined> {
   const { requestedRun } = await import('../client.js');
   const { waitingReport } = await import('./results.js');
   const requested = await requestedRun(link, run);
   return requested && waitingReport(requested);
 }
 
-async function liveReport({ link }: ServerUse, run: string): Promise<RunReport | undefined> {
+async function liveReport(link: ServerLink, run: string): Promise<RunReport | undefined> {
   const { queryRun } = await import('../client.js');
   // Without a worker nobody answers: then what is recorded has to do.
   return queryRun(link, run).catch(() => undefined);

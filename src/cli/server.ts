@@ -1,4 +1,5 @@
 import { connectClient, type ServerLink } from '../client.js';
+import { NixproofError } from '../domain/error.js';
 import { serverFromEnvironment } from '../server-address.js';
 import { sealingKey } from '../temporal/key.js';
 import { findStack, joinStack } from '../stack/join.js';
@@ -36,11 +37,23 @@ export async function useServer(session: Session): Promise<ServerUse> {
   }
 }
 
-/** The server to ask for what goes on now: undefined where none is named and no local stack runs. */
-export async function serverAtHand(session: Session): Promise<ServerUse | undefined> {
+/**
+ * The server to ask for open runs, or, if there is none to ask, the state shown of those runs.
+ */
+export type AtHand = { readonly server: ServerUse } | { readonly server?: never; readonly state: string };
+
+/** Without a named server: the local stack, where one of this installation runs. */
+export async function serverAtHand(session: Session): Promise<AtHand> {
   const elsewhere = serverFromEnvironment();
-  if (elsewhere) return remote(await connectClient(elsewhere, await sealingKey(session.layout)));
-  return (await findStack(session.layout)) ? useServer(session) : undefined;
+  if (elsewhere) return { server: remote(await connectClient(elsewhere, await sealingKey(session.layout))) };
+  if (!(await findStack(session.layout))) return { state: 'interrupted: `nixproof up` goes on with it' };
+  try {
+    return { server: await useServer(session) };
+  } catch (error) {
+    if (!(error instanceof NixproofError) || error.code !== 'SERVER_OTHER_INSTALLATION') throw error;
+    session.progress(`${error.message}\nhint: ${error.hint ?? ''}`);
+    return { state: 'in the stack of another installation' };
+  }
 }
 
 function remote(link: ServerLink): ServerUse {

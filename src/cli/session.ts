@@ -1,6 +1,7 @@
-import { NixproofError, familyOf, messageOf } from '../domain/error.js';
+import { NixproofError, familyOf } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import type { Work } from '../domain/work.js';
+import { codedErrorOf } from '../host/errno.js';
 import { layoutOf, nixproofHome, type Layout } from '../host/paths.js';
 import { stripTerminal } from '../reports/escape.js';
 
@@ -47,14 +48,27 @@ export async function runCommand(options: CommonOptions, body: (session: Session
   );
   const session = createSession(options, interrupt.signal);
   try {
+    requireNodeModules();
     process.exitCode = await body(session);
   } catch (error) {
     const interrupted = interrupt.signal.aborted;
-    process.exitCode = interrupted ? EXIT.interrupted : exitCodeFor(error);
-    complain(session, interrupted ? interruption() : error, options.verbose ?? false);
+    const shown = interrupted ? interruption() : codedErrorOf(error);
+    process.exitCode = interrupted ? EXIT.interrupted : exitCodeOf(shown);
+    complain(session, shown, options.verbose ?? false);
   }
   await drained();
   process.exit();
+}
+
+/**
+ * Under Yarn's Plug'n'Play packages are files of archives, which the processes that nixproof starts
+ * cannot read.
+ */
+function requireNodeModules(): void {
+  if (process.versions['pnp'] === undefined) return;
+  throw new NixproofError('UNSUPPORTED_PNP', "nixproof does not run from the archives of Yarn's Plug'n'Play", {
+    hint: 'set `nodeLinker: node-modules` in .yarnrc.yml and run `yarn install`',
+  });
 }
 
 function createSession({ json = false }: CommonOptions, signal: AbortSignal): Session {
@@ -82,29 +96,24 @@ function interruption(): NixproofError {
   return new NixproofError('INTERNAL_INTERRUPTED', 'interrupted');
 }
 
-function exitCodeFor(error: unknown): number {
-  if (!(error instanceof NixproofError)) return EXIT.fault;
-  const family = familyOf(error.code);
+function exitCodeOf({ code }: NixproofError): number {
+  const family = familyOf(code);
   return family === 'CONFIG' || family === 'UNSUPPORTED' ? EXIT.usage : EXIT.fault;
 }
 
-function complain(session: Session, error: unknown, verbose: boolean): void {
-  const known = error instanceof NixproofError ? error : undefined;
-  if (session.json) {
-    const { code = 'INTERNAL_UNEXPECTED', hint, details = {} } = known ?? {};
-    session.print(`${JSON.stringify({ error: { code, message: messageOf(error), hint, details } })}\n`);
-  }
-  const problems = known?.details['problems'];
-  const lines = Array.isArray(problems) ? (problems as string[]) : [messageOf(error)];
+function complain(session: Session, error: NixproofError, verbose: boolean): void {
+  const { code, message, hint, details } = error;
+  if (session.json) session.print(`${JSON.stringify({ error: { code, message, hint, details } })}\n`);
+  const problems = details['problems'];
+  const lines = Array.isArray(problems) ? (problems as string[]) : [message];
   for (const line of lines) process.stderr.write(`error: ${stripTerminal(line)}\n`);
-  const tail = known?.details['console'];
+  const tail = details['console'];
   if (Array.isArray(tail))
     process.stderr.write(
       `the console's last lines:\n${(tail as string[]).map((line) => `  ${stripTerminal(line)}\n`).join('')}`,
     );
-  if (known?.hint !== undefined) process.stderr.write(`hint: ${known.hint}\n`);
-  if (verbose && error instanceof Error)
-    process.stderr.write(`${known?.code ?? ''} ${error.stack ?? ''}\n${causes(error)}`);
+  if (hint !== undefined) process.stderr.write(`hint: ${hint}\n`);
+  if (verbose) process.stderr.write(`${code} ${error.stack ?? ''}\n${causes(error)}`);
 }
 
 function causes(error: Error): string {

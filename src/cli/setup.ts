@@ -25,11 +25,13 @@ async function setup(session: Session, { base }: SetupOptions): Promise<number> 
   const started = performance.now();
   const name = baseOfFlag(base, process.cwd());
   const image = await withProgressLine(session, (work) => prepareBase(name, session.layout, work));
+  const { describeInstallation, findInstallation } = await import('../machines/qemu/installation.js');
   const { durationText } = await import('../reports/quantities.js');
   if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
   session.say(
     `base ${image.name} is ready after ${durationText(performance.now() - started)} (${image.fingerprint.slice(0, 12)})`,
   );
+  session.say(`its machines run on ${describeInstallation(await findInstallation(session.signal))}`);
   return EXIT.ok;
 }
 

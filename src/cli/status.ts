@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { RunReport } from '../domain/run.js';
 import { sourceText } from '../domain/source.js';
 import { EXIT } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 /** How many runs the table shows; JSON has them all. */
@@ -11,7 +12,7 @@ export function registerStatus(program: Command): void {
   program
     .command('status')
     .description('runs now and lately, or one run in full')
-    .argument('[run]')
+    .argument('[run]', '', nameOf('run'))
     .option('--json', 'print JSON: an array, or one run object')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExamples:\n  nixproof status\n  nixproof status vm-20261123-071500-ab12 --json')

@@ -86,7 +86,7 @@ export function registerTest(program: Command): void {
 Examples:
   nixproof test                       every profile of the nearest configuration
   nixproof test vm server --parallel 2
-  nixproof test --driver sandbox --json > result.json
+  nixproof test --json > result.json
   nixproof test vm --keep failed      then: nixproof vm ssh RUN
   nixproof test --driver qemu,libvirt --base debian,disk:old.qcow2
   nixproof test vm --repeat 10        how steady is it?
@@ -117,6 +117,9 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     retryErrors: options.retryErrors,
     searchAttributes: server.link.searchAttributes,
   });
+  const { otherBuildsNote } = await import('../worker-builds.js');
+  const note = await otherBuildsNote(server.link.client).catch(() => undefined);
+  if (note !== undefined) session.progress(note);
   session.signal.throwIfAborted();
   await server.holdFor(suite.suite);
   const { startSuite } = await import('../client.js');
@@ -166,7 +169,12 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   };
   session.signal.addEventListener('abort', onInterrupt, { once: true });
   if (session.signal.aborted) onInterrupt();
-  const outcome = await suiteOutcome(server.link, suite.suite).finally(() => watching.stop());
+  let outcome;
+  try {
+    outcome = await suiteOutcome(server.link, suite.suite);
+  } finally {
+    await watching.stop();
+  }
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
   const { withComparison } = await import('./suite-report.js');

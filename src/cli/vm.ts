@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { NixproofError } from '../domain/error.js';
+import { NixproofError, messageOf } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 import { registerVmCleanup } from './vm/cleanup.js';
@@ -8,6 +8,7 @@ import { registerDeploy } from './vm/deploy.js';
 import { attachKnown, registryOf, registryOfKnown, requireIdle } from './vm/machines.js';
 import { registerScreenshot } from './vm/screenshot.js';
 import { logIn } from './vm/ssh.js';
+import { nameOf, namesOf } from './options.js';
 import { registerClean, registerStart } from './vm/start.js';
 
 interface StopOptions extends CommonOptions {
@@ -27,14 +28,14 @@ export function registerVm(program: Command): void {
   registerDeploy(vm);
   vm.command('ip')
     .description('where a machine answers SSH')
-    .argument('<machine>', 'a machine; a test’s has the name of its run')
+    .argument('<machine>', 'a machine; a test’s has the name of its run', nameOf('machine'))
     .option('--json', 'print JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof vm ip RUN')
     .action((id: string, options: CommonOptions) => runCommand(options, (session) => showAddress(session, id)));
   vm.command('ssh')
     .description('a shell in a machine, or a command there')
-    .argument('<machine>')
+    .argument('<machine>', '', nameOf('machine'))
     .argument('[command...]', 'behind --')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExamples:\n  nixproof vm ssh RUN\n  nixproof vm ssh RUN -- lsblk')
@@ -45,7 +46,7 @@ export function registerVm(program: Command): void {
   registerScreenshot(vm);
   vm.command('stop')
     .description('destroy machines and all they have on this host')
-    .argument('<machines...>')
+    .argument('<machines...>', '', namesOf('machine'))
     .option(
       '--force',
       "also those of runs that have not ended: such a run's installer is lost, and it begins again or fails",
@@ -93,9 +94,18 @@ async function logInTo(session: Session, id: string, command: readonly string[])
 async function stopMachines(session: Session, ids: readonly string[], { force }: StopOptions): Promise<number> {
   const registry = await registryOfKnown(session, ids);
   if (!force) for (const id of ids) await requireIdle(session, id, ', or give `--force`');
+  const { recordRemoval } = await import('../records/machine-removed.js');
+  let exit: number = EXIT.ok;
   for (const id of ids) {
-    await registry.destroy(id, session);
-    session.say(`destroyed ${id}`);
+    try {
+      await registry.destroy(id, session);
+      await recordRemoval(session.layout, id, 'nixproof vm stop');
+      session.say(`destroyed ${id}`);
+    } catch (error) {
+      session.signal.throwIfAborted();
+      session.progress(`could not destroy ${id}: ${messageOf(error)}`);
+      exit = EXIT.fault;
+    }
   }
-  return EXIT.ok;
+  return exit;
 }

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import { EXIT, exitCodeOf } from '../domain/verdict.js';
+import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 export function registerWatch(program: Command): void {
   program
     .command('watch')
     .description('attach to a running test; Ctrl-C detaches, the test goes on')
-    .argument('<run>', 'a run or a suite')
+    .argument('<run>', 'a run or a suite', nameOf('run or suite'))
     .option('--json', 'print the result as JSON when it has ended')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof watch vm-20261123-071500-ab12')
@@ -27,7 +28,12 @@ async function watch(session: Session, id: string): Promise<number> {
   const detached = new Promise<undefined>((resolve) =>
     session.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
   );
-  const outcome = await Promise.race([waitFor(server.link, found), detached]).finally(() => watching.stop());
+  let outcome;
+  try {
+    outcome = await Promise.race([waitFor(server.link, found), detached]);
+  } finally {
+    await watching.stop();
+  }
   if (!outcome) {
     await server.holdFor(found.suite);
     session.say(`detached: ${id} goes on`);

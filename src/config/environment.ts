@@ -1,4 +1,6 @@
 import { NixproofError } from '../domain/error.js';
+import type { Accelerator } from '../domain/profile.js';
+import { acceleratorInEnvironment } from '../host/environment.js';
 import { show } from './messages.js';
 import { parseSize, SIZE_EXPECTED } from './units.js';
 
@@ -12,6 +14,8 @@ export interface EnvironmentSettings {
   readonly diskBytes: number | undefined;
   /** `VM_NETWORK`: a network of libvirt. */
   readonly network: string | undefined;
+  /** `NIXPROOF_ACCELERATOR`. */
+  readonly accelerator: Accelerator | 'auto' | undefined;
   /** `MAX_HEALING_ATTEMPTS`. */
   readonly maxHeals: number | undefined;
   /** `HEALING_ENABLED`. */
@@ -25,6 +29,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     memoryMiB: read(env, 'VM_MEMORY', 'a whole number of megabytes from 128 to 1048576', wholeBetween(128, 1_048_576)),
     diskBytes: read(env, 'VM_DISK_SIZE', SIZE_EXPECTED, parseSize),
     network: network === 'user' ? undefined : network,
+    accelerator: acceleratorInEnvironment(env),
     maxHeals: read(env, 'MAX_HEALING_ATTEMPTS', 'a whole number from 0 to 100', wholeBetween(0, 100)),
     healing: read(env, 'HEALING_ENABLED', 'true or false', parseBoolean),
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRIVER_NAMES, type DriverName, type LimitedStep } from '../domain/profile.js';
+import { ACCELERATORS, DRIVER_NAMES, type LimitedStep } from '../domain/profile.js';
 import { LABEL } from '../host/labels.js';
 import { anywhereArguments, anywherePhases } from './anywhere-schema.js';
 import { base } from './base.js';
@@ -29,6 +29,10 @@ const machine = section({
     .default(['20G'])
     .describe('Sizes of the target disks, in order; the first is $NIXPROOF_DISK.'),
   firmware: z.enum(['uefi', 'bios']).default('uefi').describe('What the machine boots with.'),
+  accelerator: z
+    .enum(['auto', ...ACCELERATORS])
+    .default('auto')
+    .describe('What executes its instructions; auto: the fastest that runs guests on its host.'),
 });
 
 const deploy = section({
@@ -153,17 +157,10 @@ export const profile = section({
       'What `nixproof test --drill` makes go wrong, a run each: FAULT or FAULT@PHASE. Default: all that the machine can suffer.',
     ),
 }).superRefine(({ install, driver }, context) => {
-  const message = driver === undefined ? undefined : driverProblem(install.kind, driver);
-  if (message !== undefined) context.addIssue({ code: 'custom', path: ['driver'], message });
+  if (install.kind !== 'nix-check' || driver === undefined || driver === 'sandbox') return;
+  const message = `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
+  context.addIssue({ code: 'custom', path: ['driver'], message });
 });
-
-function driverProblem(kind: (typeof INSTALL_KINDS)[number], driver: DriverName): string | undefined {
-  if (kind === 'nix-check' && driver !== 'sandbox')
-    return `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
-  if (kind === 'nixos-anywhere' && driver === 'sandbox')
-    return 'expected "qemu", "libvirt" or "ssh", got "sandbox": nixos-anywhere needs a machine';
-  return undefined;
-}
 
 /** A profile as the configuration has it, validated, with the defaults that depend on nothing. */
 export type ProfileConfig = z.output<typeof profile>;

@@ -97,12 +97,14 @@ function driverOf({ install, driver }: ProfileConfig, flags: ProfileFlags): Driv
 }
 
 function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSettings): MachineShape {
+  const accelerator = settings.accelerator ?? machine.accelerator;
   return {
     memoryMiB: settings.memoryMiB ?? machine.memory ?? DEFAULT_MEMORY_MIB[install.kind],
     cpus: machine.cpus,
     diskBytes: machine.disks.map((size) => settings.diskBytes ?? validated(parseSize(size))),
     firmware: machine.firmware,
     ...(settings.network === undefined ? {} : { network: settings.network }),
+    ...(accelerator === 'auto' ? {} : { accelerator }),
   };
 }
 

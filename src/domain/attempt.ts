@@ -79,6 +79,8 @@ export interface AttemptOutcome {
   /** The last lines before the end. */
   readonly tail: readonly QuotedLine[];
   readonly log: LogSummary;
+  /** Names of processes that the installer left running; absent: none. Guest text: hostile. */
+  readonly left?: readonly string[];
   /** How many phases the installer has begun through `nixproof-phase`. */
   readonly barrier: number;
   /** Those of the machine, oldest first. */

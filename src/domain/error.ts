@@ -54,11 +54,21 @@ export function familyOf(code: string): ErrorFamily {
 }
 
 /** Faults of machines and connections after which looking again shows the same. */
-const FINAL: readonly string[] = ['MACHINE_GONE', 'MACHINE_NEVER_BOOTED', 'TRANSPORT_HOST_KEY', 'TRANSPORT_AUTH'];
+const FINAL: readonly string[] = [
+  'MACHINE_GONE',
+  'MACHINE_NEVER_BOOTED',
+  'MACHINE_TOOL_MISSING',
+  'TRANSPORT_HOST_KEY',
+  'TRANSPORT_AUTH',
+];
+
+/** Faults of hosts that pass when other runs end. */
+const PASSING: readonly string[] = ['HOST_OPEN_FILES'];
 
 /** Whether looking again can help: machines and connections come back, wrong configurations and missing tools do not. */
 export function isRetryable(code: string): boolean {
   if (FINAL.includes(code)) return false;
+  if (PASSING.includes(code)) return true;
   const family = familyOf(code);
   return family === 'MACHINE' || family === 'TRANSPORT' || family === 'SERVER' || family === 'INTERNAL';
 }

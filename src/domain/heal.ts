@@ -16,6 +16,8 @@ export interface Evidence {
     readonly disks: readonly string[];
     readonly memoryMiB: number;
     readonly firmware: Firmware;
+    /** Whether its kernel, network, devices and services are those of the host. */
+    readonly sharesSystem: boolean;
   };
   readonly install: Pick<Installation, 'kind'>;
   /** Absolute path of the deployed tree in the machine. */
@@ -45,11 +47,20 @@ export interface HealPlan {
   readonly destroys?: string;
 }
 
+/**
+ * What commands act on. `files`: only files below the machine's root, so that they are safe on a
+ * machine that shares its host's system. `system`: the machine's kernel, network, devices, services
+ * or package manager.
+ */
+export type Scope = 'files' | 'system';
+
 /** A named remedy. Pure: evidence in, plan out. Adding one is adding an entry to the catalogue. */
 export interface Heal {
   /** Unique, in kebab-case. */
   readonly name: string;
   readonly for: readonly FailureClass[];
+  /** What its commands act on. On a machine that shares its host's system `files` only. */
+  readonly scope: Scope;
   /** What it does, for people: one sentence in the imperative, without a full stop. */
   readonly title: string;
   /** How likely it helps, 0 to 1, before there is any record of it. */

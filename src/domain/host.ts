@@ -11,7 +11,7 @@ export interface HostInfo {
   /** What it gives to machines. */
   readonly machines: number;
   readonly memoryMiB: number;
-  /** Of nixproof, and of Node. */
+  /** The build of nixproof, and the version of Node. */
   readonly version: string;
   readonly node: string;
   /** Absolute path of the folder of its runs. */

@@ -1,3 +1,5 @@
+import { NixproofError } from './error.js';
+
 /** The task queue that every worker polls: workflows, and the choice of a host. */
 export const SHARED_TASK_QUEUE = 'nixproof';
 
@@ -6,14 +8,28 @@ export function hostTaskQueue(hostId: string): string {
   return `nixproof-host-${hostId}`;
 }
 
+/** Letters, digits, `.`, `_` and `-`, with neither `.` nor `-` first: never a path, never an option. */
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
+
+/** What bears a name that people type or that comes with a workflow's input. */
+export type Named = 'run' | 'run or suite' | 'suite' | 'machine' | 'heal' | 'schedule' | 'host' | 'source';
+
+/** Whether a text can be a name at all, such as a folder's that holds a run. */
+export function isName(text: unknown): text is string {
+  return typeof text === 'string' && NAME.test(text);
+}
+
+/** A name as it came from outside; names become parts of paths. @throws NixproofError `CONFIG_NAME` */
+export function parseName(text: unknown, of: Named): string {
+  if (isName(text)) return text;
+  throw new NixproofError('CONFIG_NAME', `${JSON.stringify(text)} cannot be the name of a ${of}`, {
+    hint: 'a name has letters, digits, dots, dashes and underscores only, and begins with a letter, a digit or an underscore',
+  });
+}
+
 /** The suite a run belongs to: the names of both end in the same stamp (`20261123-071500-ab12`). */
 export function suiteOfRun(run: string): string {
   return `suite-${run.split('-').slice(-3).join('-')}`;
-}
-
-/** Whether a workflow's id can be a run's: it becomes the name of a folder. */
-export function isRunName(id: string): boolean {
-  return /^\w[\w.-]*$/.test(id);
 }
 
 /** The name of a run that is made again: the suite's stamp stays at its end. */

@@ -24,3 +24,13 @@ export function newReport(identity: RunIdentity): RunReport {
     artifacts: '',
   };
 }
+
+/**
+ * A report that another version may have written or answered: what it lacks is as in a run that has
+ * done nothing.
+ */
+export function completeReport(report: Partial<RunReport>): RunReport {
+  const { run = '', suite = '', profile = run, driver = 'sandbox', startedAt = new Date(0).toISOString() } = report;
+  const blank = newReport({ run, suite, profile, driver, startedAt });
+  return { ...blank, ...report, log: { ...blank.log, ...report.log } };
+}

@@ -7,6 +7,10 @@ export type DriverName = (typeof DRIVER_NAMES)[number];
 
 export type Firmware = 'uefi' | 'bios';
 
+/** What executes a guest's instructions. `tcg`: QEMU's emulation, everywhere, ten times slower. */
+export const ACCELERATORS = ['kvm', 'hvf', 'tcg'] as const;
+export type Accelerator = (typeof ACCELERATORS)[number];
+
 /** The hardware a profile asks for. */
 export interface MachineShape {
   readonly memoryMiB: number;
@@ -16,6 +20,8 @@ export interface MachineShape {
   readonly firmware: Firmware;
   /** For the libvirt driver: the network of libvirt it is plugged into; user-mode networking where there is none. */
   readonly network?: string;
+  /** What must execute its instructions; absent: the fastest that runs guests on its host. */
+  readonly accelerator?: Accelerator;
 }
 
 /** What is copied into the machine before the installer runs. */
@@ -70,11 +76,6 @@ export type Installation =
 
 /** The phases of nixos-anywhere that a run may ask for: it is the bench that restarts the machine. */
 export type AnywherePhase = 'kexec' | 'disko' | 'install';
-
-/** Whether the installer runs on the host, in a sandbox of its own, and installs the machine from outside. */
-export function installsFromOutside({ kind }: Installation): boolean {
-  return kind === 'nixos-anywhere';
-}
 
 /** Who logs in for a check; the bench's own login where absent. */
 export interface Login {

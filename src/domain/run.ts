@@ -7,6 +7,16 @@ import type { Verdict } from './verdict.js';
 /** When the machine outlives its run, for `nixproof debug`. */
 export type Keep = 'never' | 'failed' | 'always';
 
+/** Whether a run's machine outlives it. */
+export function isKept(keep: Keep, verdict: Verdict | null): boolean {
+  return keep === 'always' || (keep === 'failed' && (verdict === 'failed' || verdict === 'error'));
+}
+
+/** When a run ended, milliseconds since the epoch. */
+export function endOf({ startedAt, durationMs }: Pick<RunReport, 'startedAt' | 'durationMs'>): number {
+  return Date.parse(startedAt) + durationMs;
+}
+
 /** What one profile test is asked to do: the input of the profileTest workflow. */
 export interface RunRequest {
   /** Also the workflow's id: `<profile>-<date>-<random>`. */
@@ -104,13 +114,19 @@ export interface CheckResult {
   readonly durationMs: number;
 }
 
-/** The installer's log of the last attempt, compared with the guest's. */
+/** The installer's log of the last attempt, compared with the guest's after the installer's end. */
 export interface LogSummary {
   readonly bytes: number;
   readonly lines: number;
-  /** Of the artifact; `verified` says whether the guest's own sum of its log was the same. */
+  /** Of the artifact. */
   readonly sha256: string;
+  /** Whether the artifact is the guest's whole log: of the same size, with the same sum. */
   readonly verified: boolean;
+  /**
+   * The guest's log, if the artifact has only its beginning, as at `maxLog`. `same`: whether the
+   * sum of that part is equal.
+   */
+  readonly partOf?: { readonly bytes: number; readonly same: boolean };
 }
 
 /** The bench's own fault, where the verdict is `error`. */
@@ -158,7 +174,10 @@ export interface RunReport {
   readonly historyEvents: number;
   readonly log: LogSummary;
   readonly fault?: FaultRecord;
-  /** Whether the machine answered from the disk that was installed, without the live system, before it was checked. */
+  /**
+   * Whether the machine answered from the disk that was installed, without the live system, before
+   * it was checked; false if nothing boots, as in a sandbox. Absent if the run ended before.
+   */
   readonly bootedInstalled?: boolean;
   /** Things the user should know that are no failure: `machine kept`, `acceleration: tcg`. */
   readonly notes: readonly string[];
@@ -166,6 +185,11 @@ export interface RunReport {
   readonly artifacts: string;
   /** ISO 8601: when its logs, console and what was collected were removed to make room; absent: nothing was. */
   readonly removedForRoomAt?: string;
+  /**
+   * When (ISO 8601) and by which command its machine was removed after the run had ended; absent:
+   * it was not kept, or is there.
+   */
+  readonly machineRemoved?: { readonly at: string; readonly by: string };
 }
 
 /** What a run's workflow ends with: all else is in its report. */

@@ -3,6 +3,26 @@ import type { FaultRecord } from './run.js';
 import type { PinnedSource, Source } from './source.js';
 import type { Verdict } from './verdict.js';
 
+/**
+ * What becomes of a firing that is due while the one before is under way. One at a time: only then
+ * the server hands on what the one before came to.
+ */
+export const OVERLAPS = ['skip', 'buffer-one', 'buffer-all', 'cancel-other'] as const;
+export type Overlap = (typeof OVERLAPS)[number];
+
+/** When a schedule fires. Times are milliseconds. */
+export interface Timing {
+  readonly cron?: string;
+  readonly everyMs?: number;
+  /** What `cron` is read in, an IANA name. */
+  readonly timezone: string;
+  readonly overlap: Overlap;
+  /** Firings that were missed by no more than this are made up for. */
+  readonly catchupMs: number;
+  /** Each firing is late by a random time up to this. */
+  readonly jitterMs?: number;
+}
+
 /** Which profiles of a configuration are tested, and what is said of all of them. */
 export interface ProfileChoice {
   /** Empty: all of them. */

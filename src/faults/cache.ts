@@ -67,6 +67,7 @@ export const CACHE_FAULTS: readonly Fault[] = [
     heals: ['drop-the-substituter', 'fall-back-to-building', 'build-without-cache'],
     moment: 'start',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting(
@@ -95,6 +96,7 @@ export const CACHE_FAULTS: readonly Fault[] = [
     heals: ['drop-the-substituter', 'fall-back-to-building', 'build-without-cache'],
     moment: 'start',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting('cache-corrupt', serveCache('nixproof-corrupt', CORRUPT_PORT), askFirst(CORRUPT_PORT)),

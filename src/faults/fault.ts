@@ -1,5 +1,6 @@
 import type { FailureClass } from '../domain/diagnosis.js';
 import type { FaultName } from '../domain/fault.js';
+import type { Scope } from '../domain/heal.js';
 import type { DriverName } from '../domain/profile.js';
 
 /**
@@ -47,6 +48,8 @@ export interface Fault {
    * checkpoint is taken, so that going back does not cure it.
    */
   readonly afterRelease: boolean;
+  /** What it acts on. None of `system` is for a driver whose machines share the host's system. */
+  readonly scope: Scope;
   readonly injection: Injection;
   /** Shell text that prints what the guest sees of it, and fails where it sees nothing; absent where the bench itself sees it. */
   readonly evidence?: string;

@@ -17,6 +17,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     heals: ['use-the-networks-resolver', 'use-public-resolvers'],
     moment: 'start',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting(
@@ -47,6 +48,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     moment: 'first-phase',
     // A machine without a network could not be told to go on.
     afterRelease: true,
+    scope: 'system',
     injection: {
       kind: 'network',
       downMs: SECONDS_DOWN * 1000,
@@ -76,6 +78,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     heals: [],
     moment: 'start',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting(

@@ -11,8 +11,18 @@ have() { command -v "$1" >/dev/null 2>&1; }`;
 
 const stateOf = (fault: string) => `state=$root/var/lib/nixproof/faults/${fault}`;
 
-/** The shell text that injects a fault: what is there already is left alone. */
+/** A kernel, network or device of a machine that shares its host's system is the host's. */
+const NOT_THE_HOST = `[ -z "$root" ] || die 'it would change the host'`;
+
+/** The shell text that injects a fault of the scope `system`. */
 export function injecting(fault: string, ...script: readonly string[]): string {
+  return injectingFiles(fault, NOT_THE_HOST, ...script);
+}
+
+/**
+ * The shell text that injects a fault of the scope `files`: what is there already is left alone.
+ */
+export function injectingFiles(fault: string, ...script: readonly string[]): string {
   const begin = [PRELUDE, stateOf(fault), '[ ! -e "$state/done" ] || exit 0', 'mkdir -p "$state"'];
   return [...begin, ...script, 'touch "$state/done"'].join('\n');
 }

@@ -1,5 +1,5 @@
 import type { Fault } from './fault.js';
-import { FILL, injecting, looking, takingBack } from './shell.js';
+import { FILL, injecting, injectingFiles, looking, takingBack } from './shell.js';
 
 /** A disk that no machine of ours has. */
 const ABSENT = '/dev/sdz';
@@ -22,9 +22,10 @@ export const SPACE_FAULTS: readonly Fault[] = [
     heals: ['use-the-found-disk'],
     moment: 'start',
     afterRelease: false,
+    scope: 'files',
     injection: {
       kind: 'guest',
-      inject: injecting(
+      inject: injectingFiles(
         'disk-renamed',
         `[ ! -e "$root${ABSENT}" ] || die 'this machine has a ${ABSENT}'`,
         'disk=${NIXPROOF_DISK#"$root"}',
@@ -56,6 +57,7 @@ export const SPACE_FAULTS: readonly Fault[] = [
     heals: [],
     moment: 'target-mounted',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting(
@@ -91,6 +93,7 @@ export const SPACE_FAULTS: readonly Fault[] = [
     heals: ['grow-the-tmpfs', 'temporary-files-on-the-target', 'remove-temporary-files'],
     moment: 'start',
     afterRelease: false,
+    scope: 'system',
     injection: {
       kind: 'guest',
       inject: injecting(

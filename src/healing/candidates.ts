@@ -1,4 +1,5 @@
 import type { Diagnosis, FailureClass } from '../domain/diagnosis.js';
+import { operationOf, type Operation } from './answers.js';
 import { explains } from './causes.js';
 import type { Rule } from './rules/rule.js';
 import { tellingLines, type TellingLine, type TellingLines } from './unknown.js';
@@ -32,6 +33,8 @@ interface Candidate {
   readonly best: Hit;
   readonly evidence: readonly string[];
   readonly hits: number;
+  /** What its hits are of, each once. */
+  readonly operations: readonly Operation[];
   /** In which order the classes were first seen. */
   readonly order: number;
 }
@@ -39,9 +42,10 @@ interface Candidate {
 /** The classes that lines speak for so far: one candidate each. */
 export interface Candidates {
   readonly unknown: TellingLines;
-  add(hit: Hit): void;
-  /** Forgets everything: it came to a good end after all. */
-  clear(): void;
+  /** Takes a hit, and returns whether it is ground for a diagnosis by itself. */
+  add(hit: Hit): boolean;
+  /** Forgets the classes of which every hit is of an operation that succeeded later. */
+  answer(succeeded: ReadonlySet<Operation>): void;
   ranked(): readonly Diagnosis[];
 }
 
@@ -53,19 +57,21 @@ export function candidates(novel: boolean): Candidates {
   return {
     unknown,
     add(hit) {
-      if (hit.soft && hit.times < SOFT_REPEATS) return;
+      if (hit.soft && hit.times < SOFT_REPEATS) return false;
       const weighed = hit.soft ? { ...hit, confidence: hit.confidence * SOFT_WORTH } : hit;
       const known = classes.get(hit.rule.class);
       classes.set(hit.rule.class, {
         best: known === undefined || weighed.confidence > known.best.confidence ? weighed : known.best,
         evidence: withEvidence(known?.evidence ?? [], hit.text),
         hits: (known?.hits ?? 0) + 1,
+        operations: [...new Set([...(known?.operations ?? []), operationOf(hit.rule.class, hit.text, hit.soft)])],
         order: known?.order ?? classes.size,
       });
+      return weighed.confidence >= LEAST;
     },
-    clear() {
-      classes.clear();
-      unknown.clear();
+    answer(succeeded) {
+      for (const [name, { operations }] of classes)
+        if (operations.every((one) => succeeded.has(one))) classes.delete(name);
     },
     ranked() {
       const known = [...classes.values()]

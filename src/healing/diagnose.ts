@@ -1,4 +1,5 @@
 import type { Diagnosis, FailureClass } from '../domain/diagnosis.js';
+import { answeredBy } from './answers.js';
 import { candidates } from './candidates.js';
 import { readLogLine, type LogLine } from './log-lines.js';
 import { toneOf } from './noise.js';
@@ -58,9 +59,13 @@ export interface DiagnoserOptions {
   readonly rules?: readonly Rule[];
   /** Templates of earlier successes: their lines tell nothing of a failure that no rule knows. */
   readonly known?: TemplatesState;
+  /**
+   * Whether the installer is known to have failed: then no message of success outweighs anything.
+   */
+  readonly failed?: boolean;
 }
 
-export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {}): Diagnoser {
+export function createDiagnoser({ rules = RULES, known, failed = false }: DiagnoserOptions = {}): Diagnoser {
   const ring: Held[] = Array.from({ length: RING }, () => ({ text: '', line: 0, offset: 0, suspicious: false }));
   const usual = known === undefined ? undefined : createTemplateMiner({}, known);
   const isUsual = (message: string) => usual?.find(message) !== undefined;
@@ -94,8 +99,8 @@ export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {})
     if (held?.suspicious !== true) return;
     const read = readLogLine(held.text);
     const tone = toneOf(read.message, read.kernel);
-    if (tone === 'success') found.clear();
-    if (tone === 'success' || tone === 'noise') return;
+    if (tone === 'noise') return;
+    if (!failed) found.answer(answeredBy(read.message));
     const times = seenBefore(read.message);
     if (times > REPEATS || kinds.learn(read.message).count > KIND_REPEATS) return;
     const next = continuationOf(heldAt(index)?.text ?? '', heldAt(index + 1)?.text ?? '');
@@ -105,6 +110,7 @@ export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {})
     // What was said when it succeeded, too, is no ground for a guess.
     const unusual = tone === 'hard' && tellsUnknown(read) && !isUsual(read.message);
     const telling = unusual && tellsOfFailure(read.message);
+    let isKnown = false;
     for (const rule of rules) {
       if (rule.hint === true && !telling) continue;
       const match = matchOf(rule, read.message, next);
@@ -112,16 +118,10 @@ export function createDiagnoser({ rules = RULES, known }: DiagnoserOptions = {})
       if (rule.unless?.test(read.message) === true || rule.notNear?.test(around()) === true) continue;
       if (rule.near?.test(around()) === false) continue;
       const soft = tone === 'soft' || (read.notice && rule.evenAsWarning !== true);
-      found.add({
-        rule,
-        captures: capturesOf(match),
-        confidence: confidenceOf(rule, around, phase),
-        soft,
-        times,
-        ...place,
-      });
+      const confidence = confidenceOf(rule, around, phase);
+      isKnown = found.add({ rule, captures: capturesOf(match), confidence, soft, times, ...place }) || isKnown;
     }
-    if (unusual) found.unknown.look(place);
+    if (unusual && !isKnown) found.unknown.look(place);
   };
 
   const settle = (upTo: number): void => {

@@ -21,7 +21,7 @@ const NOISE: readonly RegExp[] = [
   // Locales and terminals.
   /Setting locale failed|cannot (?:change|set) (?:the )?(?:default )?(?:locale|LC_)|\bLC_ALL\b|LANGUAGE =|^perl: warning|^warning: setlocale|\bTERM is not set|^tput: |\bstty: |mesg: ttyname|stdin: is not a tty|cannot set terminal process group|no job control/i,
   // Chroots and machines under construction.
-  /install-info|Running in chroot|policy-rc\.d|no info dir entry|System has not been booted with systemd|Failed to (?:resolve (?:user|group|specifier)|connect to (?:\w+ )*bus\b|read machine ID|create (?:bus|new)|set up automounter)|\bmessage bus\b|system_bus_socket|invoke-rc\.d: (?:could not determine|policy)|update-alternatives: |delaying package configuration|apt does not have a stable CLI|^debconf: |dpkg-preconfigure|dpkg: warning|unable to (?:initialize frontend|resolve host \S+: (?:Name|Temporary))|^sudo: unable to resolve|^tar: .{0,80}(?:time stamp|in the future|Removing leading|implausibly)/i,
+  /install-info|Running in chroot|policy-rc\.d|no info dir entry|System has not been booted with systemd|Failed to (?:resolve (?:user|group|specifier)|replace specifiers|connect to (?:\w+ )*bus\b|read machine ID|create (?:bus|new)|set up automounter)|\bmessage bus\b|system_bus_socket|invoke-rc\.d: (?:could not determine|policy)|update-alternatives: |delaying package configuration|apt does not have a stable CLI|^debconf: |dpkg-preconfigure|dpkg: warning|unable to (?:initialize frontend|resolve host \S+: (?:Name|Temporary))|^sudo: unable to resolve|^tar: .{0,80}(?:time stamp|in the future|Removing leading|implausibly)/i,
   // Looking before leaping: clean-up of what is not there.
   /^umount: .{0,200}\bnot (?:mounted|found)|^swapoff: .{0,60}\b(?:not|Invalid)\b|^(?:rm|rmdir): |^(?:ls|stat|cat|kill|grep|which): |^fatal: (?:No names found|no tag)|^\s*hint: |Permanently added|was skipped because|^Skipping\b|Condition check resulted|start condition (?:un)?met|ConditionPath|conditions? (?:was|were) not met/i,
   // Disk tools on a fresh disk.
@@ -47,18 +47,13 @@ const SOFT =
 /** A retry that goes on where it stopped has got somewhere. */
 const PROGRESSING = /retrying from offset/i;
 
-/** The whole came to a good end: what was said before is over. */
-const SUCCESS =
-  /^installation finished!|^### done!? ###|installation (?:was )?(?:finished|complete)[d!. ]|Job succeeded|Finished: SUCCESS|^done\. the new configuration is|^\[?success\]?:? .{0,40}(?:install|rebuil|deploy|switch)/i;
-
-export type Tone = 'noise' | 'success' | 'soft' | 'hard';
+export type Tone = 'noise' | 'soft' | 'hard';
 
 /**
  * What a suspicious line is worth before any rule looks at it.
  * @param kernel whether the kernel said it
  */
 export function toneOf(message: string, kernel: boolean): Tone {
-  if (SUCCESS.test(message) && !/error|not |fail/i.test(message)) return 'success';
   if (PROGRESSING.test(message) || NOISE.some((pattern) => pattern.test(message))) return 'noise';
   if (kernel && KERNEL_NOISE.some((pattern) => pattern.test(message))) return 'noise';
   return SOFT.test(message) ? 'soft' : 'hard';

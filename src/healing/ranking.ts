@@ -28,7 +28,7 @@ export function rankHeals(input: RankingInput): readonly Candidate[] {
   for (const evidence of evidences) {
     const { class: failureClass, confidence: sureness } = evidence.diagnosis;
     for (const heal of heals) {
-      if (tried.has(heal.name) || !heal.for.includes(failureClass)) continue;
+      if (tried.has(heal.name) || !heal.for.includes(failureClass) || !isSafe(heal, evidence)) continue;
       const plan = heal.plan(evidence);
       if (plan === undefined) continue;
       const seen = counts(failureClass, heal.name);
@@ -42,12 +42,19 @@ export function rankHeals(input: RankingInput): readonly Candidate[] {
   return [...ranked.values()].sort((a, b) => b.score - a.score).map(({ candidate }) => candidate);
 }
 
+/** What acts on the system of a machine that shares its host's would act on the host. */
+function isSafe({ scope }: Heal, { machine }: Evidence): boolean {
+  return scope === 'files' || !machine.sharesSystem;
+}
+
 /** A user's heal is one of ours without a precondition. */
 function healOf({ name, for: failureClass, confidence, run, config, undo, resume }: UserHeal): Heal {
   const edits = Object.entries(config).map(([path, content]): TreeEdit => ({ kind: 'write', path, content }));
   return {
     name,
     for: [failureClass],
+    // What its commands touch is its author's choice.
+    scope: 'files',
     title: 'A heal of the configuration’s own',
     confidence,
     plan: () => planOf({ commands: run, undo, edits, resume }),

@@ -42,7 +42,6 @@ export interface TellingLine {
 /** Collects what an unknown failure shows, bounded. */
 export interface TellingLines {
   look(line: TellingLine): void;
-  clear(): void;
   diagnosis(): Diagnosis | undefined;
 }
 
@@ -58,10 +57,6 @@ export function tellingLines(novel: boolean): TellingLines {
       if (weight === undefined || !told.learn(line.text).isNew) return;
       if (best === undefined || weight > best.weight) best = { weight, line };
       others = [...others, line].slice(-LIMIT * 2);
-    },
-    clear() {
-      best = undefined;
-      others = [];
     },
     diagnosis() {
       if (best === undefined) return undefined;

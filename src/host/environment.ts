@@ -1,4 +1,5 @@
 import { NixproofError } from '../domain/error.js';
+import { ACCELERATORS, type Accelerator } from '../domain/profile.js';
 
 /**
  * A whole number from 1 in a variable of the environment; undefined where it is not set.
@@ -14,6 +15,25 @@ export function numberInEnvironment(env: NodeJS.ProcessEnv, name: string): numbe
     {
       hint: `set ${name} to a number, or unset it`,
       details: { variable: name },
+    },
+  );
+}
+
+/**
+ * `NIXPROOF_ACCELERATOR`; undefined where it is not set.
+ * @throws NixproofError `CONFIG_ENVIRONMENT`
+ */
+export function acceleratorInEnvironment(env: NodeJS.ProcessEnv): Accelerator | 'auto' | undefined {
+  const text = env['NIXPROOF_ACCELERATOR']?.trim();
+  if (text === undefined || text === '') return undefined;
+  const known = (['auto', ...ACCELERATORS] as const).find((one) => one === text);
+  if (known !== undefined) return known;
+  throw new NixproofError(
+    'CONFIG_ENVIRONMENT',
+    `NIXPROOF_ACCELERATOR: expected auto, kvm, hvf or tcg, got ${JSON.stringify(text)}`,
+    {
+      hint: 'set NIXPROOF_ACCELERATOR to one of these, or unset it',
+      details: { variable: 'NIXPROOF_ACCELERATOR' },
     },
   );
 }

@@ -110,18 +110,19 @@ export interface SizedFile {
   readonly bytes: number;
 }
 
-/** Every file below a folder; none where there is no such folder. */
+/** Every file below a folder, but not in folders that cannot be read; none if it is absent. */
 export async function filesBelow(folder: string): Promise<readonly SizedFile[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  return Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => {
-        const file = path.join(entry.parentPath, entry.name);
-        const found = await stat(file).catch(() => undefined);
-        return { file, bytes: (found?.blocks ?? 0) * 512 };
-      }),
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(
+    entries.map(async (entry): Promise<readonly SizedFile[]> => {
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) return filesBelow(file);
+      if (!entry.isFile()) return [];
+      const stats = await stat(file).catch(() => undefined);
+      return [{ file, bytes: (stats?.blocks ?? 0) * 512 }];
+    }),
   );
+  return found.flat();
 }
 
 export function sumOfBytes(files: readonly { readonly bytes: number }[]): number {

@@ -1,3 +1,4 @@
+import { accessSync, constants, readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -7,15 +8,32 @@ export function nixproofHome(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(env['XDG_STATE_HOME'] || path.join(homedir(), '.local', 'state'), 'nixproof');
 }
 
-/** Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else `~/.cache/nixproof`. */
+/**
+ * Downloads and tools that any number of homes share: `$XDG_CACHE_HOME/nixproof`, else
+ * `~/.cache/nixproof`, else, if that cannot be written (a service's read-only HOME),
+ * `$NIXPROOF_HOME/cache`.
+ */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return path.join(env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'nixproof');
+  if (env['XDG_CACHE_HOME']) return path.join(env['XDG_CACHE_HOME'], 'nixproof');
+  const shared = path.join(env['HOME'] || homedir(), '.cache', 'nixproof');
+  return canBeWritten(shared) ? shared : path.join(nixproofHome(env), 'cache');
+}
+
+/** Of a folder, or, where it is not there yet, of the nearest one above it. */
+function canBeWritten(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return isAbsent && path.dirname(folder) !== folder && canBeWritten(path.dirname(folder));
+  }
 }
 
 /** The folders below the home, by what they hold. */
 export interface Layout {
   readonly home: string;
-  /** `bases/<base>/…`: images and templates. */
+  /** `bases/<base>/…`: images and templates. Where it is a link, the folder that this leads to. */
   readonly bases: string;
   /** `machines/<id>/…`: what a driver needs to find a machine again. */
   readonly machines: string;
@@ -34,7 +52,7 @@ export interface Layout {
 export function layoutOf(home: string): Layout {
   return {
     home,
-    bases: path.join(home, 'bases'),
+    bases: whereItLeads(path.join(home, 'bases')),
     machines: path.join(home, 'machines'),
     hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
@@ -42,4 +60,14 @@ export function layoutOf(home: string): Layout {
     keys: path.join(home, 'keys'),
     stack: path.join(home, 'stack'),
   };
+}
+
+/** Disks and templates record the path they were made from: it must hold without the link. */
+function whereItLeads(folder: string): string {
+  try {
+    return path.resolve(path.dirname(folder), readlinkSync(folder));
+  } catch {
+    // No link, or nothing yet.
+    return folder;
+  }
 }

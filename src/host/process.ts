@@ -1,8 +1,9 @@
-import { execa } from 'execa';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { PassThrough, type Readable } from 'node:stream';
 import { NixproofError } from '../domain/error.js';
+import { hostErrorOf } from './errno.js';
 import { passFence } from './fence.js';
 import { isErrno } from './files.js';
 
@@ -42,7 +43,19 @@ export async function statFields(pid: number): Promise<readonly string[] | undef
   }
 }
 
+/** The command line of a process, for people; undefined where there is no such process. */
+export async function commandLine(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    return line.split('\0').join(' ').trim() || undefined;
+  }
+  const { execa } = await import('execa');
+  const { stdout } = await execa('ps', ['-o', 'args=', '-p', String(pid)], { reject: false });
+  return stdout.trim() || undefined;
+}
+
 async function psStart(pid: number): Promise<string | undefined> {
+  const { execa } = await import('execa');
   const { stdout, exitCode } = await execa('ps', ['-o', 'lstart=', '-p', String(pid)], { reject: false });
   return exitCode === 0 && stdout.trim() !== '' ? stdout.trim() : undefined;
 }
@@ -156,11 +169,16 @@ export async function waitUntil(
 }
 
 const GROUP_GRACE_MS = 3000;
+/**
+ * Milliseconds for the rest of a command's output to arrive after it ended, if a child of it still
+ * holds its streams open.
+ */
+const LAST_OUTPUT_MS = 250;
 
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array | Readable;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
   /** The code of the error thrown where the command fails; `HOST_COMMAND_FAILED` unless given. */
@@ -175,44 +193,149 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
 }
 
+/** Ends the output of a command that has ended, though a child of it still holds it open. */
+function endOutput(output: Readable): void {
+  // Behind the next look for input: however busy this process was, what is in the pipe comes first.
+  const timer = setTimeout(() => setImmediate(() => output.destroy()), LAST_OUTPUT_MS);
+  output.once('close', () => clearTimeout(timer));
+}
+
 /**
- * Runs a command of the host to its end and gives its standard output. The one way host commands are run.
- * @throws NixproofError `HOST_TOOL_MISSING` where there is no such program; `options.code` with the end of its standard
- * error where it fails or takes longer than `timeoutMs`
+ * Runs a command of the host to its end and gives its standard output; a child that it leaves behind
+ * is not waited for. The one way host commands are run.
+ * @throws NixproofError `HOST_TOOL_MISSING` if there is no such program; `HOST_PERMISSION`,
+ * `HOST_OPEN_FILES` if it cannot be started; `options.code` with the end of its standard error if it
+ * fails or takes longer than `timeoutMs`
  */
 export async function runCommand(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   await passFence();
-  const running = execa(file, args, {
-    reject: false,
-    stdin: options.input === undefined ? 'ignore' : 'pipe',
-    ...(options.input === undefined ? {} : { input: options.input }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
-    ...(options.group ? { detached: true } : {}),
-  });
-  const endGroup = () => {
+  // Most commands start no process: its hundred modules would be for nothing.
+  const { execa } = await import('execa');
+  requireDescriptors();
+  options.signal?.throwIfAborted();
+  const running = execa(file, args, execaOptions(options));
+  const settled = endWith(running, options);
+  running.once('exit', () => [running.stdout, running.stderr].forEach(endOutput));
+  if (options.onLine) createInterface({ input: running.stderr }).on('line', options.onLine);
+  const result = await running;
+  settled();
+  if (!result.failed) return result.stdout;
+  throw failureOf([file, ...args], result, options);
+}
+
+/**
+ * Ends a command when its signal is aborted. execa's own `cancelSignal` also signals a command that
+ * could not be started: its handle names no process then, and Node signals whichever number it
+ * holds, often 0, which is this process and everything of its group (kill(2)).
+ * @returns what is to be called when the command has ended
+ */
+function endWith(
+  running: { readonly pid?: number | undefined; kill(): boolean },
+  { signal, group }: Pick<RunOptions, 'signal' | 'group'>,
+): () => void {
+  const end = () => {
     const { pid } = running;
     if (pid === undefined) return;
+    if (!group) {
+      running.kill();
+      return;
+    }
     signalIfThere(-pid, 'SIGTERM');
     setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
   };
-  if (options.group) options.signal?.addEventListener('abort', endGroup, { once: true });
-  if (options.onLine) createInterface({ input: running.stderr }).on('line', options.onLine);
-  const result = await running;
-  options.signal?.removeEventListener('abort', endGroup);
-  if (!result.failed) return result.stdout;
+  signal?.addEventListener('abort', end, { once: true });
+  return () => signal?.removeEventListener('abort', end);
+}
+
+/** A command of the host that runs. */
+export interface RunningCommand {
+  /** Its standard output as it comes. Destroying it ends the command. */
+  readonly stream: Readable;
+  /** Settles when the command has ended; rejected as `runCommand` is. */
+  readonly ended: Promise<void>;
+}
+
+/** Starts a command of the host whose standard output is too long to be held. */
+export async function streamCommand(
+  file: string,
+  args: readonly string[],
+  options: Omit<RunOptions, 'group' | 'onLine'>,
+): Promise<RunningCommand> {
+  await passFence();
+  const { execa } = await import('execa');
+  requireDescriptors();
   options.signal?.throwIfAborted();
+  const running = execa(file, args, { ...execaOptions(options), buffer: { stdout: false } });
+  const settled = endWith(running, options);
+  // Read at once: execa drops what comes before there is a reader.
+  const stream = running.stdout.pipe(new PassThrough());
+  stream.once('close', () => running.stdout.destroy());
+  const ended = running.then((result) => {
+    settled();
+    if (result.failed) throw failureOf([file, ...args], result, options);
+  });
+  // The reader of the stream asks for its end later.
+  ended.catch(() => undefined);
+  return { stream, ended };
+}
+
+/** File descriptors that starting a command takes for a moment, generously. */
+const DESCRIPTORS = 8;
+
+/**
+ * Asks for the descriptors of a command before it is started: without them Node leaves the child half
+ * made, execa fails on that, and the child's own error ends this process (nodejs/node#14166).
+ * @throws NixproofError `HOST_OPEN_FILES`
+ */
+function requireDescriptors(): void {
+  const open: number[] = [];
+  try {
+    while (open.length < DESCRIPTORS) open.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    throw hostErrorOf(error) ?? error;
+  } finally {
+    open.forEach((descriptor) => closeSync(descriptor));
+  }
+}
+
+function execaOptions(options: RunOptions) {
+  return {
+    reject: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    stdout: 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    ...(options.group ? { detached: true } : {}),
+  } as const;
+}
+
+interface FailedCommand {
+  readonly code?: string | undefined;
+  readonly exitCode?: number | undefined;
+  readonly stdout?: string | undefined;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
+  readonly originalMessage?: string | undefined;
+}
+
+function failureOf(command: readonly string[], result: FailedCommand, options: RunOptions): unknown {
+  if (options.signal?.aborted) return options.signal.reason;
+  const [file = ''] = command;
   if (result.code === 'ENOENT') {
-    throw new NixproofError('HOST_TOOL_MISSING', `${file} is not installed`, {
+    return new NixproofError('HOST_TOOL_MISSING', `${file} is not installed`, {
       hint: options.hint ?? 'run `nixproof doctor` to see what is missing and how to get it',
       details: { tool: file },
     });
   }
-  const tail = (result.stderr || result.stdout).trim().split('\n').slice(-5).join('\n');
-  throw new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
-    details: { command: [file, ...args].join(' '), exitCode: result.exitCode ?? -1 },
+  const refused = hostErrorOf(
+    Object.assign(new Error(`${file}: ${result.originalMessage ?? ''}`), { code: result.code }),
+  );
+  if (refused) return refused;
+  const tail = (result.stderr || result.stdout || '').trim().split('\n').slice(-5).join('\n');
+  return new NixproofError(options.code ?? 'HOST_COMMAND_FAILED', `${file} failed: ${tail || result.shortMessage}`, {
+    details: { command: command.join(' '), exitCode: result.exitCode ?? -1 },
     ...(options.hint === undefined ? {} : { hint: options.hint }),
     cause: result,
   });

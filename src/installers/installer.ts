@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
+import { requireOwnDisks } from '../domain/installer.js';
 import type { Installation, Profile } from '../domain/profile.js';
+import { requirePrograms } from '../machines/missing-program.js';
 import { knownHostsLine } from '../machines/known-hosts.js';
 import type { Connection, Endpoint, Machine } from '../machines/machine.js';
 import { quote } from '../machines/quote.js';
@@ -60,6 +62,8 @@ export function unitName(attempt: number): string {
 /**
  * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
  * atomically in the guest, so however often this is called the installer starts once.
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_TOOL_MISSING`,
+ * `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
  */
 export async function startInstaller(
   machine: Machine,
@@ -68,6 +72,7 @@ export async function startInstaller(
   start: Start,
 ): Promise<void> {
   const { attempt, target } = start;
+  requireOwnDisks(profile, target.info.driver);
   const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
@@ -92,6 +97,7 @@ export async function startInstaller(
     'sh',
     guest.folder,
   ]);
+  requirePrograms(started);
   if (started.exitCode !== 0) {
     throw new NixproofError('MACHINE_START_FAILED', `the installer could not be started: ${started.stderr.trim()}`);
   }
@@ -121,7 +127,9 @@ async function putFiles(
   small: ReadonlyMap<string, string>,
 ): Promise<void> {
   const argv = putFilesCommand(file, content, small);
-  const { exitCode, stderr } = await connection.exec(argv, { input: content });
+  const result = await connection.exec(argv, { input: content });
+  requirePrograms(result);
+  const { exitCode, stderr } = result;
   if (exitCode !== 0)
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }
@@ -139,7 +147,7 @@ function installScript(machine: Machine, profile: Profile, start: Start, endpoin
     ...install.env,
     NIXPROOF_PROFILE: profile.name,
     NIXPROOF_DISK: disks[0] ?? '',
-    NIXPROOF_DISKS: disks.join(' '),
+    NIXPROOF_DISKS: disks.join('\n'),
     NIXPROOF_FIRMWARE: profile.machine.firmware,
     NIXPROOF_BARRIER: start.barrier ? guest.barrier : '',
   };

@@ -52,10 +52,13 @@ nixproof-phase CONNECT
 ssh ${quote(['-p', String(port), '-i', keyFile, ...asked, address, 'exit', '0'])}
 nixproof-phase BUILD
 status=$(mktemp)
+end=\${status##*/}
 {
   nixos-anywhere --flake ${flakeWord(install.flake)} ${quote(options)} 2>&1 && code=0 || code=$?
   echo "$code" >"$status"
-} | LC_ALL=C sed -u ${quote(MARKERS.flatMap((marker) => ['-e', marker]))}
+  # What it leaves running, such as a shared SSH connection, may hold the pipe for ever.
+  echo "$end"
+} | LC_ALL=C sed -u ${quote(MARKERS.flatMap((marker) => ['-e', marker]))} -e "/$end$/{s///;/^$/Q;q}"
 exit "$(cat "$status")"
 `;
 }

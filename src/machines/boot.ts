@@ -4,7 +4,7 @@ import { NixproofError, messageOf } from '../domain/error.js';
 import { isFull } from '../host/room.js';
 import { waitForConnection } from './connection.js';
 import type { Connection, Endpoint, Work } from './machine.js';
-import type { Accelerator } from './qemu/accelerator.js';
+import type { Accelerator } from '../domain/profile.js';
 import { waitForBanner } from './banner.js';
 
 const MINUTE_MS = 60_000;

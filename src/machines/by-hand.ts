@@ -22,7 +22,7 @@ export async function madeByHand(layout: Layout, id: string): Promise<MadeOf | u
 
 /** Held while a machine is made by hand or made anew: until then it looks like one that was left half made. */
 export function makingLock(layout: Layout, id: string): string {
-  return path.join(layout.machines, `${id}.lock`);
+  return `${machineFolder(layout, id)}.lock`;
 }
 
 function markOf(layout: Layout, id: string): string {

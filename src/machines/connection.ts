@@ -20,6 +20,13 @@ const HANDSHAKE_MS = 20_000;
 const KEEPALIVE = { keepaliveInterval: 10_000, keepaliveCountMax: 3 };
 const EXEC_MS = 60_000;
 const MAX_OUTPUT_BYTES = 1 << 20;
+/**
+ * Time for the exit status to arrive behind an end mark. Some servers hold it back while a child
+ * keeps the streams open.
+ */
+const EXIT_AFTER_MARK_MS = 1000;
+/** Maximum kept of the text between an end mark and its NUL. A hostile guest may never send one. */
+const MAX_PARTING_BYTES = 64 * 1024;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   HUP: 1,
   INT: 2,
@@ -177,11 +184,13 @@ async function execOn(
   options: ExecOptions,
   lostError: (cause?: unknown) => NixproofError,
 ): Promise<ExecResult> {
-  const maxBytes = options.maxBytes ?? MAX_OUTPUT_BYTES;
-  const stdout = keepHead(channel, maxBytes);
-  const stderr = keepHead(channel.stderr, maxBytes);
-  const timeoutMs = options.timeoutMs ?? EXEC_MS;
+  const { timeoutMs = EXEC_MS, maxBytes = MAX_OUTPUT_BYTES, endMark } = options;
   let exit: number | undefined;
+  let marked = 0;
+  let onMarked: () => void = () => undefined;
+  const mark = endMark === undefined ? undefined : { text: endMark, onEnd: () => (marked += 1) === 2 && onMarked() };
+  const stdout = keepHead(channel, maxBytes, mark);
+  const stderr = keepHead(channel.stderr, maxBytes, mark);
   await new Promise<void>((resolve, reject) => {
     const giveUp = (error: Error) => {
       abandon(channel);
@@ -199,14 +208,32 @@ async function execOn(
       if (error) reject(error);
       else resolve();
     };
+    const leave = () => {
+      channel.close();
+      finish();
+    };
+    onMarked = () => {
+      // The command itself is about to end: a channel that is closed before may take its children
+      // along.
+      if (exit !== undefined) leave();
+      else channel.once('exit', leave).once('close', () => clearTimeout(impatient));
+      const impatient = setTimeout(leave, EXIT_AFTER_MARK_MS);
+    };
+    channel.once('exit', (...ending: Ending) => (exit ??= exitCodeOf(ending)));
     channel.once('close', (...ending: Ending) => {
-      exit = exitCodeOf(ending);
-      finish(exit === undefined ? lostError() : undefined);
+      exit ??= exitCodeOf(ending);
+      finish(exit === undefined && marked < 2 ? lostError() : undefined);
     });
     channel.once('error', (error: Error) => finish(lostError(error)));
     feed(channel, options.input, giveUp);
   });
-  return { exitCode: exit ?? 255, stdout: stdout(), stderr: stderr() };
+  const { parting } = stdout;
+  return {
+    exitCode: exit ?? 255,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    ...(marked < 2 || parting === undefined ? {} : { parting }),
+  };
 }
 
 /**
@@ -230,16 +257,66 @@ function feed(channel: ClientChannel, input: ExecOptions['input'], fail: (error:
   }
 }
 
-function keepHead(stream: Readable, maxBytes: number): () => string {
+/** What ends a stream's output, and what to do once it and its NUL are here. */
+interface EndMark {
+  readonly text: string;
+  readonly onEnd: () => void;
+}
+
+/** What is kept of a stream. */
+interface Head {
+  /** To be asked once, at the end. */
+  text(): string;
+  /** What stood behind the mark. */
+  readonly parting: string | undefined;
+}
+
+/**
+ * Keeps the first bytes of a stream, those before the mark where there is one. What comes behind
+ * the mark's NUL is dropped.
+ */
+function keepHead(stream: Readable, maxBytes: number, mark?: EndMark): Head {
   const chunks: Buffer[] = [];
   let kept = 0;
-  stream.on('data', (chunk: Buffer) => {
-    if (kept >= maxBytes) return;
-    const head = chunk.subarray(0, maxBytes - kept);
-    chunks.push(head);
+  const keep = (bytes: Buffer) => {
+    const head = bytes.subarray(0, maxBytes - kept);
+    if (head.length > 0) chunks.push(head);
     kept += head.length;
+  };
+  if (mark === undefined) {
+    stream.on('data', keep);
+    return { text: () => Buffer.concat(chunks).toString('utf8'), parting: undefined };
+  }
+  let held = Buffer.alloc(0);
+  let stage: 'before' | 'behind' | 'done' = 'before';
+  stream.on('data', (chunk: Buffer) => {
+    if (stage === 'done') return;
+    held = Buffer.concat([held, chunk]);
+    if (stage === 'before') {
+      const at = held.indexOf(mark.text);
+      // The mark may come in two pieces.
+      const sure = at < 0 ? Math.max(0, held.length - mark.text.length + 1) : at;
+      keep(held.subarray(0, sure));
+      held = held.subarray(at < 0 ? sure : at + mark.text.length);
+      if (at >= 0) stage = 'behind';
+    }
+    if (stage === 'before') return;
+    const nul = held.indexOf(0);
+    held = held.subarray(0, nul < 0 ? MAX_PARTING_BYTES : Math.min(nul, MAX_PARTING_BYTES));
+    if (nul < 0) return;
+    stage = 'done';
+    mark.onEnd();
   });
-  return () => Buffer.concat(chunks).toString('utf8');
+  return {
+    text() {
+      // Without a mark what was held back is output as well.
+      if (stage === 'before') keep(held);
+      return Buffer.concat(chunks).toString('utf8');
+    },
+    get parting() {
+      return stage === 'done' ? held.toString('utf8') : undefined;
+    },
+  };
 }
 
 function streamOf(

@@ -42,8 +42,8 @@ export interface Driver {
   /**
    * Makes a pristine machine and resolves when it answers SSH. Idempotent: finds the one it made before under the same id,
    * and starts over where it finds a half-made one.
-   * @throws NixproofError `HOST_*` (no memory, no disk, no tool), `MACHINE_BASE_MISSING`, `MACHINE_NEVER_BOOTED` (with the
-   * console's tail in its details)
+   * @throws NixproofError `HOST_*` (no memory, no disk, no tool), `HOST_BASE_MISSING`,
+   * `MACHINE_NEVER_BOOTED` (with the console's tail in its details)
    */
   create(request: MachineRequest, work: Work): Promise<Machine>;
 
@@ -70,6 +70,11 @@ export interface Machine extends AsyncDisposable {
   readonly info: MachineInfo;
   /** How it runs, for the report: `qemu 7.2, tcg, uefi`. */
   readonly detail: string;
+  /**
+   * Whether its kernel, network, devices and services are this host's own; absent where it has its
+   * own. Then nothing may be changed in it but files below its root.
+   */
+  readonly sharesSystem?: true;
   /** Absolute paths of the target disks as the installer sees them. */
   readonly disks: readonly string[];
 
@@ -184,6 +189,11 @@ export interface ExecOptions {
   readonly input?: string | Uint8Array | Readable;
   /** How much of stdout and of stderr is kept, from the beginning; default 1 MiB. */
   readonly maxBytes?: number;
+  /**
+   * What the command prints on both streams when its work is done: the call ends there, though a
+   * child that was left behind still holds the streams open. That child is left alone.
+   */
+  readonly endMark?: string;
 }
 
 export interface ExecResult {
@@ -191,6 +201,11 @@ export interface ExecResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
+  /**
+   * What stood between `endMark` and the next NUL on stdout; absent where the command ended without
+   * it.
+   */
+  readonly parting?: string;
 }
 
 /** One SSH connection. Commands are argv arrays, quoted for the remote shell here and nowhere else. */

@@ -1,5 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { NixproofError } from '../domain/error.js';
+import { parseName } from '../domain/names.js';
+import { completeReport } from '../domain/new-report.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import { filesBelow, readJson, sumOfBytes, writeJson, type SizedFile } from '../host/files.js';
 
@@ -57,9 +60,15 @@ export interface RunFiles {
   attempt(number: number): AttemptFiles;
 }
 
+/** @throws NixproofError `CONFIG_NAME`: nothing outside the runs' folder is ever a run's */
 export function runFiles(runsFolder: string, run: string): RunFiles {
-  const folder = path.join(runsFolder, run);
+  const folder = path.join(runsFolder, parseName(run, 'run'));
   const file = (name: string) => path.join(folder, name);
+  const counted = (what: 'attempt' | 'heal', number: number) => {
+    if (!Number.isSafeInteger(number))
+      throw new NixproofError('CONFIG_NAME', `${JSON.stringify(number)} is no ${what}’s number`);
+    return path.join(folder, `${what}-${number}`);
+  };
   return {
     folder,
     run: file('run.json'),
@@ -78,15 +87,15 @@ export function runFiles(runsFolder: string, run: string): RunFiles {
       junit: file('junit.xml'),
     },
     patch: file('heal.patch'),
-    probes: (attempt) => path.join(folder, `attempt-${attempt}`, 'probes.json'),
-    advice: (attempt) => path.join(folder, `attempt-${attempt}`, 'advice.txt'),
+    probes: (attempt) => path.join(counted('attempt', attempt), 'probes.json'),
+    advice: (attempt) => path.join(counted('attempt', attempt), 'advice.txt'),
     faults: file('faults.json'),
     heal(number) {
-      const heal = path.join(folder, `heal-${number}`);
+      const heal = counted('heal', number);
       return { journal: path.join(heal, 'journal.json'), log: path.join(heal, 'commands.log') };
     },
     attempt(number) {
-      const attempt = path.join(folder, `attempt-${number}`);
+      const attempt = counted('attempt', number);
       return {
         folder: attempt,
         log: path.join(attempt, 'install.log'),
@@ -126,9 +135,8 @@ export async function readRunRequest(runsFolder: string, run: string): Promise<R
 
 /** A run's report as its folder has it, or undefined where there is no such run on this host. */
 export async function readRunReport(runsFolder: string, run: string): Promise<RunReport | undefined> {
-  const report = await readJson<RunReport>(runFiles(runsFolder, run).run);
-  // Runs from before there were any have no faults on record.
-  return report && { ...report, faults: (report as Partial<RunReport>).faults ?? [] };
+  const report = await readJson<Partial<RunReport>>(runFiles(runsFolder, run).run);
+  return report && completeReport(report);
 }
 
 /** Every run recorded on this host, newest first. Folders that hold no readable run are passed over. */

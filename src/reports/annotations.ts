@@ -1,5 +1,7 @@
 import type { RunReport } from '../domain/run.js';
 import { oneLine } from './escape.js';
+import { patchCommand } from './heals.js';
+import { decidingFailure } from './outcome.js';
 
 const MESSAGE_CHARS = 300;
 /** A place in the deployed tree, as tools name it: `at /root/config/flake.nix:12:5`. */
@@ -14,22 +16,16 @@ export function renderAnnotations(runs: readonly RunReport[]): string {
 }
 
 function annotationsOf(run: RunReport): readonly string[] {
-  const { verdict, profile, failures, checks, heals, fault } = run;
+  const { verdict, profile, checks, heals, fault } = run;
   if (verdict === 'healed') {
     const names = heals.filter(({ outcome }) => outcome === 'worked').map(({ name }) => name);
-    return [
-      annotation(
-        'warning',
-        `${profile} was healed`,
-        `needed ${names.join(', ')}: \`nixproof patch\` has what to commit`,
-      ),
-    ];
+    return [annotation('warning', `${profile} was healed`, `needed ${names.join(', ')}${remedy(run)}`)];
   }
   if (verdict === 'error') {
     return [annotation('error', `${profile}: the bench's own fault`, `${fault?.code ?? ''} ${fault?.message ?? ''}`)];
   }
   if (verdict !== 'failed') return [];
-  const last = failures.at(-1);
+  const last = decidingFailure(run);
   const failed = last
     ? [
         annotation(
@@ -42,6 +38,13 @@ function annotationsOf(run: RunReport): readonly string[] {
     : [];
   const red = checks.filter(({ status }) => status === 'fail');
   return [...failed, ...red.map(({ name, detail }) => annotation('error', `${profile}: ${name}`, detail))];
+}
+
+/** What a healed run asks of its reader. */
+function remedy(run: RunReport): string {
+  if (run.faults.length > 0) return ' against faults that were injected on purpose';
+  const command = patchCommand(run);
+  return command === undefined ? '; nothing in the configuration was changed' : `: \`${command}\` has what to commit`;
 }
 
 function placeIn(line: string): Readonly<Record<string, string>> {

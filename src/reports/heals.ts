@@ -1,4 +1,5 @@
 import type { HealRecord, RunReport } from '../domain/run.js';
+import { changedConfiguration } from './outcome.js';
 import { bytesText, durationText, plural } from './quantities.js';
 
 /** What the record said of a heal before this run: `worked 7 of 8 times`. */
@@ -8,9 +9,8 @@ export function seenText({ seen }: HealRecord): string {
 }
 
 /** The command that prints what to commit; undefined where no heal that worked changed the configuration. */
-export function patchCommand({ run, heals }: RunReport): string | undefined {
-  const changed = heals.some(({ outcome, files }) => outcome === 'worked' && files > 0);
-  return changed ? `nixproof patch ${run}` : undefined;
+export function patchCommand(run: RunReport): string | undefined {
+  return changedConfiguration(run) ? `nixproof patch ${run.run}` : undefined;
 }
 
 /** How many checkpoints were taken, and what they cost; empty where there were none. */

@@ -4,6 +4,7 @@ import { oneLine } from './escape.js';
 import { checkCase, className, installations } from './junit-cases.js';
 import { secondsText } from './quantities.js';
 import type { Reporter } from './reporter.js';
+import { meaningOf } from './outcome.js';
 import { storyOf } from './story.js';
 import { xmlDocument } from './xml.js';
 
@@ -79,5 +80,5 @@ function properties(run: RunReport): XmlElement {
 
 function systemOut(run: RunReport): string {
   const heals = run.heals.map((heal) => `heal ${oneLine(heal.name, 100)} (for ${heal.class}): ${heal.outcome}`);
-  return [storyOf(run), ...heals, ...run.notes.slice(0, 50).map((note) => oneLine(note))].join('\n');
+  return [storyOf(run), meaningOf(run), ...heals, ...run.notes.slice(0, 50).map((note) => oneLine(note))].join('\n');
 }

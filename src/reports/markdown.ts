@@ -5,7 +5,7 @@ import { comparisonLines } from './comparison.js';
 import { digestEvents, gapText, withGaps, type LogRow } from './digest.js';
 import { escapeMarkdown, logLine, markdownCode, markdownFence, oneLine } from './escape.js';
 import { checkpointsText, patchCommand, seenText } from './heals.js';
-import { attemptsOf, classText, lookOf, reasonText, type AttemptRecord } from './outcome.js';
+import { attemptsOf, classText, lookOf, meaningOf, reasonText, type AttemptRecord } from './outcome.js';
 import { durationText, plural } from './quantities.js';
 import type { Reporter } from './reporter.js';
 import { storyOf } from './story.js';
@@ -62,7 +62,7 @@ export function renderSuiteMarkdown(suite: SuiteReport): string {
 function runMarkdown(run: RunReport, heading: string, contexts: ReadonlyMap<number, readonly LogRow[]>): string {
   const parts = [
     `${heading} ${SIGNS[lookOf(run.verdict).key]} ${escapeMarkdown(oneLine(run.profile, NAME_LIMIT))}: ${lookOf(run.verdict).word}`,
-    `${escapeMarkdown(storyOf(run))} _${lookOf(run.verdict).meaning}_`,
+    `${escapeMarkdown(storyOf(run))} _${meaningOf(run)}_`,
     fault(run),
     injected(run),
     ...failedAttempts(run).map((attempt) => failure(attempt, contexts.get(attempt.number) ?? [])),

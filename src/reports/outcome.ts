@@ -7,30 +7,69 @@ export interface VerdictLook {
   readonly key: Verdict | 'running';
   readonly word: string;
   readonly sign: string;
-  /** What it means, for a reader who does not know the words. */
-  readonly meaning: string;
 }
 
 const LOOKS: Readonly<Record<Verdict | 'running', Omit<VerdictLook, 'key'>>> = {
-  passed: { word: 'passed', sign: '✓', meaning: 'Installed and verified without help.' },
-  healed: {
-    word: 'healed',
-    sign: '✚',
-    meaning: 'Passed only after changes; without them this configuration does not install.',
-  },
-  failed: {
-    word: 'failed',
-    sign: '✗',
-    meaning: 'This configuration did not install, or is not what its checks ask for.',
-  },
-  error: { word: 'error', sign: '!', meaning: 'The fault is the bench’s, not the configuration’s.' },
-  cancelled: { word: 'cancelled', sign: '⊘', meaning: 'Stopped before there was a result.' },
-  running: { word: 'running', sign: '…', meaning: 'No verdict yet.' },
+  passed: { word: 'passed', sign: '✓' },
+  healed: { word: 'healed', sign: '✚' },
+  failed: { word: 'failed', sign: '✗' },
+  error: { word: 'error', sign: '!' },
+  cancelled: { word: 'cancelled', sign: '⊘' },
+  running: { word: 'running', sign: '…' },
 };
 
 export function lookOf(verdict: Verdict | null): VerdictLook {
   const key = verdict ?? 'running';
   return { key, ...LOOKS[key] };
+}
+
+/** What every report says of a run that was installed and has no check that passed. */
+export const NOTHING_CHECKED = 'installed, nothing was checked';
+
+/**
+ * What a run's verdict means, for a reader who does not know the words. It claims no more than the
+ * run has shown.
+ */
+export function meaningOf(run: RunReport): string {
+  switch (run.verdict) {
+    case 'passed':
+      return passesChecks(run) ? 'Installed and verified without help.' : `${capitalised(NOTHING_CHECKED)}.`;
+    case 'healed':
+      return healedMeaning(run);
+    case 'failed':
+      return run.faults.length > 0
+        ? 'It did not install, or is not what its checks ask for, while faults were injected on purpose.'
+        : 'This configuration did not install, or is not what its checks ask for.';
+    case 'error':
+      return 'The fault is the bench’s, not the configuration’s.';
+    case 'cancelled':
+      return 'Stopped before there was a result.';
+    case null:
+      return 'No verdict yet.';
+  }
+}
+
+function healedMeaning(run: RunReport): string {
+  const what = passesChecks(run) ? 'Passed only after' : `${capitalised(NOTHING_CHECKED)}; it took`;
+  // What a fault did, and what its heal changed, says nothing of the configuration.
+  if (run.faults.length > 0) return `${what} heals against faults that were injected on purpose.`;
+  if (!changedConfiguration(run)) return `${what} heals of the machine; nothing in the configuration was changed.`;
+  return `${what} changes; this configuration does not install without these changes.`;
+}
+
+/** Whether at least one check has passed: what only was installed is not verified. */
+export function passesChecks({ checks }: RunReport): boolean {
+  return checks.some(({ status }) => status === 'pass');
+}
+
+/** Whether a heal that worked has changed the deployed configuration. */
+export function changedConfiguration({ heals }: RunReport): boolean {
+  return heals.some(({ outcome, files }) => outcome === 'worked' && files > 0);
+}
+
+/** A sentence with a capital letter first. */
+export function capitalised(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 /** One execution of the installer as reports show it. */

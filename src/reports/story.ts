@@ -55,18 +55,13 @@ function installed(run: RunReport): string {
 
 /** Without the restart from the installed disk, which the bench records as a last phase of its own. */
 function installerPhases(run: RunReport, phases: readonly PhaseRecord[]): readonly PhaseRecord[] {
-  return run.bootedInstalled === true && phases.at(-1)?.name === BOOT_PHASE ? phases.slice(0, -1) : phases;
-}
-
-/** A sandbox goes on as it is where a machine is restarted: there is no boot to speak of. */
-function hasOwnDisk({ bootedInstalled, driver }: RunReport): boolean {
-  return bootedInstalled === true && driver !== 'sandbox';
+  return run.bootedInstalled !== undefined && phases.at(-1)?.name === BOOT_PHASE ? phases.slice(0, -1) : phases;
 }
 
 function verified(run: RunReport): string {
   const passed = run.checks.filter((check) => check.status === 'pass').length;
   const parts = [
-    ...(hasOwnDisk(run) ? ['booted from its own disk'] : []),
+    ...(run.bootedInstalled === true ? ['booted from its own disk'] : []),
     ...(passed > 0 ? [`passed ${plural(passed, 'check')}`] : []),
   ];
   if (parts.length === 2) return `, ${parts[0] ?? ''}, and ${parts[1] ?? ''}`;
@@ -89,7 +84,7 @@ function failed(run: RunReport): string {
     return `${subject(run)} failed on ${run.driver}${at}${tries}, after ${durationText(run.durationMs)}: ${reasonText(failure)}${classText(failure)}.`;
   }
   if (red.length > 0) {
-    const booted = hasOwnDisk(run) ? ', booted from its own disk,' : '';
+    const booted = run.bootedInstalled === true ? ', booted from its own disk,' : '';
     return `${installed(run)}${booted} but failed ${red.length} of ${plural(run.checks.length, 'check')}: ${names(red.map((check) => check.name))}.`;
   }
   return `${subject(run)} failed on ${run.driver} after ${durationText(run.durationMs)}.`;

@@ -2,7 +2,16 @@ import { styleText } from 'node:util';
 import type { CheckResult, RunReport } from '../domain/run.js';
 import { oneLine } from './escape.js';
 import { checkpointsText, patchCommand, seenText } from './heals.js';
-import { classText, decidingFailure, lookOf, reasonText, redChecks, type VerdictLook } from './outcome.js';
+import {
+  classText,
+  decidingFailure,
+  lookOf,
+  NOTHING_CHECKED,
+  passesChecks,
+  reasonText,
+  redChecks,
+  type VerdictLook,
+} from './outcome.js';
 import { durationText, plural } from './quantities.js';
 
 type Colour = 'green' | 'yellow' | 'red' | 'magenta' | 'gray' | 'cyan' | 'bold' | 'dim';
@@ -125,6 +134,7 @@ function checkLines(run: RunReport, paint: Paint): readonly string[] {
     `${paint('red', '✗')} ${oneLine(check.name, 80)}: ${oneLine(check.detail, LINE_LIMIT)}`;
   const more = red.length > CHECKS_SHOWN ? [`… ${plural(red.length - CHECKS_SHOWN, 'more failed check')}`] : [];
   const passed = run.checks.filter((check) => check.status === 'pass').length;
+  const installed = (run.verdict === 'passed' || run.verdict === 'healed') && !passesChecks(run);
   const count = run.checks.length > 0 ? [`${passed} of ${plural(run.checks.length, 'check')} passed`] : [];
-  return [...count, ...red.slice(0, CHECKS_SHOWN).map(line), ...more];
+  return [...(installed ? [NOTHING_CHECKED] : []), ...count, ...red.slice(0, CHECKS_SHOWN).map(line), ...more];
 }

@@ -7,7 +7,7 @@ import { startChild } from './child.js';
 import { ownCommand } from './holder.js';
 import { logTail } from './logs.js';
 import { narrate } from './narrate.js';
-import { readFailure, readLiveRecord, type StackRecord } from './record.js';
+import { readFailure, readOwnRecord, type StackRecord } from './record.js';
 import type { StackFiles } from './stack-files.js';
 import { getTemporalServer } from './temporal-server.js';
 
@@ -31,7 +31,7 @@ export async function bringUp(files: StackFiles, options: JoinOptions): Promise<
   const next = async (): Promise<StackRecord> => {
     for (;;) {
       work.signal.throwIfAborted();
-      const record = await readLiveRecord(files);
+      const record = await readOwnRecord(files);
       if (record) return record;
       if (!(spawned && (await isAlive(spawned))) && !(await lockOwner(files.lock))) {
         if (spawned) await explain(files, spawned, spawns);

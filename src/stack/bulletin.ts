@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { writeJson } from '../host/files.js';
 import type { ProcessIdentity } from '../host/process.js';
+import { OWN_INSTALLATION } from './installation.js';
 import { type ChildrenRecord, removeRecord, type StackRecord } from './record.js';
 import type { StackFiles } from './stack-files.js';
 
@@ -30,7 +31,7 @@ export function openBulletin(files: StackFiles, holder: ProcessIdentity): Bullet
   };
   const write = async (facts: StackFacts): Promise<StackRecord> => {
     const { server = holder, worker = holder } = children;
-    const record: StackRecord = { holder, server, worker, ...facts, startedAt };
+    const record: StackRecord = { installation: OWN_INSTALLATION, holder, server, worker, ...facts, startedAt };
     await writeJson(files.record, record);
     return record;
   };

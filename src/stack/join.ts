@@ -4,7 +4,7 @@ import type { Layout } from '../host/paths.js';
 import { isAlive, waitUntil, type ProcessIdentity } from '../host/process.js';
 import { bringUp, type JoinOptions } from './bring-up.js';
 import { type Lease, takeLease } from './leases.js';
-import { readFailure, readLiveRecord, type StackRecord } from './record.js';
+import { readFailure, readLiveRecord, readOwnRecord, type StackRecord } from './record.js';
 import { type StackFiles, stackFiles } from './stack-files.js';
 
 const WATCH_EVERY_MS = 1000;
@@ -27,7 +27,10 @@ export interface StackLease extends AsyncDisposable {
   holdFor(suiteId: string): Promise<void>;
 }
 
-/** The stack that runs now for this home, without starting one and without keeping it. */
+/**
+ * The stack that runs now for this home, of any installation, without starting one and without
+ * keeping it.
+ */
 export async function findStack(layout: Layout): Promise<StackRecord | undefined> {
   return readLiveRecord(stackFiles(layout));
 }
@@ -35,13 +38,14 @@ export async function findStack(layout: Layout): Promise<StackRecord | undefined
 /**
  * Takes part in this home's local stack, starting it where none runs. While the lease is held, a holder that dies is replaced:
  * on the same database, and on the same ports where they are free.
- * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`, `SERVER_STACK_DIED`
+ * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`,
+ * `SERVER_STACK_DIED`, `SERVER_OTHER_INSTALLATION`
  */
 export async function joinStack(options: JoinOptions): Promise<StackLease> {
   const files = stackFiles(options.layout);
   const lease = await takeLease(files);
   try {
-    const found = await readLiveRecord(files);
+    const found = await readOwnRecord(files);
     const record = found ?? (await bringUp(files, options));
     return watchedLease(files, options, lease, record, found === undefined);
   } catch (error) {

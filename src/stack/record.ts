@@ -2,11 +2,13 @@ import { rm } from 'node:fs/promises';
 import { NixproofError, messageOf, type ErrorCode, type ErrorDetails } from '../domain/error.js';
 import { readJson, writeJson } from '../host/files.js';
 import { isAlive, type ProcessIdentity } from '../host/process.js';
+import { requireOwnInstallation, type Installation } from './installation.js';
 import type { Ports } from './ports.js';
 import type { StackFiles } from './stack-files.js';
 
 /** `stack.json`: a stack that is ready. */
 export interface StackRecord {
+  readonly installation: Installation;
   readonly holder: ProcessIdentity;
   readonly server: ProcessIdentity;
   readonly worker: ProcessIdentity;
@@ -46,6 +48,13 @@ interface HolderFailure {
 export async function readLiveRecord(files: StackFiles): Promise<StackRecord | undefined> {
   const record = await readJson<StackRecord>(files.record);
   return record && (await isAlive(record.holder)) ? record : undefined;
+}
+
+/** The same, of this installation. @throws NixproofError `SERVER_OTHER_INSTALLATION` */
+export async function readOwnRecord(files: StackFiles): Promise<StackRecord | undefined> {
+  const record = await readLiveRecord(files);
+  if (record) await requireOwnInstallation(record);
+  return record;
 }
 
 export async function writeFailure(files: StackFiles, holder: ProcessIdentity, error: unknown): Promise<void> {

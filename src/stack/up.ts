@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from '../host/process.js';
 import { runHolder, type HolderOptions } from './holder.js';
 import { takeLease } from './leases.js';
-import { readLiveRecord, type StackRecord } from './record.js';
+import { readOwnRecord, type StackRecord } from './record.js';
 import { stackFiles } from './stack-files.js';
 
 export interface UpOptions extends Omit<HolderOptions, 'onReady'> {
@@ -13,7 +13,7 @@ export interface UpOptions extends Omit<HolderOptions, 'onReady'> {
 /**
  * The local stack in the foreground until the signal says so: this process holds it, or takes part in the one another command
  * holds and becomes the holder when that one ends.
- * @throws as runHolder
+ * @throws NixproofError `SERVER_OTHER_INSTALLATION`; else as runHolder
  */
 export async function runUp({ onReady, ...options }: UpOptions): Promise<void> {
   const files = stackFiles(options.layout);
@@ -23,7 +23,7 @@ export async function runUp({ onReady, ...options }: UpOptions): Promise<void> {
     while (!signal.aborted) {
       const outcome = await runHolder({ ...options, onReady: (stack) => onReady(stack, 'ours') });
       if (outcome === 'ended') continue;
-      const stack = await readLiveRecord(files);
+      const stack = await readOwnRecord(files);
       if (stack) await attend(stack);
       else await rest(signal);
     }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig } from '../config/load.js';
 import { resolveProfiles } from '../config/resolve.js';
+import { requireOwnDisks } from '../domain/installer.js';
 import type { DriverName, Profile } from '../domain/profile.js';
 import type { ProfileChoice } from '../domain/schedule.js';
 import type { Work } from '../domain/work.js';
@@ -11,7 +12,7 @@ import { chooseDriver } from './plan.js';
 /**
  * The profiles that are chosen: every driver with every base; what says nothing of one leaves it to the profiles.
  * @param cwd what paths in the choice are relative to
- * @throws NixproofError whatever {@link resolveProfiles} throws
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`; whatever {@link resolveProfiles} throws
  */
 export async function resolveChoice(
   config: LoadedConfig,
@@ -30,6 +31,7 @@ export async function resolveChoice(
       chosen.push(...(await resolveProfiles(config, profiles, { flags, cwd })));
     }
   }
+  for (const profile of chosen) if (profile.driver) requireOwnDisks(profile, profile.driver);
   return chosen;
 }
 

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
-import { DEFAULT_BASE, installsFromOutside, type DriverName, type Profile } from '../domain/profile.js';
+import { requireOwnDisks } from '../domain/installer.js';
+import { DEFAULT_BASE, type DriverName, type Profile } from '../domain/profile.js';
 import type { Keep } from '../domain/run.js';
 import type { SuiteRequest, SuiteRun } from '../domain/suite.js';
 import type { Work } from '../domain/work.js';
@@ -109,17 +110,12 @@ export async function chooseDriver(
   work: Work & { readonly layout: Layout },
 ): Promise<Profile & { driver: DriverName }> {
   if (profile.driver) machines.driver(profile.driver);
-  if (profile.driver === 'sandbox' && installsFromOutside(profile.install)) {
-    throw new NixproofError('UNSUPPORTED_SANDBOX_TARGET', `${profile.name}: a sandbox is no machine to install`, {
-      hint: 'say --driver qemu, libvirt or ssh: nixos-anywhere runs on this host and installs a machine over SSH',
-      details: { profile: profile.name },
-    });
-  }
   if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
   if (profile.driver === 'libvirt') return { ...withBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
   if (!probe || probe.available) return { ...withBase(profile, work.layout), driver: 'qemu' };
   if (profile.base !== undefined) throw probe.reason;
+  requireOwnDisks(profile, 'sandbox');
   if (process.getuid?.() === 0) {
     throw new NixproofError(
       'UNSUPPORTED_SANDBOX_ROOT',

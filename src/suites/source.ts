@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, rename, rm, utimes } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { FOLDER_PREFIX, type PinnedSource, type Source, type SourceTree } from '../domain/source.js';
 import type { Work } from '../domain/work.js';
 import { isErrno, isFolder } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
-import { copyFolder, sumOfFolder } from './folder-copy.js';
+import { copyTree } from '../host/tree/copy.js';
+import { removeTree } from '../host/tree/remove.js';
 import { checkOut, fetchCommit, fetchRef } from './git.js';
 
 /** Names of trees that are being made. One whose maker was killed is `nixproof cleanup`'s to remove. */
@@ -64,8 +65,8 @@ async function pinFolder(folder: string, layout: Layout, work: Work): Promise<So
   }
   return intoPlace(layout, async (scratch) => {
     work.progress(`copying ${folder}`);
-    await copyFolder(folder, scratch, layout.home);
-    return { repository: folder, ref: '', commit: `${FOLDER_PREFIX}${await sumOfFolder(scratch)}` };
+    const sum = await copyTree(folder, scratch, layout.home, work);
+    return { repository: folder, ref: '', commit: `${FOLDER_PREFIX}${sum}` };
   });
 }
 
@@ -81,7 +82,7 @@ async function intoPlace(layout: Layout, make: (scratch: string) => Promise<Pinn
     await utimes(tree, new Date(), new Date());
     return { ...pinned, tree };
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    await removeTree(scratch);
   }
 }
 

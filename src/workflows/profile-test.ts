@@ -11,7 +11,7 @@ import type { Place } from '../activities/index.js';
 import { FULL_DISK_HINT } from '../domain/error.js';
 import { plainFailure } from '../domain/failure.js';
 import { QUERIES, SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
-import type { RunReport, RunRequest, RunResult } from '../domain/run.js';
+import { isKept, type RunReport, type RunRequest, type RunResult } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { emptyReport, missedFaults, reportOf, type Draft } from './draft.js';
 import { createForce } from './force.js';
@@ -244,8 +244,7 @@ function createRun(asked: RunRequest) {
   }
 
   function fateOf(verdict: Verdict): Fate {
-    const wrong = verdict === 'failed' || verdict === 'error';
-    if (asked.keep === 'never' || (asked.keep === 'failed' && !wrong)) return 'destroy';
+    if (!isKept(asked.keep, verdict)) return 'destroy';
     const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
     return verdict === 'failed' && !installed ? 'freeze' : 'keep';
   }

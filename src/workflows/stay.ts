@@ -87,12 +87,13 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     note(machine.detail);
 
     await begin('deploying the configuration');
-    await within('deploy', () =>
+    const deployed = await within('deploy', () =>
       steps.deploy.executeWithOptions(
         { summary: `deploy to ${request.profile.deploy.to}`, startToCloseTimeout: longestOf('deploy') },
         [request],
       ),
     );
+    if (deployed.note !== undefined) note(deployed.note);
 
     if (request.faults) {
       await begin('injecting faults');
@@ -175,6 +176,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       recordAttempt(current, outcome);
       const failure = failureOf(outcome);
       if (!failure) {
+        if (outcome.left) note(`the installer left processes running when it ended: ${outcome.left.join(', ')}`);
         await loop.settle(outcome);
         return true;
       }
@@ -255,6 +257,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   }
 
   async function boot(steps: HostSteps): Promise<boolean> {
+    draft.bootedInstalled = false;
     if (!request.profile.install.reboot) return true;
     await begin('restarting from the installed disk');
     const started = Date.now();
@@ -264,7 +267,8 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       [request],
     );
     draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
-    draft.bootedInstalled = outcome.booted;
+    // A sandbox is no machine: its restart boots nothing.
+    draft.bootedInstalled = outcome.booted && request.driver !== 'sandbox';
     if (outcome.booted) return true;
     const { bytes } = draft.log;
     const failure = diagnosedFailure(plainFailure(BOOT, outcome.line, bytes, outcome.reason), outcome.diagnoses);

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Checkpoints, Connection, Machine } from '../../src/machines/machine.js';
 import type { Driver } from '../../src/machines/machine.js';
 import type { Context } from './machine-contract.js';
-import { recordShown } from './shown.js';
+import { comparesShown, contractTitles, DRIVERS } from '../shown.js';
 
 const LONG_MS = 5 * 60_000;
 
@@ -13,7 +13,14 @@ export function checkpointContract(context: () => Context & { readonly makeDrive
     let machine: Machine;
     let connection: Connection;
 
-    recordShown(() => context().driver.name);
+    const shown = comparesShown(
+      DRIVERS,
+      () => context().driver.name,
+      () => contractTitles('checkpoint-contract.ts'),
+    );
+    afterEach(({ task }) => {
+      if (task.result?.state === 'pass') shown(task.name);
+    });
 
     const checkpoints = (): Checkpoints => {
       if (!machine.checkpoints) throw new Error('this machine has no checkpoints');

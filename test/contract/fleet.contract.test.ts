@@ -1,19 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { layoutOf } from '../../src/host/paths.js';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { processesWithEnvironment } from '../../src/host/process.js';
 import type { Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
+import { shareBases } from '../shared-bases.js';
 import { hasOrSkip } from './requirements.js';
 
 const MINUTE_MS = 60_000;
 const IDS = Array.from({ length: 10 }, (_, index) => `fleet-${index}`);
 const SHAPE = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'bios' } as const;
 const work: Work = { signal: new AbortController().signal, progress: () => undefined };
-const layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-fleet-')));
+const home = await mkdtemp(path.join(tmpdir(), 'nixproof-fleet-'));
+const layout = await shareBases(home, inject('sharedHome'));
 const driver = createQemuDriver({ layout });
 
 describe.runIf(await hasOrSkip('qemu', driver))('ten clones of one template, side by side', () => {

@@ -141,6 +141,15 @@ describe.each(Object.entries(SHELLS))('a console with %s', { timeout: 30_000 }, 
     expect(stdout).toBe(Array.from({ length: 30_000 }, (_, index) => `${index + 1}\n`).join(''));
   });
 
+  // Each try waits five seconds for what does not come.
+  test('what is lost again and again is given up', { timeout: 90_000 }, async () => {
+    const opened = await open(command);
+    opened.lose(() => true);
+    await expect(opened.console.exec(['sh', '-c', 'seq 3000'], { timeoutMs: 50_000 })).rejects.toMatchObject({
+      code: 'TRANSPORT_GARBLED',
+    });
+  });
+
   test('a command that takes too long is given up and ended, and the next one runs', async () => {
     const { console } = await open(command);
     const file = path.join(folder, 'pid');

@@ -3,8 +3,11 @@ import type { Connection, Machine, Work } from '../../src/machines/machine.js';
 /** What grub-install calls a firmware. */
 export const GRUB_TARGETS = { uefi: 'x86_64-efi', bios: 'i386-pc' } as const;
 
-/** Partitions, copies the live system and makes it bootable: the least that boots from a disk alone. */
-const INSTALL = `set -eu
+/**
+ * Partitions the disk $1, copies the live system and makes it bootable with GRUB for the target $2:
+ * the least that boots from a disk alone.
+ */
+export const INSTALL = `set -eu
 disk=$1 target=$2
 sgdisk --zap-all -n1:0:+2M -t1:ef02 -n2:0:+64M -t2:ef00 -n3:0:0 -t3:8300 "$disk" >/dev/null
 udevadm settle

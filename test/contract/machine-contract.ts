@@ -3,11 +3,12 @@ import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { runShell } from '../../src/checks/shell.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { MachineShape } from '../../src/domain/profile.js';
-import { recordShown } from './shown.js';
+import { comparesShown, contractTitles, DRIVERS } from '../shown.js';
 import { openConnection } from '../../src/machines/connection.js';
 import type { Connection, Driver, Machine, MachineRequest, Work } from '../../src/machines/machine.js';
 
@@ -68,8 +69,20 @@ export function machineContract(name: string, subject: Subject): void {
     let driver: Driver;
     let machine: Machine;
     let connection: Connection;
+    let hasCheckpoints = false;
 
-    recordShown(() => driver.name);
+    const shown = comparesShown(
+      DRIVERS,
+      () => driver.name,
+      async () => [
+        ...(await contractTitles('machine-contract.ts')),
+        // Those are not for this driver, whatever the table says.
+        ...(hasCheckpoints ? [] : await contractTitles('checkpoint-contract.ts')),
+      ],
+    );
+    afterEach(({ task }) => {
+      if (task.result?.state === 'pass') shown(task.name);
+    });
 
     const sh = async (script: string, ...args: string[]) => connection.exec(['sh', '-c', script, 'sh', ...args]);
     const file = (absolute: string) => machine.resolvePath(absolute);
@@ -79,6 +92,7 @@ export function machineContract(name: string, subject: Subject): void {
       driver = subject.makeDriver({ layout });
       await subject.prepare?.(layout, work);
       machine = await driver.create(request(ids.first), work);
+      hasCheckpoints = machine.checkpoints !== undefined;
       connection = await machine.connect(work);
     }, 20 * MINUTE_MS);
 
@@ -142,6 +156,12 @@ export function machineContract(name: string, subject: Subject): void {
       await expect(connection.exec(['sleep', '600'], { timeoutMs: 500 })).rejects.toMatchObject({
         code: 'TRANSPORT_TIMEOUT',
       });
+    });
+
+    test('a shell ends when it does, whatever it leaves running', async () => {
+      const result = await runShell(connection, 'sleep 3000 & echo $! >"$NIXPROOF_ROOT/tmp/left"; echo ok; exit 3', {});
+      expect(result).toEqual({ exitCode: 3, stdout: 'ok\n', stderr: '', left: ['sleep'] });
+      expect((await sh('kill "$(cat "$NIXPROOF_ROOT/tmp/left")"')).exitCode).toBe(0);
     });
 
     test('a stream holds the remote process back while nobody reads, and loses nothing', async () => {

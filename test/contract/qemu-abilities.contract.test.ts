@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { collectFrom } from '../../src/activities/collect.js';
-import type { MachineShape } from '../../src/domain/profile.js';
+import { verify } from '../../src/checks/verify.js';
+import type { Check, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
 import type { Machine, Work } from '../../src/machines/machine.js';
@@ -13,6 +14,7 @@ import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { quote } from '../../src/machines/quote.js';
 import { runFiles, type RunFiles } from '../../src/records/artifacts.js';
+import { shareBases } from '../shared-bases.js';
 import { hasOrSkip } from './requirements.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -28,7 +30,7 @@ function abilities(): void {
   let machine: Machine;
 
   beforeAll(async () => {
-    layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-abilities-')));
+    layout = await shareBases(await mkdtemp(path.join(tmpdir(), 'nixproof-abilities-')), inject('sharedHome'));
     await prepareBase(BASE, layout, work, SHAPE);
     machine = await createQemuDriver({ layout }).create({ id: ID, base: BASE, shape: SHAPE }, work);
   }, 20 * MINUTE_MS);
@@ -77,6 +79,24 @@ function abilities(): void {
       'echo "login: # status 0" >/dev/hvc0; printf "\\033[2J\\003\\004 end 1\\r\\n"; echo "<1>a kernel message" >/dev/kmsg; exit 9',
     );
     expect(result).toEqual({ exitCode: 9, stdout: '\x1b[2J\x03\x04 end 1\r\n', stderr: '' });
+  });
+
+  test('a dead service and a failed unit make its checks red', { timeout: 3 * MINUTE_MS }, async () => {
+    const service = (name: string): Check => ({ kind: 'service', name, service: name });
+    const units: Check = { kind: 'units', name: 'units' };
+    const seen = async (...checks: readonly Check[]) =>
+      (await verify(machine, checks, work)).map(({ status, detail }) => [status, detail]);
+    expect(await seen(service('ssh'), service('no-such'), units)).toEqual([
+      ['pass', 'active'],
+      ['fail', 'inactive'],
+      ['pass', 'running'],
+    ]);
+    expect(await sh('systemd-run --quiet --wait --unit=breaks false')).toMatchObject({ exitCode: 1 });
+    expect(await seen(service('breaks'), units)).toEqual([
+      ['fail', 'failed'],
+      ['fail', 'degraded breaks.service'],
+    ]);
+    expect(await sh('systemctl reset-failed breaks')).toMatchObject({ exitCode: 0 });
   });
 
   test('a command that was given up is ended, and the next ones run', async () => {
@@ -188,7 +208,7 @@ function abilities(): void {
       expect(await np('clean', 'lab')).toMatchObject({
         exitCode: 0,
         stdout: expect.stringMatching(
-          /^lab is running: qemu [\d.]+, \w+, bios[^\n]*\n {2}address {2}root@127/,
+          /^lab is running: qemu [\d.]+, \w+(?: \([^\n]+\))?, bios[^\n]*\n {2}address {2}root@127/,
         ) as string,
       });
       expect(await np('ssh', 'lab', '--', 'ls', '/root/touched')).toMatchObject({ exitCode: 2 });

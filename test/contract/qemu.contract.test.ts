@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { Firmware, MachineShape } from '../../src/domain/profile.js';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Work } from '../../src/machines/machine.js';
@@ -11,15 +11,16 @@ import { launch, socketsFolder } from '../../src/machines/qemu/launch.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { machineFolder } from '../../src/machines/record.js';
 import { GRUB_TARGETS, installLiveSystem } from './installation.js';
+import { shareBases } from '../shared-bases.js';
 import { type Context, machineContract } from './machine-contract.js';
 import { hasOrSkip } from './requirements.js';
 
 const GIB = 1024 ** 3;
 const BASE = 'debian';
 
-function shape(firmware: Firmware): MachineShape {
-  return { memoryMiB: 1024, cpus: 1, diskBytes: [3 * GIB, 1 * GIB], firmware };
-}
+const UEFI: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [3 * GIB, 1 * GIB], firmware: 'uefi' };
+/** The template of one disk is another test's, too. */
+const BIOS: MachineShape = { ...UEFI, diskBytes: [3 * GIB], firmware: 'bios' };
 
 /** What only a machine with a process of its own can suffer. */
 function accidents(context: () => Context): void {
@@ -88,9 +89,9 @@ if (await hasOrSkip('qemu', driver)) {
   machineContract('qemu, uefi', {
     makeDriver: createQemuDriver,
     base: BASE,
-    shape: shape('uefi'),
+    shape: UEFI,
     prepare: async (layout, work) => {
-      await prepareBase(BASE, layout, work, shape('uefi'));
+      await prepareBase(BASE, layout, work, UEFI);
     },
     more: accidents,
     install: (machine, connection, work) => installLiveSystem(GRUB_TARGETS.uefi, machine, connection, work),
@@ -98,13 +99,13 @@ if (await hasOrSkip('qemu', driver)) {
 
   // What differs under BIOS is how it boots.
   test('qemu, bios: a machine boots from the disk that was installed', { timeout: 20 * 60_000 }, async () => {
-    const layout = layoutOf(await mkdtemp(path.join(tmpdir(), 'nixproof-bios-')));
+    const layout = await shareBases(await mkdtemp(path.join(tmpdir(), 'nixproof-bios-')), inject('sharedHome'));
     const bios = createQemuDriver({ layout });
     const work: Work = { signal: new AbortController().signal, progress: () => undefined };
     const id = `bios-${process.pid}`;
     try {
-      await prepareBase(BASE, layout, work, shape('bios'));
-      await using machine = await bios.create({ id, base: BASE, shape: shape('bios') }, work);
+      await prepareBase(BASE, layout, work, BIOS);
+      await using machine = await bios.create({ id, base: BASE, shape: BIOS }, work);
       await installLiveSystem(GRUB_TARGETS.bios, machine, await machine.connect(work), work);
       await machine.restartInstalled(work);
       const connection = await machine.connect(work);

@@ -1,5 +1,7 @@
 import path from 'node:path';
-import { runCommand } from '../../src/host/process.js';
+import type { Command } from 'commander';
+import { helpOf } from '../../src/cli/man-page.js';
+import { createProgram } from '../../src/cli/program.js';
 import { ROOT } from './pages.js';
 
 export const PROGRAM = path.join(ROOT, 'dist/cli/main.js');
@@ -10,13 +12,11 @@ export interface Help {
   readonly commands: ReadonlyMap<string, Help>;
 }
 
-/** The built command line's own account of itself, subcommands and all. */
-export async function readHelp(argv: readonly string[] = []): Promise<Help> {
-  const text = await runCommand(process.execPath, [PROGRAM, ...argv, '--help']);
-  const options = [...text.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, option = '']) => option);
-  const list = /^Commands:\n((?: {2}.*\n?)+)/m.exec(text)?.[1] ?? '';
-  const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
-  const commands = await Promise.all(names.map(async (name) => [name, await readHelp([...argv, name])] as const));
+/** The command line's own account of itself, subcommands and all. */
+export function readHelp(command: Command = createProgram()): Help {
+  const options = [...helpOf(command).matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, option = '']) => option);
+  const below = command.createHelp().visibleCommands(command);
+  const commands = below.filter((one) => one.name() !== 'help').map((one) => [one.name(), readHelp(one)] as const);
   return { options: new Set(options), commands: new Map(commands) };
 }
 

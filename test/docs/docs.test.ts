@@ -74,7 +74,7 @@ function keysOf(schema: unknown): ReadonlySet<string> {
 describe('the command line', () => {
   let help: Help;
   beforeAll(async () => {
-    help = await readHelp();
+    help = readHelp();
   });
 
   test.each(PAGES.map(named))('%s names only commands and options that exist', (_name, { spans, blocks }) => {
@@ -171,7 +171,7 @@ describe('what the pages speak of', () => {
   });
 
   test('variables of ours exist', async () => {
-    const sources = await sourceTexts('src', 'assets', 'test/contract', 'test/unit');
+    const sources = await sourceTexts('src', 'assets', 'test/contract', 'test/e2e', 'test/unit');
     const files = ['docker-compose.yml', 'vitest.config.ts'].map((name) => readFile(path.join(ROOT, name), 'utf8'));
     const others = (await Promise.all(files)).join('\n');
     const told = PAGES.flatMap(({ spans, blocks }) => [...spans, ...blocks.map(({ text }) => text)]).join('\n');

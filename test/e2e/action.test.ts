@@ -1,9 +1,8 @@
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { PROGRAM } from '../docs/command-line.js';
 import { ROOT } from '../docs/pages.js';
 import { LONG, openBench, type Bench } from './bench.js';
 
@@ -24,13 +23,12 @@ interface Action {
 
 let action: Action;
 let bench: Bench;
-let bin: string;
+let runners: string;
 beforeAll(async () => {
   action = parse(await readFile(path.join(ROOT, 'action.yml'), 'utf8')) as Action;
   bench = await openBench('own');
   await bench.worker();
-  bin = await bench.folder({ nixproof: `#!/bin/sh\nexec ${process.execPath} ${PROGRAM} "$@"\n` });
-  await chmod(path.join(bin, 'nixproof'), 0o755);
+  runners = await bench.folder({});
 });
 
 interface Job {
@@ -43,7 +41,9 @@ interface Job {
 
 /** Runs the action's own steps in order as GitHub's runner does: bash, inputs through the environment, files for what comes back. */
 async function job(workspace: string, inputs: Readonly<Record<string, string>>): Promise<Job> {
-  const temp = await mkdtemp(path.join(bin, 'runner-'));
+  const temp = await mkdtemp(path.join(runners, 'runner-'));
+  const added = path.join(temp, 'path');
+  await writeFile(added, '');
   const summary = path.join(temp, 'summary.md');
   await writeFile(summary, '');
   const outputs = new Map<string, string>();
@@ -62,7 +62,9 @@ async function job(workspace: string, inputs: Readonly<Record<string, string>>):
     const env = {
       ...bench.env,
       ...Object.fromEntries(Object.entries(step.env ?? {}).map(([name, text]) => [name, value(text)])),
-      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      PATH: [...(await readFile(added, 'utf8')).split('\n').filter(Boolean), process.env['PATH'] ?? ''].join(':'),
+      GITHUB_ACTION_PATH: ROOT,
+      GITHUB_PATH: added,
       GITHUB_OUTPUT: output,
       GITHUB_STEP_SUMMARY: summary,
       RUNNER_TEMP: temp,
@@ -119,7 +121,7 @@ describe.concurrent('the GitHub action', () => {
     const done = await job(workspace, { profiles: 'good mended', args: '--parallel 2' });
     expect({ exit: done.exit, verdict: done.outputs['verdict'] }).toEqual({ exit: 0, verdict: 'healed' });
     expect(done.stdout).toContain(
-      '\n::warning title=mended was healed::needed fix-it: `nixproof patch` has what to commit\n',
+      '\n::warning title=mended was healed::needed fix-it; nothing in the configuration was changed\n',
     );
     expect(done.summary).toMatch(/^## nixproof\n[^]*`good`[^]*`mended`/);
     expect(await readFile(path.join(done.reports, 'junit.xml'), 'utf8')).toContain('<testsuites');
@@ -152,8 +154,11 @@ test('the examples for CI are YAML that calls what there is', async () => {
   const github = parse(await readFile(path.join(ROOT, 'examples/ci/github.yml'), 'utf8')) as {
     jobs: { nixproof: { steps: { uses?: string; with?: Record<string, string> }[] } };
   };
-  const step = github.jobs.nixproof.steps.find(({ uses }) => uses?.startsWith('nixproof/'));
+  const step = github.jobs.nixproof.steps.find(({ uses }) => uses === 'OWNER/nixproof@REVISION');
   expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(Object.keys(step?.with ?? { missing: '' })));
+  expect(JSON.stringify([github, await readFile(path.join(ROOT, 'action.yml'), 'utf8')])).not.toMatch(
+    /npm install[^"]*nixproof/,
+  );
   const gitlab = parse(await readFile(path.join(ROOT, 'examples/ci/gitlab-ci.yml'), 'utf8')) as {
     nixproof: { script: string[]; artifacts: { reports: { junit: string } } };
   };

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openBench, parsed, type Bench } from './bench.js';
 
@@ -62,6 +63,26 @@ const REFUSED: readonly Mistake[] = [
     says: [
       'error: profile vm: deploy.from does not exist: nowhere',
       'hint: set deploy.from to the folder to copy; it is relative to the configuration’s folder',
+    ],
+  },
+  {
+    what: 'a flake in a sandbox, whose disks are those of this host',
+    config: 'profiles:\n  vm: { install: { kind: nixos, flake: .#vm } }\n',
+    args: ['test', '--driver', 'sandbox'],
+    code: 'UNSUPPORTED_SANDBOX_TARGET',
+    says: [
+      "error: vm: kind nixos partitions disks, and the disks of a sandbox's programs are this host's own",
+      'hint: use --driver qemu (prepare it with `nixproof setup`), libvirt or ssh',
+    ],
+  },
+  {
+    what: "Yarn's Plug'n'Play",
+    args: ['test'],
+    env: { NODE_OPTIONS: `--require=${fileURLToPath(new URL('../fixtures/programs/pnp.cjs', import.meta.url))}` },
+    code: 'UNSUPPORTED_PNP',
+    says: [
+      "error: nixproof does not run from the archives of Yarn's Plug'n'Play",
+      'hint: set `nodeLinker: node-modules` in .yarnrc.yml and run `yarn install`',
     ],
   },
   {
@@ -170,6 +191,15 @@ const REFUSED: readonly Mistake[] = [
     args: ['status', 'vm-1'],
     code: 'CONFIG_UNKNOWN_RUN',
     says: ['error: there is no run vm-1', SEE_STATUS],
+  },
+  {
+    what: 'a path for a run: status',
+    args: ['status', '../../x'],
+    code: 'CONFIG_USAGE',
+    says: [
+      `error: command-argument value '../../x' is invalid for argument 'run'. "../../x" cannot be the name of a run: a name has letters, digits, dots, dashes and underscores only, and begins with a letter, a digit or an underscore`,
+      HELP,
+    ],
   },
   {
     what: 'a machine nobody knows: ip',

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Connection } from '@temporalio/client';
 import { afterAll, expect } from 'vitest';
+import { openRun } from '../../src/cli/runs.js';
 import { benchOfRun } from '../../src/domain/names.js';
-import { TEST_KEY, testKey } from '../test-key.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
@@ -17,6 +18,8 @@ import { readRunReport } from '../../src/records/artifacts.js';
 import { findStack } from '../../src/stack/join.js';
 import { freePorts } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import { sealingKey } from '../../src/temporal/key.js';
+import { TEST_KEY, testKey } from '../test-key.js';
 import { makeFolder } from './make-folder.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -44,13 +47,17 @@ export interface Running {
   says(pattern: RegExp, deadlineMs?: number): Promise<void>;
 }
 
-/** A home of its own, with a Temporal server of its own unless it is to use the local stack or another's. */
+/**
+ * A home of its own, with a namespace on this file's Temporal server unless it is to use another.
+ */
 export interface Bench extends AsyncDisposable {
   readonly layout: Layout;
   /** What its commands have in their environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** The connection to the server that is its own. */
+  /** The connection to the server and namespace that are its own. */
   readonly link: ServerLink;
+  /** What a bench that is `elsewhere` is given to be on the same server and namespace. */
+  readonly server: { readonly TEMPORAL_ADDRESS: string; readonly TEMPORAL_NAMESPACE: string };
   /** A new folder with these files; those that begin with `#!` are executable. */
   folder(files: Readonly<Record<string, string>>): Promise<string>;
   /** The same bench with more in the environment of its commands. */
@@ -62,7 +69,7 @@ export interface Bench extends AsyncDisposable {
   start(cwd: string, ...args: string[]): Running;
   /** Starts a worker and waits until it polls. */
   worker(): Promise<Running>;
-  /** One run object, as `status RUN --json` prints it. */
+  /** One run object, as `status RUN --json` prints it, without a command's start. */
   status(run: string): Promise<RunReport>;
   /** Waits until a run has its verdict on disk, and gives it as `status` does. */
   verdictOf(run: string): Promise<RunReport>;
@@ -71,34 +78,44 @@ export interface Bench extends AsyncDisposable {
 }
 
 const opened: Bench[] = [];
+let shared: Promise<RunningServer> | undefined;
 // After a test that failed or never ended, too.
 afterAll(async () => {
   await Promise.all(opened.map((bench) => bench[Symbol.asyncDispose]()));
+  await (await shared)?.[Symbol.asyncDispose]();
 }, DEADLINE_MS);
+
+/** A name that scripts break on which do not quote the paths they are given. */
+export const AWKWARD_HOME = 'ein Häus $x';
 
 /**
  * Opens a bench; it is closed, with everything that runs in it, after the last test of the file at the latest.
- * @param server `reachable`: one of its own that listens on every address of this host; `elsewhere`: the one that `extra` names
+ * @param server `own`: a namespace of its own; `reachable`: a server of its own that listens on
+ *   every address of this host; `elsewhere`: the one that `extra` names, such as another bench's
+ *   `server`
  * @param inside the command through which everything of it is run
+ * @param home the name of its home
  */
 export async function openBench(
   server: 'own' | 'reachable' | 'elsewhere' | 'local stack',
   extra: NodeJS.ProcessEnv = {},
   inside: readonly string[] = [],
+  home = 'home',
 ): Promise<Bench> {
   const root = await mkdtemp(path.join(tmpdir(), 'nixproof-e2e-'));
-  const layout = layoutOf(path.join(root, 'home'));
+  const layout = layoutOf(path.join(root, home));
   await mkdir(layout.home);
-  const ip = { own: '127.0.0.1', reachable: '0.0.0.0', elsewhere: undefined, 'local stack': undefined }[server];
-  const own = ip === undefined ? undefined : await startServer(ip);
-  // Several homes that use one server have one key.
-  const key = server === 'local stack' ? {} : { NIXPROOF_KEY_FILE: TEST_KEY };
+  const own = await { own: ownNamespace, reachable: ownServer, elsewhere: undefined, 'local stack': undefined }[
+    server
+  ]?.();
+  if (server === 'elsewhere') await expectNamed(extra);
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
     NIXPROOF_HOME: layout.home,
     NO_COLOR: '1',
-    ...key,
-    ...(own ? { TEMPORAL_ADDRESS: own.address } : {}),
+    // Several homes that use one server have one key.
+    ...(server === 'local stack' ? {} : { NIXPROOF_KEY_FILE: TEST_KEY }),
+    ...own?.server,
     ...extra,
   };
   const workers = new Set<number>();
@@ -120,6 +137,10 @@ export async function openBench(
       if (!own) throw new Error('who has no server of its own asks through the command line');
       return own.link;
     },
+    get server() {
+      if (!own) throw new Error('it has no server of its own');
+      return own.server;
+    },
     folder: (files) => makeFolder(root, files),
     start,
     np,
@@ -132,7 +153,12 @@ export async function openBench(
       return worker;
     },
     async status(id) {
-      return parsed<RunReport>(await bench.np(root, 'status', id, '--json'));
+      // What is mounted for its commands alone is not seen from here.
+      if (inside.length > 0) return parsed<RunReport>(await np(root, 'status', id, '--json'));
+      const recorded = await readRunReport(layout.runs, id);
+      if (recorded && recorded.verdict !== null) return recorded;
+      await using link = own ? undefined : await linkAtHand(layout, env);
+      return plain(await openRun(own?.link ?? link, id, recorded));
     },
     async verdictOf(id) {
       await reached(`the verdict of ${id}`, async () => {
@@ -171,6 +197,9 @@ async function rootOf(layout: Layout, profile: string, deadlineMs?: number): Pro
   return path.join(layout.machines, found ?? '', 'root');
 }
 
+/** Between two looks at a condition that is cheap. */
+const PAUSE_MS = 40;
+
 /**
  * Waits for a condition; a test that waits too long says for what. Between two looks it pauses as long as one takes: a condition
  * that runs a command leaves the cores to what it waits for.
@@ -186,7 +215,7 @@ export async function reached(
     if (await condition()) return;
     const now = performance.now();
     if (now >= end) throw new Error(`it never came to ${what}`);
-    await delay(Math.max(20, now - began));
+    await delay(Math.max(PAUSE_MS, now - began));
   }
 }
 
@@ -198,13 +227,18 @@ export function isThere(file: string): Promise<boolean> {
 }
 
 /** The JSON document that is all a command has printed. */
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller knows what it asked for
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it asked for
 export function parsed<T>({ stdout, stderr }: Ended): T {
   try {
     return JSON.parse(stdout) as T;
   } catch {
     throw new Error(`no JSON on standard output: ${JSON.stringify(stdout)}\nstandard error: ${stderr}`);
   }
+}
+
+/** A value as JSON has it. */
+function plain<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
 }
 
 /** The one run of a suite's JSON. */
@@ -258,19 +292,72 @@ process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 /** So often another port is tried where somebody takes one between its choice and its use. */
 const PORT_ATTEMPTS = 5;
 
-/** A Temporal dev server in memory, from the executable that the local stack uses. */
-async function startServer(
-  ip: string,
-): Promise<{ readonly address: string; readonly link: ServerLink } & AsyncDisposable> {
-  const { file } = await getTemporalServer({ work });
-  const { server, port } = await listeningServer(file, ip);
-  const address = `127.0.0.1:${port}`;
-  const link = await connectClient({ address }, await testKey());
+/** A server or a namespace on one, with the connection to it. */
+interface OwnServer extends AsyncDisposable {
+  readonly link: ServerLink;
+  readonly server: Bench['server'];
+}
+
+interface RunningServer extends AsyncDisposable {
+  readonly address: string;
+}
+
+let namespaces = 0;
+
+/** A new namespace on the server that all benches of this file share; it goes with the server. */
+async function ownNamespace(): Promise<OwnServer> {
+  const { address } = await (shared ??= startServer('127.0.0.1'));
+  const namespace = `bench-${++namespaces}`;
+  const connection = await Connection.connect({ address });
+  // The type wants a `Long` of a package that is not ours; a number is taken as well.
+  const workflowExecutionRetentionPeriod = { seconds: (24 * 60 * 60) as never };
+  await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod });
+  await connection.close();
+  return connected(address, namespace);
+}
+
+async function ownServer(): Promise<OwnServer> {
+  const { address, ...running } = await startServer('0.0.0.0');
+  return connected(address, 'default', running);
+}
+
+async function connected(address: string, namespace: string, running?: AsyncDisposable): Promise<OwnServer> {
+  const link = await connectClient({ address, namespace }, await testKey());
   return {
-    address,
     link,
+    server: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
     async [Symbol.asyncDispose]() {
       await link[Symbol.asyncDispose]();
+      await running?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A test that names the shared server without a namespace would wait for another one's workers. */
+async function expectNamed(env: NodeJS.ProcessEnv): Promise<void> {
+  const isShared = env['TEMPORAL_ADDRESS'] === (await shared)?.address;
+  if (shared && isShared && !env['TEMPORAL_NAMESPACE']) throw new Error("give the other bench's `server`");
+}
+
+/**
+ * The connection to the server that a bench's commands ask where it has none of its own; undefined
+ * where its local stack does not run.
+ */
+async function linkAtHand(layout: Layout, env: NodeJS.ProcessEnv): Promise<ServerLink | undefined> {
+  const named = env['TEMPORAL_ADDRESS'];
+  const key = await sealingKey(layout, env);
+  if (named) return connectClient({ address: named, namespace: env['TEMPORAL_NAMESPACE'] ?? 'default' }, key);
+  const stack = await findStack(layout);
+  return stack && connectClient({ address: stack.address }, key);
+}
+
+/** A Temporal dev server in memory, from the executable that the local stack uses. */
+async function startServer(ip: string): Promise<RunningServer> {
+  const { file } = await getTemporalServer({ work });
+  const { server, port } = await listeningServer(file, ip);
+  return {
+    address: `127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
       const identity = await identify(server.pid);
       if (identity) await terminate(identity);
     },

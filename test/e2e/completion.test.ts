@@ -74,7 +74,7 @@ for (const [shell, script] of Object.entries(SHELLS)) {
 }
 
 test('every command has examples in its help, and they call what there is', async () => {
-  const help = await readHelp();
+  const help = readHelp();
   for (const { path: words, command } of leaves(createProgram(), [])) {
     const text = helpOf(command);
     expect(text, words.join(' ')).toMatch(/^Examples?:\n {2}.*nixproof /m);

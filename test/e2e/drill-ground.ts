@@ -18,14 +18,15 @@ export interface Ground extends AsyncDisposable {
   readonly folder: string;
 }
 
-export async function openGround(bench: Pick<Bench, 'folder'>): Promise<Ground> {
+/** @param drills the faults of `--drill`; left out: all that its configuration names */
+export async function openGround(bench: Pick<Bench, 'folder'>, drills?: readonly string[]): Promise<Ground> {
   const answer: RequestListener = (_, response) => void response.end('here it is\n');
   const key = await readFile(path.join(GROUND, 'tls/mirror.key'));
   const cert = await readFile(path.join(GROUND, 'tls/mirror.pem'));
   const servers = [createServer(answer), createTlsServer({ key, cert }, answer)];
   const [http = 0, tls = 0] = await Promise.all(servers.map(listen));
   return {
-    folder: await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) })),
+    folder: await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) }, drills)),
     async [Symbol.asyncDispose]() {
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     },
@@ -42,13 +43,20 @@ function listen(server: Server): Promise<number> {
 }
 
 /** The drill ground's files, with what its configuration leaves open. */
-async function groundFiles(open: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+async function groundFiles(
+  open: Readonly<Record<string, string>>,
+  drills: readonly string[] | undefined,
+): Promise<Readonly<Record<string, string>>> {
   const names = (await readdir(GROUND, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(GROUND, path.join(entry.parentPath, entry.name)));
   const files = names.map(async (name) => {
     let text = await readFile(path.join(GROUND, name), 'utf8');
-    if (name === 'nixproof.yaml') for (const [mark, value] of Object.entries(open)) text = text.replace(mark, value);
+    if (name === 'nixproof.yaml') {
+      for (const [mark, value] of Object.entries(open)) text = text.replace(mark, value);
+      const isDrilled = (fault: string) => drills?.includes(fault) ?? true;
+      text = text.replace(/^ {6}- ([a-z-]+(?:@[A-Z]+)?)\n/gm, (line, fault: string) => (isDrilled(fault) ? line : ''));
+    }
     return [name, text] as const;
   });
   return Object.fromEntries(await Promise.all(files));

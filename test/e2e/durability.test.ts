@@ -247,7 +247,7 @@ describe.concurrent('a person who', () => {
     // A second home is another host: it takes the decisions, and nobody answers for the first one.
     worker.kill('SIGKILL');
     await worker.ended;
-    const other = await openBench('elsewhere', { TEMPORAL_ADDRESS: bench.link.address });
+    const other = await openBench('elsewhere', bench.server);
     await other.worker();
     const first = bench.start(folder, 'cancel', run);
     await first.says(/cancelling/);

@@ -1,11 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { shareBases } from '../shared-bases.js';
 import { openBench, parsed, reached } from './bench.js';
 import { prepareGround } from './drill-ground.js';
 import { fill } from './fill.js';
@@ -29,7 +30,7 @@ test.runIf(able)(
   async () => {
     await using mounts = await ownMounts();
     const bench = await openBench('own', {}, mounts.inside);
-    await prepareGround(bench);
+    await prepareGround({ layout: await shareBases(bench.layout.home, inject('sharedHome')) });
     await mkdir(bench.layout.machines, { recursive: true });
     await mounts.mountSmall(bench.layout.machines, 2560);
     await bench.worker();

@@ -1,23 +1,32 @@
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { MachineShape } from '../../src/domain/profile.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { processesWithEnvironment } from '../../src/host/process.js';
+import type { Work } from '../../src/domain/work.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { shareBases } from '../shared-bases.js';
+import { comparesShown, HEALS } from '../shown.js';
 import { openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const MINUTE_MS = 60_000;
 /** Its first machines wait for a template that is made from a cold boot. */
 const DEADLINE_MS = 20 * MINUTE_MS;
 
+/** Of all its machines. */
+const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'uefi' };
+const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
+
 const profile = (script: string, more: object = {}) => ({
   driver: 'qemu',
   base: 'debian',
-  machine: { memory: 1024, cpus: 1, disks: ['1G'] },
+  machine: { memory: SHAPE.memoryMiB, cpus: SHAPE.cpus, disks: ['1G'], firmware: SHAPE.firmware },
   install: { kind: 'script', run: `./${script}.sh`, reboot: false },
   ...more,
 });
@@ -106,7 +115,8 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     bench = await openBench('own');
     await bench.worker();
     folder = await bench.folder(FILES);
-    expect(await bench.np(folder, 'setup', '--base', 'debian')).toMatchObject({ exit: 0 });
+    // The template of its machines, and no other.
+    await prepareBase('debian', await shareBases(bench.layout.home, inject('sharedHome')), WORK, SHAPE);
     const suite = bench.start(folder, 'test', '--keep', 'failed', '--parallel', '3', '--json');
     const lost = path.basename(path.dirname(await bench.root('lost', DEADLINE_MS)));
     const log = path.join(bench.layout.runs, lost, 'attempt-1/install.log');
@@ -118,6 +128,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
   }, DEADLINE_MS);
   afterAll(() => bench[Symbol.asyncDispose](), 2 * MINUTE_MS);
 
+  const shows = comparesShown(HEALS, () => 'qemu run');
   const attemptsOf = ({ phases }: RunReport) => phases.map(({ name, attempt }) => `${attempt} ${name}`);
 
   test('a heal goes back to the checkpoint of the phase that failed, and no further', () => {
@@ -140,6 +151,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     ]);
     for (const { tookMs } of busy.checkpoints) expect(tookMs).toBeGreaterThan(0);
     expect(busy.historyEvents).toBeLessThan(200);
+    shows('unmount-the-target');
   });
 
   test('a machine whose QEMU was killed is brought back, without its first phase again', () => {
@@ -153,6 +165,7 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       log: { verified: true },
     });
     expect(attemptsOf(lost)).toEqual(['1 FIRST', '1 SECOND', '2 SECOND', '2 THIRD']);
+    shows('bring-the-machine-back');
   });
 
   test(

@@ -5,6 +5,7 @@ import type { HealRecord, PendingHeal, RunReport } from '../../src/domain/run.js
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { readIfThere } from '../../src/host/files.js';
 import { identify, runCommand } from '../../src/host/process.js';
+import { comparesShown, HEALS } from '../shown.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 /** Fails for a class that has no built-in heal, until somebody has made `fixed`. */
@@ -52,6 +53,8 @@ async function pendingOf(bench: Bench, run: string, decided = ''): Promise<Pendi
 const FIX = 'touch "$NIXPROOF_ROOT/fixed"';
 
 describe.concurrent('healing', () => {
+  const shows = comparesShown(HEALS, () => 'run');
+
   test('by one that does nothing and the next, which is kept as a patch and learned from', LONG, async () => {
     const bench = await openBench('own');
     await bench.worker();
@@ -145,9 +148,10 @@ describe.concurrent('healing', () => {
     ]);
 
     expect(await pendingOf(bench, yes)).toMatchObject({ name: 'fix-it', class: 'service.failed', commands: [FIX] });
-    const wrong = await bench.np(patient, 'approve', yes, 'do-nothing');
+    const wrong = await bench.np(patient, 'approve', yes, 'do-nothing', '--verbose');
     expect(wrong.exit).toBe(2);
     expect(wrong.stderr).toContain(`error: run ${yes} does not wait with do-nothing: it waits with fix-it`);
+    expect(wrong.stderr).toMatch(/^CONFIG_NOT_PENDING /m);
     expect(await bench.np(patient, 'approve', yes)).toMatchObject({ exit: 0 });
 
     await pendingOf(bench, no);
@@ -308,6 +312,11 @@ echo it works
       configOf('killed', []),
       '#!/bin/sh\n[ ! -e "$NIXPROOF_ROOT/begun" ] || exit 0\ntouch "$NIXPROOF_ROOT/begun"\nsleep 600\n',
     );
+    const passes = await folderOf(
+      bench,
+      configOf('passes', [], { threshold: 0.2 }),
+      '#!/bin/sh\n[ ! -e "$NIXPROOF_ROOT/begun" ] || exit 0\ntouch "$NIXPROOF_ROOT/begun"\necho "Timed out waiting for device /dev/vdb."\nexit 1\n',
+    );
     const running = bench.np(killed, 'test', '--json');
     const disabled = bench.withEnv({ HEALING_ENABLED: 'false' });
     const unhealed = Promise.all([
@@ -332,6 +341,15 @@ echo it works
       failures: [{ reason: 'the installer was killed before it could say how it ended' }],
       heals: [{ name: 'run-again-after-a-kill', outcome: 'worked', resumed: 'rerun' }],
     });
+    shows('run-again-after-a-kill');
+    const passing = onlyRun(await bench.np(passes, 'test', '--json'));
+    expect(passing).toMatchObject({
+      verdict: 'healed',
+      attempts: 2,
+      failures: [{ class: 'timeout' }],
+      heals: [{ name: 'run-again', outcome: 'worked', files: 0 }],
+    });
+    shows('run-again');
     const undone = onlyRun(await bench.np(half, 'test', '--json'));
     expect(outcomes(undone)).toEqual([
       ['half-a-heal', 'failed'],

@@ -11,6 +11,7 @@ import type { Connection, Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { hasOrSkip } from '../contract/requirements.js';
+import { comparesShown, HEALS } from '../shown.js';
 import { diagnosesOf } from '../unit/healing/reading.js';
 
 /** Heals that only a machine can show: a real fault, the plan its own probes lead to, the effect, and back again. */
@@ -26,6 +27,7 @@ const driver = createQemuDriver({ layout: layoutOf(home) });
 const possible = await hasOrSkip('qemu', driver);
 
 describe.skipIf(!possible)('on a machine', () => {
+  const shows = comparesShown(HEALS, () => 'guest');
   let machine: Machine;
   let connection: Connection;
 
@@ -44,7 +46,7 @@ describe.skipIf(!possible)('on a machine', () => {
   /** Shell text with the environment that heals are run in. */
   const run = (script: string) => {
     const now = Math.round(Date.now() / 1000);
-    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb /dev/vdc' NIXPROOF_HEAL=1`;
+    const environment = `export NIXPROOF_NOW=${now} NIXPROOF_DISK=/dev/vdb NIXPROOF_DISKS='/dev/vdb\n/dev/vdc' NIXPROOF_HEAL=1`;
     return connection.exec(['sh', '-c', `${environment}\n${script}`], { timeoutMs: 180_000 });
   };
   const expectStatus = async (script: string, well: boolean) => {
@@ -63,7 +65,7 @@ describe.skipIf(!possible)('on a machine', () => {
       diagnosis,
       phase: '',
       probes: readProbes(stdout),
-      machine: { disks: machine.disks, memoryMiB: SHAPE.memoryMiB, firmware: SHAPE.firmware },
+      machine: { disks: machine.disks, memoryMiB: SHAPE.memoryMiB, firmware: SHAPE.firmware, sharesSystem: false },
       install: { kind: 'script' },
       tree: '/root/config',
     };
@@ -88,6 +90,8 @@ describe.skipIf(!possible)('on a machine', () => {
 
   const BUSY = 'mke2fs: /dev/vdb1 is apparently in use by the system; will not make a filesystem here!';
   const FULL = 'cp: error writing x: No space left on device';
+  const ROUTED = 'ip route replace default via 10.0.2.2 dev $(ls /sys/class/net | grep enp)';
+  const LEASED = 'ip -o -4 addr show dev nixproof0 | grep -q 198.51.100';
   const KILLED = '[ 1.000000] Out of memory: Killed process 42 (cc1plus)';
   const NO_WAY = 'curl: (7) Failed to connect to 10.0.2.2 port 8080: Network is unreachable';
   const PARTITIONS =
@@ -95,34 +99,57 @@ describe.skipIf(!possible)('on a machine', () => {
   const CLEAN =
     'umount /mnt 2>/dev/null; swapoff -a; dmsetup remove_all 2>/dev/null; wipefs -aq /dev/vdb1 /dev/vdb2 /dev/vdb; blockdev --rereadpt /dev/vdb; udevadm settle; true';
   const DUMP = '/sys/firmware/efi/efivars/dump-type0-1-1-1700000000-C-cfc8fc79-be2e-4ddc-97f0-9f98bfe298a0';
-  /** A name server on the address that this network's resolver has, for a name that nobody else knows. */
-  const RESOLVER = `ip addr add 10.0.2.3/32 dev lo
-cat >/tmp/resolver.py <<'END'
-import socket
+  const NO_NAME = 'curl: (6) Could not resolve host: mirror.nixproof.example';
+  const NAMED = 'getent hosts mirror.nixproof.example';
+  /**
+   * A name server, as a unit that is ready when it answers, for a name that no other resolver
+   * knows.
+   */
+  const resolver = (unit: string, address: string) => `cat >/tmp/resolver.py <<'END'
+import socket, sys
+from systemd.daemon import notify
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(('10.0.2.3', 53))
+server.bind((sys.argv[1], 53))
+notify('READY=1')
 while True:
     query, client = server.recvfrom(512)
     question = query[12:query.index(0, 12) + 5]
     answer = b'\\xc0\\x0c\\x00\\x01\\x00\\x01\\x00\\x00\\x00\\x3c\\x00\\x04\\x7f\\x00\\x00\\x01' if question[-4:-2] == b'\\x00\\x01' else b''
     server.sendto(query[:2] + b'\\x81\\x80\\x00\\x01' + (b'\\x00\\x01' if answer else b'\\x00\\x00') + b'\\x00\\x00\\x00\\x00' + question + answer, client)
 END
-setsid python3 /tmp/resolver.py </dev/null >/dev/null 2>&1 &`;
+${service(unit, `/usr/bin/python3 /tmp/resolver.py ${address}`, 'Type=notify')}`;
+  const service = (unit: string, command: string, more = '') => `mkdir -p /run/systemd/system
+printf '[Service]\\nExecStart=%s\\n%s\\n' '${command}' '${more}' >/run/systemd/system/${unit}.service
+systemctl daemon-reload && systemctl start ${unit}`;
+  const noService = (unit: string) =>
+    `systemctl stop ${unit}; rm -f /run/systemd/system/${unit}.service; systemctl daemon-reload; systemctl reset-failed ${unit} 2>/dev/null`;
+  /** Settings of Nix for tests without a network and without build users. */
+  const NIX = `mkdir -p /etc/nix; mv /etc/nix/nix.conf /etc/nix/was 2>/dev/null || true
+printf '%s\\n' 'substituters = file:///root/cache' 'build-users-group =' 'experimental-features = nix-command' >/etc/nix/nix.conf`;
+  const NIX_AS_BEFORE = 'rm -f /etc/nix/nix.conf; mv /etc/nix/was /etc/nix/nix.conf 2>/dev/null';
 
   const TRIALS: readonly Trial[] = [
     {
       heal: 'use-the-networks-resolver',
-      log: 'curl: (6) Could not resolve host: mirror.nixproof.example',
-      fault: `${RESOLVER}\necho 'nameserver 192.0.2.1\noptions timeout:1 attempts:1' >/etc/resolv.conf`,
-      proof: 'getent hosts mirror.nixproof.example',
-      after: 'pkill -f [r]esolver.py; ip addr del 10.0.2.3/32 dev lo; echo nameserver 10.0.2.3 >/etc/resolv.conf',
+      log: NO_NAME,
+      fault: `ip addr add 10.0.2.3/32 dev lo\n${resolver('nixproof-names', '10.0.2.3')}\necho 'nameserver 192.0.2.1\noptions timeout:1 attempts:1' >/etc/resolv.conf`,
+      proof: NAMED,
+      after: `${noService('nixproof-names')}; ip addr del 10.0.2.3/32 dev lo; echo nameserver 10.0.2.3 >/etc/resolv.conf`,
+    },
+    {
+      heal: 'restart-the-resolver',
+      log: NO_NAME,
+      fault: `${resolver('unbound', '127.0.0.1')} && systemctl kill -s KILL unbound && echo 'nameserver 127.0.0.1\noptions timeout:1 attempts:1' >/etc/resolv.conf`,
+      proof: NAMED,
+      undone: true,
+      after: `${noService('unbound')}; echo nameserver 10.0.2.3 >/etc/resolv.conf`,
     },
     {
       heal: 'add-the-default-route',
       log: NO_WAY,
       fault: 'ip route del default',
       proof: 'ip route show default | grep -q "via 10.0.2.2"',
-      after: 'ip route replace default via 10.0.2.2 dev $(ls /sys/class/net | grep enp)',
+      after: ROUTED,
     },
     {
       heal: 'bring-the-interface-up',
@@ -131,7 +158,30 @@ setsid python3 /tmp/resolver.py </dev/null >/dev/null 2>&1 &`;
       fault: `mkdir -p /run/systemd/network; printf '[Match]\\nName=nixproof*\\n[Link]\\nUnmanaged=yes\\n' >/run/systemd/network/10-nixproof.network; networkctl reload
 ip link add nixproof0 type veth peer name nixproof1; ip addr add 198.51.100.1/24 dev nixproof0; ip link set nixproof1 up`,
       proof: 'ip -o link show nixproof0 | grep -q LOWER_UP',
-      after: 'ip link del nixproof0',
+      after: 'ip link del nixproof0; rm /run/systemd/network/10-nixproof.network; networkctl reload',
+    },
+    {
+      heal: 'renew-the-lease',
+      log: NO_WAY,
+      // Two ends of a cable, each with its own side of DHCP.
+      fault: `mkdir -p /run/systemd/network
+printf '[Match]\nName=nixproof1\n[Network]\nAddress=198.51.100.1/24\nDHCPServer=yes\n' >/run/systemd/network/10-nixproof1.network
+printf '[Match]\nName=nixproof0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n[DHCPv4]\nUseRoutes=no\nUseDNS=no\n' >/run/systemd/network/10-nixproof0.network
+networkctl reload; ip link add nixproof0 type veth peer name nixproof1
+for turn in $(seq 100); do ! ${LEASED} || break; sleep 0.2; done; ${LEASED} && ip addr flush dev nixproof0`,
+      proof: LEASED,
+      undone: true,
+      after: 'ip link del nixproof0; rm -f /run/systemd/network/10-nixproof?.network; networkctl reload',
+    },
+    {
+      heal: 'restart-the-network',
+      log: NO_WAY,
+      // What another program takes away it puts back only when it starts.
+      fault: 'ip route del default',
+      proof:
+        'for turn in $(seq 20); do ! ip route show default | grep -q "via 10.0.2.2" || exit 0; sleep 0.2; done; exit 1',
+      undone: true,
+      after: ROUTED,
     },
     {
       heal: 'set-the-clock',
@@ -167,6 +217,14 @@ ip link add nixproof0 type veth peer name nixproof1; ip addr add 198.51.100.1/24
     {
       heal: 'wait-for-the-device',
       log: 'mount: /mnt: special device /dev/vdb1 does not exist.',
+      fault: `${PARTITIONS} && udevadm settle && partx -d /dev/vdb && udevadm settle`,
+      proof: '[ -b /dev/vdb1 ]',
+      undone: true,
+      after: CLEAN,
+    },
+    {
+      heal: 'reread-partition-tables',
+      log: BUSY,
       fault: `${PARTITIONS} && udevadm settle && partx -d /dev/vdb && udevadm settle`,
       proof: '[ -b /dev/vdb1 ]',
       undone: true,
@@ -218,6 +276,45 @@ head -c 100M /dev/zero >/mnt/boot/EFI/nixos/left-over.efi 2>/dev/null || true`,
       after: `umount /mnt/boot; rmdir /mnt/boot; ${CLEAN}`,
     },
     {
+      heal: 'collect-nix-garbage',
+      log: FULL,
+      // Eight MiB of it are what Nix reserves for the collection itself.
+      fault: `${NIX}
+mkdir -p /nix && mount -t tmpfs -o size=64m none /nix && head -c 44M /dev/zero >/root/big && nix-store --add /root/big`,
+      proof: 'head -c 32M /dev/zero 2>/dev/null >/nix/more; status=$?; rm /nix/more; exit $status',
+      undone: true,
+      after: `umount -l /nix; rm -f /root/big; ${NIX_AS_BEFORE}`,
+    },
+    {
+      heal: 'repair-the-store',
+      log: "path '/nix/store/x' was modified! expected hash 'a', got 'b'",
+      fault: `${NIX}
+echo whole >/root/demo && path=$(nix-store --add /root/demo) && nix copy --to file:///root/cache "$path" && echo "$path" >/root/path
+chmod u+w "$path" && echo broken >"$path"`,
+      proof: 'grep -qx whole "$(cat /root/path)"',
+      undone: true,
+      after: `rm -rf /root/demo /root/path /root/cache; ${NIX_AS_BEFORE}`,
+    },
+    {
+      heal: 'restart-the-nix-daemon',
+      log: "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+      fault: `${NIX}\n${service('nix-daemon', '/usr/bin/nix-daemon')} && systemctl kill -s KILL nix-daemon`,
+      proof: 'nix store ping --store daemon',
+      undone: true,
+      after: `${noService('nix-daemon')}; ${NIX_AS_BEFORE}`,
+    },
+    {
+      heal: 'refresh-package-lists',
+      log: 'E: Failed to fetch http://deb.example.org/x.deb  Hash Sum mismatch',
+      fault: `mkdir -p /srv/repo /root/sources && mv /etc/apt/sources.list* /root/sources/ 2>/dev/null
+printf '%s\n' 'Package: nixproof-demo' 'Version: 1' 'Architecture: all' 'Description: demo' 'Filename: ./demo.deb' 'Size: 1' >/srv/repo/Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list && apt-get -q update >/dev/null && apt-cache show nixproof-demo >/dev/null
+for list in /var/lib/apt/lists/*_Packages*; do rm "$list"; echo damaged >"$list"; done`,
+      proof: 'apt-cache show nixproof-demo >/dev/null 2>&1',
+      undone: true,
+      after: 'rm -rf /etc/apt/sources.list /srv/repo /var/lib/apt/lists/*; mv /root/sources/* /etc/apt/',
+    },
+    {
       heal: 'load-the-file-system',
       log: "mount: /mnt: unknown filesystem type 'btrfs'.",
       fault: 'modprobe -r btrfs',
@@ -261,5 +358,6 @@ head -c 100M /dev/zero >/mnt/boot/EFI/nixos/left-over.efi 2>/dev/null || true`,
     await passes(proof);
     for (const command of plan.undo) await passes(command);
     if (undone !== true) await fails(proof);
+    shows(name);
   });
 });

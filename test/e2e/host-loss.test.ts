@@ -100,7 +100,7 @@ partitioned(
 
 test.concurrent('a host that dies: its run starts over on another', LONG, async () => {
   const { bench: first, id: firstId, run } = await killedInMidInstall();
-  const second = await openBench('elsewhere', { TEMPORAL_ADDRESS: first.link.address });
+  const second = await openBench('elsewhere', first.server);
   await second.worker();
   const secondId = await hostId(second);
   await reached('the second host', installingAt(second, run, secondId));
@@ -135,7 +135,7 @@ test.concurrent('the only host is waited for, and goes on where it was', LONG, a
 
 test.concurrent('it goes to no host that it has lost, and waits for none that was forgotten', LONG, async () => {
   const { bench: first, id: firstId, run } = await killedInMidInstall();
-  const second = await openBench('elsewhere', { TEMPORAL_ADDRESS: first.link.address });
+  const second = await openBench('elsewhere', first.server);
   const worker = await second.worker();
   const secondId = await hostId(second);
   await reached('the second host', installingAt(second, run, secondId));
@@ -162,7 +162,7 @@ test.concurrent('it goes to no host that it has lost, and waits for none that wa
 
 test.concurrent('a run whose time is up does not wait for its host: an error, not a failure', LONG, async () => {
   const { bench, id, run } = await killedInMidInstall({ labels: ['big'], timeout: '75s' });
-  const other = await openBench('elsewhere', { TEMPORAL_ADDRESS: bench.link.address });
+  const other = await openBench('elsewhere', bench.server);
   await other.worker();
   const { exit, stdout } = await other.np(other.layout.home, 'watch', run);
   expect(exit).toBe(3);

@@ -62,16 +62,31 @@ test('doctor --json says of everything what it is, and how to mend it', LONG, as
   const { ok, checks } = parsed<{ ok: boolean; checks: { name: string; status: string }[] }>(ended);
   expect(ended.exit).toBe(ok ? 0 : 3);
   expect(checks.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['node', 'home', 'temporal', 'qemu', 'kvm', 'mmdebstrap', 'ssh', 'nix']),
+    expect.arrayContaining([
+      'node',
+      'home',
+      'temporal',
+      'qemu',
+      'accelerator',
+      'firmware',
+      'mmdebstrap',
+      'base:debian',
+      'nix',
+    ]),
   );
   for (const check of checks) {
     expect(check).toEqual({
       name: expect.any(String) as string,
-      status: expect.stringMatching(/^(ok|missing|broken)$/) as string,
+      status: expect.stringMatching(/^(ok|missing|broken|optional)$/) as string,
       detail: expect.stringMatching(/./) as string,
       fix: expect.any(String) as string,
+      ...(check.name === 'accelerator' ? { proof: expect.any(String) as string } : {}),
     });
   }
+  expect(checks.find(({ name }) => name === 'base:debian')).toMatchObject({
+    status: 'optional',
+    fix: 'nixproof setup --base debian',
+  });
   await bench.expectNothingLeft();
 });
 

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
 import type { HostStatus } from '../../src/domain/host.js';
+import { SHARED_TASK_QUEUE } from '../../src/domain/names.js';
+import { livePollers } from '../../src/host-directory.js';
+import { otherBuildsNote } from '../../src/worker-builds.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';
@@ -17,8 +20,10 @@ const idOf = async (bench: Bench) => (await readFile(path.join(bench.layout.home
 test('two hosts: listed, one drained in the middle of a suite, labels, one that nobody has', LONG, async () => {
   const first = await openBench('own');
   await first.worker();
+  await reached('its worker', async () => (await livePollers(first.link.client)).length > 0);
+  expect(await otherBuildsNote(first.link.client)).toBeUndefined();
   // A second home is another host.
-  const second = await openBench('elsewhere', { TEMPORAL_ADDRESS: first.link.address, NIXPROOF_LABELS: 'big' });
+  const second = await openBench('elsewhere', { ...first.server, NIXPROOF_LABELS: 'big' });
   const gate = path.join(first.layout.home, 'go');
   const folder = await first.folder({
     'nixproof.json': JSON.stringify({
@@ -79,10 +84,34 @@ test('two hosts: listed, one drained in the middle of a suite, labels, one that 
   expect(state).toContain(`${a}: it has no label big, huge`);
   expect(await first.np(folder, 'cancel', huge.suite)).toMatchObject({ exit: 0 });
 
-  const unknown = await first.np(folder, 'hosts', 'drain', `${a}x`);
+  const unknown = await first.np(folder, 'hosts', 'drain', `${a}x`, '--verbose');
   expect(unknown.exit).toBe(2);
   expect(unknown.stderr).toContain(`error: there is no host "${a}x", did you mean "${a}"?`);
+  expect(unknown.stderr).toMatch(/^CONFIG_UNKNOWN_HOST /m);
   expect(await first.np(folder, 'hosts', 'forget', other)).toMatchObject({ exit: 0 });
   await reached('the end of its record', async () => !(await hostsOf(first)).some(({ host }) => host === other));
   await first.expectNothingLeft();
+});
+
+test('workers of other builds on the same queue are named', LONG, async () => {
+  const bench = await openBench('own');
+  const { client } = bench.link;
+  const poll = () =>
+    client.withDeadline(Date.now() + 3000, () =>
+      client.workflowService.pollActivityTaskQueue({
+        namespace: client.options.namespace,
+        taskQueue: { name: SHARED_TASK_QUEUE },
+        identity: 'lab-1-71aa05@7 0.0.9+0123456789ab',
+      }),
+    );
+  // How a poll without a task ends is the server's choice; a loaded one may not have heard of the
+  // first.
+  await reached('a poller of another build', async () => {
+    await poll().catch(() => undefined);
+    return (await otherBuildsNote(client)) !== undefined;
+  });
+  const note = /^workers of other builds take tasks from this server too: lab-1-71aa05@7 0\.0\.9\+0123456789ab; /;
+  expect(await otherBuildsNote(client)).toMatch(note);
+  const worker = await bench.worker();
+  await worker.says(new RegExp(note.source, 'm'));
 });

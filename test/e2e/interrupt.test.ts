@@ -232,7 +232,7 @@ describe('with the local stack', () => {
     await command.ended;
     for (const part of [stack?.holder, stack?.worker, stack?.server]) if (part) signalIfThere(part.pid, 'SIGKILL');
     await writeFile(path.join(root, 'go'), '');
-    expect(await bench.status(run)).toMatchObject({
+    expect(parsed<RunReport>(await bench.np(folder, 'status', run, '--json'))).toMatchObject({
       verdict: null,
       state: 'interrupted: `nixproof up` goes on with it',
     });

@@ -170,7 +170,10 @@ healing:
 
   test('a sandbox is no target, and a host without nixos-anywhere says so', LONG, async () => {
     const sandbox = await bench.np(folder, 'test', 'vm', '--driver', 'sandbox');
-    expect([sandbox.exit, sandbox.stderr]).toEqual([2, expect.stringContaining('a sandbox is no machine to install')]);
+    expect([sandbox.exit, sandbox.stderr]).toEqual([
+      2,
+      expect.stringContaining('vm: kind nixos-anywhere partitions disks'),
+    ]);
     const without = await openBench('own');
     const worker = await without.worker();
     const ended = await without.np(folder, 'test', 'vm', '--driver', 'ssh', '--json');

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
-import { LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
+import { debianRoot, insideRoot, type DebianSuite } from '../debian-root.js';
+import { otherNode, throughNode } from '../other-node.js';
+import { AWKWARD_HOME, LONG, onlyRun, openBench, parsed, reached, type Bench, type Ended } from './bench.js';
 
 const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/', import.meta.url));
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -16,9 +18,22 @@ let json: Ended;
 let plain: Ended;
 let run: RunReport;
 
+/**
+ * The host on which all of this file runs: another Debian's programs, as in CI's rotation, another
+ * Node, or both.
+ */
+async function onHost(): Promise<readonly string[]> {
+  const debian = process.env['NIXPROOF_TEST_DEBIAN'];
+  const node = process.env['NIXPROOF_TEST_NODE'];
+  return [
+    ...(debian ? insideRoot(await debianRoot(debian as DebianSuite)) : []),
+    ...(node ? throughNode(await otherNode(node)) : []),
+  ];
+}
+
 // Two commands at once, on a home without a stack: one brings it up, both use it.
 beforeAll(async () => {
-  bench = await openBench('local stack');
+  bench = await openBench('local stack', {}, await onHost(), AWKWARD_HOME);
   const first = bench.start(QUICKSTART, 'test', '--json');
   await reached('a command that starts the stack', async () => first.output.stderr !== '');
   const second = bench.start(QUICKSTART, 'test');
@@ -62,7 +77,7 @@ test('passes, with JSON that has every field', () => {
     }) as unknown,
     historyEvents: whole,
     log: { bytes: whole, lines: whole, sha256: expect.stringMatching(/^[\da-f]{64}$/) as string, verified: true },
-    bootedInstalled: true,
+    bootedInstalled: false,
     notes: ['sandbox: processes of this host in a scratch folder'],
     artifacts: path.join(bench.layout.runs, run.run),
   });

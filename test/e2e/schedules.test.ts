@@ -3,9 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { scheduleJson } from '../../src/cli/schedule/view.js';
 import type { Firing, Notification } from '../../src/domain/schedule.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { runCommand } from '../../src/host/process.js';
+import { findSchedule, trigger } from '../../src/schedules.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench, type Running } from './bench.js';
 
 /** What `schedule show --json` prints, as far as it is looked at here. */
@@ -63,19 +65,22 @@ beforeAll(async () => {
 });
 afterAll(() => hook[Symbol.asyncDispose]());
 
-const show = async (name: string) =>
-  parsed<Shown>(await bench.np(bench.layout.home, 'schedule', 'show', name, '--json'));
+/** What `schedule show NAME --json` prints, without a command's start. */
+async function show(name: string): Promise<Shown> {
+  const found = await findSchedule(bench.link, name);
+  if (!found) throw new Error(`there is no schedule ${name}`);
+  return JSON.parse(JSON.stringify(scheduleJson(found))) as Shown;
+}
 
 /** Fires now and waits for the end. */
 async function fire(name: string): Promise<Firing> {
-  let id = '';
+  let id: string | undefined;
   // The server hears of the end of the firing before a moment after us.
   await reached(`a firing of ${name}`, async () => {
-    const { stdout } = await bench.np(bench.layout.home, 'schedule', 'trigger', name);
-    id = /^(schedule-\S+) has begun/.exec(stdout)?.[1] ?? '';
-    return id !== '';
+    id = await trigger(bench.link, name);
+    return id !== undefined;
   });
-  return (await bench.link.client.workflow.getHandle(id).result()) as Firing;
+  return (await bench.link.client.workflow.getHandle(id ?? '').result()) as Firing;
 }
 
 describe('a repository that changes', LONG, () => {
@@ -125,7 +130,9 @@ describe('a repository that changes', LONG, () => {
       source: { kind: 'git', repository, ref: 'main' },
       last: null,
     });
-    expect((await show('changing')).next.length).toBeGreaterThan(0);
+    const shown = parsed<Shown>(await bench.np(repository, 'schedule', 'show', 'changing', '--json'));
+    expect(shown.next.length).toBeGreaterThan(0);
+    expect(shown).toEqual(await show('changing'));
   });
 
   test('is tested at its commit, which the run, its report and the workflow say', async () => {

@@ -53,10 +53,10 @@ describe('a machine by hand', () => {
       stderr:
         'error: there is a machine lab already\nhint: use another name, or make it pristine: `nixproof vm clean lab`\n',
     });
-    expect(await vm('start', '../lab', '--driver', 'sandbox')).toMatchObject({
+    expect(await vm('start', 'lab_1', '--driver', 'sandbox')).toMatchObject({
       exit: 2,
       stderr:
-        'error: "../lab" is no name for a machine\nhint: use letters, digits and dashes, sixty at most, with a letter or digit first\n',
+        'error: "lab_1" is no name for a machine\nhint: use letters, digits and dashes, sixty at most, with a letter or digit first\n',
     });
     expect(await vm('start', 'x', '--driver', 'sandbox', '--memory', '0')).toMatchObject({ exit: 2 });
   });

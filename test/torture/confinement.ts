@@ -65,6 +65,7 @@ export async function confine(server: 'file' | 'postgres'): Promise<number> {
     return exitCode ?? 1;
   } finally {
     process.off('SIGINT', waitForIt);
-    await rm(root, { recursive: true, force: true, maxRetries: 5 });
+    // Its last processes may still be dying: the pauses between the tries add up to ten seconds.
+    await rm(root, { recursive: true, force: true, maxRetries: 14 });
   }
 }

@@ -12,7 +12,7 @@ const UNIT = path.join(ROOT, 'assets/nixproof-worker.service');
 test('the worker’s unit starts a command that there is', async () => {
   const command = /^ExecStart=\/usr\/bin\/env (.*)$/m.exec(await readFile(UNIT, 'utf8'))?.[1] ?? '';
   expect(command).toMatch(/^nixproof worker/);
-  expect(falseMentions(command, await readHelp())).toEqual([]);
+  expect(falseMentions(command, readHelp())).toEqual([]);
 });
 
 test.runIf(await toolIsHere('systemd-analyze', ['--version']))('systemd takes the unit without a word', async () => {

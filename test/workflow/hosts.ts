@@ -100,7 +100,12 @@ export async function openGround(): Promise<Ground> {
   const places = new Map<string, SharedActivities['acquireMachine']>();
   const running: { readonly worker: Worker; readonly gone: Promise<void> }[] = [];
   const start = async (options: Omit<Parameters<typeof Worker.create>[0], 'connection'>) => {
-    const worker = await Worker.create({ connection, ...sealedWorker(key), ...options });
+    const worker = await Worker.create({
+      connection,
+      namespace: bench.link.namespace,
+      ...sealedWorker(key),
+      ...options,
+    });
     const leave = () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       return gone;

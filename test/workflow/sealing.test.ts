@@ -17,7 +17,8 @@ let gate: Promise<void>;
 
 beforeAll(async () => {
   ground = await openGround();
-  stranger = new Client({ connection: await Connection.connect({ address: ground.bench.link.address }) });
+  const { address, namespace } = ground.bench.link;
+  stranger = new Client({ connection: await Connection.connect({ address }), namespace });
   close();
   host = await ground.host('one', {
     cloneMachine: async () => {
@@ -50,7 +51,7 @@ async function recorded(workflowId: string) {
 /** Starts a workflow with payloads as they are. */
 async function replay(workflowType: string, workflowId: string, payloads: Payloads) {
   await stranger.workflowService.startWorkflowExecution({
-    namespace: 'default',
+    namespace: stranger.options.namespace,
     workflowId,
     workflowType: { name: workflowType },
     taskQueue: { name: SHARED_TASK_QUEUE },
@@ -61,7 +62,7 @@ async function replay(workflowType: string, workflowId: string, payloads: Payloa
 
 async function sendSignal(workflowId: string, signalName: string, payloads: Payloads) {
   await stranger.workflowService.signalWorkflowExecution({
-    namespace: 'default',
+    namespace: stranger.options.namespace,
     workflowExecution: { workflowId },
     signalName,
     input: { payloads },

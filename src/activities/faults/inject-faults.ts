@@ -177,7 +177,7 @@ kill -0 "$(cat "$2")" 2>/dev/null || [ -e "$1/status" ] || echo "process $(cat "
 function run(shell: GuestShell, machine: Machine, request: RunRequest, script: string): Promise<ExecResult> {
   const environment = {
     NIXPROOF_DISK: machine.disks[0] ?? '',
-    NIXPROOF_DISKS: machine.disks.join(' '),
+    NIXPROOF_DISKS: machine.disks.join('\n'),
     NIXPROOF_TREE: machine.resolvePath(request.profile.deploy.to),
   };
   return shell.exec(['sh', '-c', scriptOf(environment, script)], { timeoutMs: INJECT_MS });

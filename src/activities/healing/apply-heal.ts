@@ -119,7 +119,7 @@ async function runCommands(
     NIXPROOF_HEAL: String(number),
     NIXPROOF_NOW: String(Math.floor(Date.now() / 1000)),
     NIXPROOF_DISK: machine.disks[0] ?? '',
-    NIXPROOF_DISKS: machine.disks.join(' '),
+    NIXPROOF_DISKS: machine.disks.join('\n'),
     NIXPROOF_FIRMWARE: request.profile.machine.firmware,
     NIXPROOF_TREE: tree,
   };

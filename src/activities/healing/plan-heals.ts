@@ -50,6 +50,7 @@ export async function planHeals(question: HealQuestion): Promise<readonly Candid
       disks: (target ?? machine).disks,
       memoryMiB: profile.machine.memoryMiB,
       firmware: profile.machine.firmware,
+      sharesSystem: machine.sharesSystem === true,
     },
     install: { kind: profile.install.kind },
     tree: machine.resolvePath(profile.deploy.to),

@@ -17,16 +17,19 @@ export async function planChanges(
   edits: readonly TreeEdit[],
 ): Promise<readonly FileChange[]> {
   const changes = new Map<string, { readonly before: string | undefined; after: string }>();
-  const change = async (path: string, edit: (content: string) => string) => {
+  const change = async (path: string, edit: (content: string | undefined) => string | undefined) => {
     const known = changes.get(path);
     const before = known ? known.before : await readText(shell, `${tree}/${path}`);
-    changes.set(path, { before, after: edit(known?.after ?? before ?? '') });
+    const after = edit(known?.after ?? before);
+    if (after !== undefined) changes.set(path, { before, after });
   };
   for (const edit of edits) {
     if (edit.kind === 'write') await change(edit.path, () => edit.content);
     else {
       for (const path of await filesWith(shell, tree, edit.find)) {
-        await change(path, (content) => content.replaceAll(edit.find, () => edit.put));
+        // A name with a newline, or that is not UTF-8, comes back as another name: no file of that
+        // name is made.
+        await change(path, (content) => content?.replaceAll(edit.find, () => edit.put));
       }
     }
   }

@@ -1,14 +1,14 @@
 import { Option, type Command } from 'commander';
 import { NixproofError } from '../../domain/error.js';
 import { DRIVER_NAMES, HEAL_POLICIES, type HealingPolicy } from '../../domain/profile.js';
-import type { ScheduledSuite } from '../../domain/schedule.js';
+import { OVERLAPS, type Overlap, type ScheduledSuite, type Timing } from '../../domain/schedule.js';
 import { EXIT } from '../../domain/verdict.js';
-import { OVERLAPS, type Overlap, type Timing } from '../../schedules.js';
 import {
   choiceOf,
   drivers,
   duration,
   list,
+  nameOf,
   parallelism,
   repeatable,
   wholeNumber,
@@ -45,7 +45,7 @@ export function registerScheduleCreate(schedule: Command): void {
   schedule
     .command('create')
     .description('test a configuration again and again, each time as it is then')
-    .argument('<name>')
+    .argument('<name>', '', nameOf('schedule'))
     .option('--cron <expression>', 'minute, hour, day of the month, month, day of the week')
     .option('--every <duration>', 'so often, such as 6h', duration)
     .option('--timezone <zone>', "what the cron expression is read in; default: this host's", timezone)
@@ -60,9 +60,7 @@ export function registerScheduleCreate(schedule: Command): void {
     .option('--parallel <n>', 'how many at once: a number, or auto', parallelism)
     .option('--timeout <duration>', 'a limit for each run as a whole', duration)
     .addOption(
-      new Option('--overlap <policy>', 'what to do while the firing before goes on')
-        .choices(Object.keys(OVERLAPS))
-        .default('skip'),
+      new Option('--overlap <policy>', 'what to do while the firing before goes on').choices(OVERLAPS).default('skip'),
     )
     .addOption(
       new Option('--catchup <duration>', 'make up for firings missed by no more than this')

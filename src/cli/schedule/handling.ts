@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import type { ServerUse } from '../server.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
-import { requireSchedule } from './known.js';
+import { nameOf } from '../options.js';
 
 /** What is done to a schedule that there is; gives what to say. */
 type Act = (server: ServerUse, name: string) => Promise<string>;
@@ -22,7 +22,7 @@ export function registerScheduleHandling(schedule: Command): void {
     schedule
       .command(verb)
       .description(description)
-      .argument('<name>')
+      .argument('<name>', '', nameOf('schedule'))
       .option('--verbose', 'show stack traces of faults')
       .addHelpText('after', `\nExample:\n  nixproof schedule ${verb} nightly`)
       .action((name: string, options: CommonOptions) => runCommand(options, (session) => perform(session, name, act)));
@@ -30,6 +30,7 @@ export function registerScheduleHandling(schedule: Command): void {
 }
 
 async function perform(session: Session, name: string, act: Act): Promise<number> {
+  const { requireSchedule } = await import('./known.js');
   const { useServer } = await import('../server.js');
   await using server = await useServer(session);
   await requireSchedule(server.link, name);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
-import { requireSchedule } from './known.js';
+import { nameOf } from '../options.js';
 
 export function registerScheduleList(schedule: Command): void {
   schedule
@@ -14,7 +14,7 @@ export function registerScheduleList(schedule: Command): void {
   schedule
     .command('show')
     .description('one schedule in full, with its last firings')
-    .argument('<name>')
+    .argument('<name>', '', nameOf('schedule'))
     .option('--json', 'print JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof schedule show nightly')
@@ -35,6 +35,7 @@ async function listSchedules(session: Session): Promise<number> {
 
 async function show(session: Session, name: string): Promise<number> {
   const { useServer } = await import('../server.js');
+  const { requireSchedule } = await import('./known.js');
   const { showSchedule } = await import('./view.js');
   await using server = await useServer(session);
   await showSchedule(session, await requireSchedule(server.link, name));

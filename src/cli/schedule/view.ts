@@ -1,10 +1,10 @@
-import { changeText, type Receiver } from '../../domain/schedule.js';
+import { changeText, type Receiver, type Timing } from '../../domain/schedule.js';
 import { sourceText, type Source } from '../../domain/source.js';
 import { oneLine } from '../../reports/escape.js';
 import { lookOf } from '../../reports/outcome.js';
 import { durationText } from '../../reports/quantities.js';
 import { textTable } from '../../reports/text-table.js';
-import type { PastFiring, Schedule, Timing } from '../../schedules.js';
+import type { PastFiring, Schedule } from '../../schedules.js';
 import type { Session } from '../session.js';
 
 /** A schedule as JSON has it. */

@@ -14,11 +14,11 @@ export function registerVmCleanup(vm: Command): void {
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
       'after',
-      '\nStay: machines of runs that go on, kept ones (--keep), those of `vm start`. `nixproof cleanup` removes kept ones too.\n\nExample:\n  nixproof vm cleanup --dry-run',
+      '\nStay: machines of runs that go on, kept ones (--keep), those of `vm start`. `nixproof cleanup` removes kept ones by age.\n\nExample:\n  nixproof vm cleanup --dry-run',
     )
     .action((options: CleanupOptions) =>
       runCommand(options, async (session) =>
-        sweep(session, await machineLeftovers(session, 'kept stay'), options.dryRun ?? false),
+        sweep(session, await machineLeftovers(session, 0, 'nixproof vm cleanup'), options.dryRun ?? false),
       ),
     );
 }

@@ -4,7 +4,7 @@ import { NixproofError } from '../../domain/error.js';
 import { EXIT } from '../../domain/verdict.js';
 import type { GuestConsole } from '../../machines/machine.js';
 import { stripTerminal } from '../../reports/escape.js';
-import { duration } from '../options.js';
+import { duration, nameOf } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { attachKnown, requireAbility } from './machines.js';
 
@@ -19,7 +19,7 @@ const MINUTE_MS = 60_000;
 export function registerConsole(vm: Command): void {
   vm.command('console')
     .description("a root shell beside the network, on a machine's console; Ctrl-] leaves it")
-    .argument('<machine>')
+    .argument('<machine>', '', nameOf('machine'))
     .argument('[command...]', 'behind --: run it there, print its output, end with its exit status')
     .option('--timeout <duration>', 'for a command', duration, MINUTE_MS)
     .option('--verbose', 'show stack traces of faults')

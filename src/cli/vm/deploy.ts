@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { nameOf } from '../options.js';
 import { attachKnown } from './machines.js';
 
 interface DeployOptions extends CommonOptions {
@@ -12,7 +13,7 @@ interface DeployOptions extends CommonOptions {
 export function registerDeploy(vm: Command): void {
   vm.command('deploy')
     .description('copy a folder into a machine as a test does: whole, verified, in one step')
-    .argument('<machine>')
+    .argument('<machine>', '', nameOf('machine'))
     .argument('[folder]', 'default: the working folder', '.')
     .option('--to <path>', 'where it is put in the machine; what is there is replaced', '/root/config')
     .option('--exclude <pattern>', 'what is not copied, instead of what a test leaves out; again for another', again)
@@ -35,7 +36,13 @@ async function deploy(session: Session, id: string, folder: string, options: Dep
   await using machine = await attachKnown(session, id);
   const to = path.posix.resolve('/', options.to);
   const from = path.resolve(folder);
-  const tree = await deployTree(machine, { from, to, exclude: options.exclude ?? DEFAULT_EXCLUDE }, session);
+  const tree = await deployTree(
+    machine,
+    { from, to, exclude: options.exclude ?? DEFAULT_EXCLUDE },
+    session.layout.home,
+    session,
+  );
+  if (tree.note !== undefined) session.say(tree.note);
   if (session.json) session.print(`${JSON.stringify({ machine: id, from, to, ...tree })}\n`);
   else session.say(`copied ${plural(tree.files, 'file')}, ${bytesText(tree.bytes)}, to ${machine.resolvePath(to)}`);
   return EXIT.ok;

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { EXIT } from '../../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
+import { nameOf } from '../options.js';
 import { attachKnown, requireAbility } from './machines.js';
 
 interface ScreenshotOptions extends CommonOptions {
@@ -11,7 +12,7 @@ interface ScreenshotOptions extends CommonOptions {
 export function registerScreenshot(vm: Command): void {
   vm.command('screenshot')
     .description("a machine's screen as a PNG")
-    .argument('<machine>')
+    .argument('<machine>', '', nameOf('machine'))
     .option('--output <file>', 'default: MACHINE.png in the working folder')
     .option('--json', 'print where it is as JSON')
     .option('--verbose', 'show stack traces of faults')

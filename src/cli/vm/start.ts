@@ -2,11 +2,10 @@ import { Option, type Command } from 'commander';
 import { NixproofError } from '../../domain/error.js';
 import type { DriverName, Firmware, MachineShape } from '../../domain/profile.js';
 import { EXIT } from '../../domain/verdict.js';
-import { withLock } from '../../host/lock.js';
 import type { MadeOf } from '../../machines/by-hand.js';
 import type { Machine } from '../../machines/machine.js';
 import type { Registry } from '../../machines/registry.js';
-import { numberFrom, sizeInBytes } from '../options.js';
+import { nameOf, numberFrom, sizeInBytes } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
 import { registryOf, registryOfKnown, requireIdle } from './machines.js';
 
@@ -24,7 +23,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9-]{0,59}$/;
 export function registerStart(vm: Command): void {
   vm.command('start')
     .description('make a pristine machine by hand, and leave it running')
-    .argument('[name]', 'letters, digits and dashes; default: vm- and a stamp')
+    .argument('[name]', 'letters, digits and dashes; default: vm- and a stamp', nameOf('machine'))
     .addOption(new Option('--driver <name>', 'how it is driven; default: qemu').choices(['qemu', 'libvirt', 'sandbox']))
     .option('--base <base>', 'what it boots; default: debian, where it boots anything')
     .option('--memory <mib>', 'default: 2048', numberFrom(128))
@@ -45,7 +44,7 @@ export function registerStart(vm: Command): void {
 export function registerClean(vm: Command): void {
   vm.command('clean')
     .description('put a machine back to pristine: destroy it and make the same again, under the same name')
-    .argument('<machine>', 'one made by `vm start`, or kept by a run that has ended')
+    .argument('<machine>', 'one made by `vm start`, or kept by a run that has ended', nameOf('machine'))
     .option('--json', 'print the machine as JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof vm clean lab')
@@ -63,6 +62,7 @@ async function start(session: Session, given: string | undefined, options: Start
   const base = await baseOf(options);
   const shape = await shapeOf(options);
   const registry = await registryOf(session);
+  const { withLock } = await import('../../host/lock.js');
   const { makingLock } = await import('../../machines/by-hand.js');
   const onWait = () => session.progress(`another process makes ${id}: waiting for it`);
   return withLock(makingLock(session.layout, id), { signal: session.signal, onWait }, async () => {
@@ -106,18 +106,20 @@ async function shapeOf({ memory, cpus, disk, firmware }: StartOptions): Promise<
   const { DEFAULT_SHAPE } = await import('../../machines/qemu/prepare.js');
   const { findUefi } = await import('../../machines/qemu/firmware.js');
   const { readEnvironment } = await import('../../config/environment.js');
-  const { memoryMiB, diskBytes, network } = readEnvironment(process.env);
+  const { memoryMiB, diskBytes, network, accelerator } = readEnvironment(process.env);
   return {
     memoryMiB: memory ?? memoryMiB ?? DEFAULT_SHAPE.memoryMiB,
     cpus: cpus ?? DEFAULT_SHAPE.cpus,
     diskBytes: disk ?? (diskBytes === undefined ? DEFAULT_SHAPE.diskBytes : [diskBytes]),
     firmware: firmware ?? ((await findUefi()) ? 'uefi' : 'bios'),
     ...(network === undefined ? {} : { network }),
+    ...(accelerator === undefined || accelerator === 'auto' ? {} : { accelerator }),
   };
 }
 
 async function clean(session: Session, id: string): Promise<number> {
   const registry = await registryOfKnown(session, [id]);
+  const { withLock } = await import('../../host/lock.js');
   const { makingLock } = await import('../../machines/by-hand.js');
   return withLock(makingLock(session.layout, id), { signal: session.signal }, async () => {
     const made = await madeOf(session, id);

@@ -1,16 +1,16 @@
 import type { Heal } from '../../domain/heal.js';
 import { onMachine, planOf } from './shell.js';
-import { isSandbox, says } from './subjects.js';
+import { says } from './subjects.js';
 
 export const CLOCK: readonly Heal[] = [
   {
     name: 'set-the-clock',
     for: ['network.http', 'cache.bad'],
+    scope: 'system',
     title: 'Set the machine’s clock to the host’s time',
     confidence: 0.85,
     plan(evidence) {
-      if (isSandbox(evidence) || !says(evidence, /certificate|not (?:yet )?valid|expired|\bSSL\b|\bTLS\b|\bx509\b/i))
-        return undefined;
+      if (!says(evidence, /certificate|not (?:yet )?valid|expired|\bSSL\b|\bTLS\b|\bx509\b/i)) return undefined;
       return planOf({
         commands: [
           onMachine(

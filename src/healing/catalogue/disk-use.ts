@@ -1,7 +1,6 @@
 import type { Evidence, Heal } from '../../domain/heal.js';
 import { blockDevices, withDescendants, type BlockDevice } from '../readings.js';
 import { onMachine, planOf } from './shell.js';
-import { isSandbox } from './subjects.js';
 
 /** The running system must not stand on what is taken apart. */
 const OF_THE_SYSTEM: ReadonlySet<string> = new Set(['/', '/nix', '/nix/store', '/iso', '/usr', '/boot', '/etc']);
@@ -68,10 +67,11 @@ export const DISK_USE: readonly Heal[] = [
   {
     name: 'unmount-the-target',
     for: ['disk.busy', 'disk.partition-failed'],
+    scope: 'system',
     title: 'Unmount what is mounted of the target disks and stop their swap',
     confidence: 0.85,
     plan(evidence) {
-      const devices = isSandbox(evidence) ? undefined : onTargets(evidence);
+      const devices = onTargets(evidence);
       if (devices?.some(({ mountpoints }) => mountpoints.length > 0) !== true) return undefined;
       return planOf({
         commands: [onMachine('unmount-the-target', GUARD, UNMOUNT)],
@@ -82,10 +82,11 @@ export const DISK_USE: readonly Heal[] = [
   {
     name: 'stop-arrays-and-volumes',
     for: ['disk.busy', 'disk.partition-failed'],
+    scope: 'system',
     title: 'Stop the RAID arrays, LVM groups and mapped devices that hold the target disks',
     confidence: 0.82,
     plan(evidence) {
-      const devices = isSandbox(evidence) ? undefined : onTargets(evidence);
+      const devices = onTargets(evidence);
       if (devices?.some(({ type }) => type !== 'disk' && type !== 'part') !== true) return undefined;
       const heal = 'stop-arrays-and-volumes';
       return planOf({
@@ -97,10 +98,11 @@ export const DISK_USE: readonly Heal[] = [
   {
     name: 'wipe-the-target',
     for: ['disk.busy', 'disk.partition-failed'],
+    scope: 'system',
     title: 'Take everything on the target disks apart and wipe their signatures and partition tables',
     confidence: 0.72,
     plan(evidence) {
-      const devices = isSandbox(evidence) ? undefined : onTargets(evidence);
+      const devices = onTargets(evidence);
       if (devices === undefined || devices.every(({ readOnly }) => readOnly)) return undefined;
       return planOf({
         commands: [

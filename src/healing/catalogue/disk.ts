@@ -2,7 +2,7 @@ import type { Evidence, Heal, TreeEdit } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { blockDevices, sandboxRoot, withDescendants } from '../readings.js';
 import { anywhere, onMachine, planOf } from './shell.js';
-import { deviceOf, diskOf, isSandbox } from './subjects.js';
+import { deviceOf, diskOf } from './subjects.js';
 
 /** Disks an installer could have meant, the likeliest first. */
 export function diskCandidates(evidence: Evidence): readonly { readonly path: string; readonly sizeBytes: number }[] {
@@ -69,6 +69,7 @@ export const DISK: readonly Heal[] = [
   {
     name: 'use-the-found-disk',
     for: ['disk.not-found', 'disk.partition-failed', 'mount.failed'],
+    scope: 'files',
     title: 'Name the target disk that is there instead of the one that is not',
     confidence: 0.9,
     plan(evidence) {
@@ -80,11 +81,12 @@ export const DISK: readonly Heal[] = [
   {
     name: 'alias-the-missing-disk',
     for: ['disk.not-found'],
+    scope: 'system',
     title: 'Give the target disk that is there the missing name too, for as long as the machine runs',
     confidence: 0.5,
     plan(evidence) {
       const disks = missingAndFound(evidence);
-      if (disks === undefined || isSandbox(evidence)) return undefined;
+      if (disks === undefined) return undefined;
       const missing = disks.missing.slice('/dev/'.length);
       const found = disks.found.slice('/dev/'.length);
       const part = missing.startsWith('disk/') ? '-part' : joiner(missing);
@@ -122,11 +124,12 @@ export const DISK: readonly Heal[] = [
   {
     name: 'wait-for-the-device',
     for: ['disk.not-found', 'disk.partition-failed', 'mount.failed', 'timeout'],
+    scope: 'system',
     title: 'Read the partition tables again, load storage drivers and wait for the device',
     confidence: 0.55,
     plan(evidence) {
       const device = deviceOf(evidence);
-      if (device === undefined || isSandbox(evidence)) return undefined;
+      if (device === undefined) return undefined;
       if (blockDevices(evidence.probes).some(({ path }) => path === device)) return undefined;
       return planOf({
         commands: [
@@ -150,10 +153,11 @@ export const DISK: readonly Heal[] = [
   {
     name: 'reread-partition-tables',
     for: ['disk.partition-failed', 'disk.busy', 'mount.failed'],
+    scope: 'system',
     title: 'Tell the kernel of the partitions that are on the target disks and wait until udev knows them',
     confidence: 0.5,
     plan(evidence) {
-      if (isSandbox(evidence) || evidence.machine.disks.length === 0) return undefined;
+      if (evidence.machine.disks.length === 0) return undefined;
       return planOf({
         commands: [
           onMachine(
@@ -170,6 +174,7 @@ export const DISK: readonly Heal[] = [
   {
     name: 'make-the-mount-point',
     for: ['mount.failed'],
+    scope: 'files',
     title: 'Make the folder that is to be mounted on',
     confidence: 0.75,
     plan(evidence) {

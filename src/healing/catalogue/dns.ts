@@ -56,6 +56,7 @@ export const DNS: readonly Heal[] = [
   {
     name: 'use-the-networks-resolver',
     for: ['network.dns'],
+    scope: 'files',
     title: 'Ask the resolver that DHCP named, or the gateway, for names',
     confidence: 0.85,
     plan(evidence) {
@@ -69,6 +70,7 @@ export const DNS: readonly Heal[] = [
   {
     name: 'use-public-resolvers',
     for: ['network.dns'],
+    scope: 'files',
     title: 'Ask public resolvers for names',
     confidence: 0.7,
     plan(evidence) {
@@ -83,11 +85,12 @@ export const DNS: readonly Heal[] = [
   {
     name: 'restart-the-resolver',
     for: ['network.dns'],
+    scope: 'system',
     title: 'Restart the local resolver and forget what it remembers',
     confidence: 0.5,
     plan(evidence) {
       const local = resolvers(evidence.probes).some((address) => address.startsWith('127.') || address === '::1');
-      if (!local || isSandbox(evidence) || namesResolve(evidence.probes)) return undefined;
+      if (!local || namesResolve(evidence.probes)) return undefined;
       return planOf({
         commands: [
           onMachine(

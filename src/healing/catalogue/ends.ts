@@ -6,6 +6,7 @@ export const ENDS: readonly Heal[] = [
   {
     name: 'run-again-after-a-kill',
     for: ['unknown'],
+    scope: 'files',
     title: 'Run again what was killed from outside',
     confidence: 0.75,
     plan: ({ diagnosis }) => (diagnosis.rule === 'end/killed' ? planOf({}) : undefined),
@@ -13,6 +14,7 @@ export const ENDS: readonly Heal[] = [
   {
     name: 'bring-the-machine-back',
     for: ['unknown'],
+    scope: 'files',
     title: 'Bring the machine that stopped back from its checkpoint',
     confidence: 0.9,
     plan: ({ diagnosis }) => (diagnosis.rule === 'end/machine-lost' ? planOf({}) : undefined),

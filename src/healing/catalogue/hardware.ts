@@ -2,7 +2,7 @@ import type { Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { efiVariables, knownFileSystems, loadedModules } from '../readings.js';
 import { onMachine, planOf } from './shell.js';
-import { fileSystemTypeOf, isSandbox, moduleOf, says } from './subjects.js';
+import { fileSystemTypeOf, moduleOf, says } from './subjects.js';
 
 const EFIVARS = '/sys/firmware/efi/efivars';
 
@@ -24,11 +24,12 @@ export const HARDWARE_HEALS: readonly Heal[] = [
   {
     name: 'load-the-module',
     for: ['hardware.firmware', 'disk.partition-failed'],
+    scope: 'system',
     title: 'Load the kernel module that is missing',
     confidence: 0.6,
     plan(evidence) {
       const module = moduleOf(evidence.diagnosis);
-      if (module === undefined || isSandbox(evidence)) return undefined;
+      if (module === undefined) return undefined;
       return loadedModules(evidence.probes).has(module.replaceAll('-', '_'))
         ? undefined
         : load('load-the-module', module);
@@ -37,22 +38,24 @@ export const HARDWARE_HEALS: readonly Heal[] = [
   {
     name: 'load-the-file-system',
     for: ['mount.failed'],
+    scope: 'system',
     title: 'Load the kernel’s module for the file system it did not know',
     confidence: 0.8,
     plan(evidence) {
       const type = fileSystemTypeOf(evidence.diagnosis);
-      if (type === undefined || isSandbox(evidence) || knownFileSystems(evidence.probes).has(type)) return undefined;
+      if (type === undefined || knownFileSystems(evidence.probes).has(type)) return undefined;
       return load('load-the-file-system', type);
     },
   },
   {
     name: 'remove-crash-dumps',
     for: ['bootloader', 'disk.full'],
+    scope: 'system',
     title: 'Remove the kernel’s crash dumps from the firmware’s variables, which are full',
     confidence: 0.88,
     plan(evidence) {
       const isOfTheStore = evidence.diagnosis.class === 'bootloader' || says(evidence, /efi/i);
-      if (isSandbox(evidence) || !isOfTheStore || efiVariables(evidence.probes).dumps === 0) return undefined;
+      if (!isOfTheStore || efiVariables(evidence.probes).dumps === 0) return undefined;
       return planOf({
         commands: [
           onMachine(
@@ -82,12 +85,13 @@ export const HARDWARE_HEALS: readonly Heal[] = [
   {
     name: 'mount-efi-variables',
     for: ['bootloader'],
+    scope: 'system',
     title: 'Mount the firmware’s variables, writable',
     confidence: 0.8,
     plan(evidence) {
       const { isUefi, areMounted } = efiVariables(evidence.probes);
       const isReadOnly = says(evidence, /read-only/i);
-      if (isSandbox(evidence) || !isUefi || (areMounted && !isReadOnly)) return undefined;
+      if (!isUefi || (areMounted && !isReadOnly)) return undefined;
       return planOf({
         commands: [
           onMachine(

@@ -19,6 +19,7 @@ export const LOCK_HEALS: readonly Heal[] = [
   {
     name: 'release-stale-locks',
     for: ['nix.daemon', 'disk.busy', 'timeout', 'user.input', 'unknown'],
+    scope: 'files',
     title: 'Wait until nobody holds the locks of Nix and the package managers, and put stale ones aside',
     confidence: 0.8,
     plan(evidence) {

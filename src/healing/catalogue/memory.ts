@@ -1,8 +1,7 @@
 import type { Evidence, Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { blockDevices, fileSystems, memoryOf, swaps, withDescendants } from '../readings.js';
+import { blockDevices, fileSystems, swaps, withDescendants } from '../readings.js';
 import { onMachine, planOf } from './shell.js';
-import { isSandbox } from './subjects.js';
 
 const MIB = 1024;
 const LEAST_SWAP_MIB = 256;
@@ -47,10 +46,11 @@ export const MEMORY: readonly Heal[] = [
   {
     name: 'swap-on-zram',
     for: ['memory.oom'],
+    scope: 'system',
     title: 'Compress memory that is not in use (zram)',
     confidence: 0.72,
     plan(evidence) {
-      if (isSandbox(evidence) || swaps(evidence.probes).some((swap) => swap.startsWith('/dev/zram'))) return undefined;
+      if (swaps(evidence.probes).some((swap) => swap.startsWith('/dev/zram'))) return undefined;
       const sizeMiB = Math.max(128, Math.floor(evidence.machine.memoryMiB / 2));
       return planOf({
         commands: [
@@ -84,10 +84,10 @@ export const MEMORY: readonly Heal[] = [
   {
     name: 'swap-on-the-target',
     for: ['memory.oom'],
+    scope: 'system',
     title: 'Swap to a file on the target’s file system, or to a target disk that is blank',
     confidence: 0.75,
     plan(evidence) {
-      if (isSandbox(evidence)) return undefined;
       const room = roomOnTarget(evidence);
       const disk = room === undefined ? blankDisk(evidence) : undefined;
       if (room === undefined && disk === undefined) return undefined;
@@ -130,25 +130,6 @@ export const MEMORY: readonly Heal[] = [
           ),
         ],
         ...(disk === undefined ? {} : { destroys: `what is on ${disk}, which is blank` }),
-      });
-    },
-  },
-  {
-    name: 'drop-caches',
-    for: ['memory.oom'],
-    title: 'Give the memory of file caches back and put what is free together',
-    confidence: 0.25,
-    plan(evidence) {
-      if (isSandbox(evidence) || memoryOf(evidence.probes).totalKiB === 0) return undefined;
-      return planOf({
-        commands: [
-          onMachine(
-            'drop-caches',
-            'sync',
-            'echo 3 >/proc/sys/vm/drop_caches',
-            'echo 1 2>/dev/null >/proc/sys/vm/compact_memory || true',
-          ),
-        ],
       });
     },
   },

@@ -3,7 +3,7 @@ import type { Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { hasDefaultRoute, ipv4Addresses, leaseOf, networkLinks } from '../readings.js';
 import { anywhere, onMachine, planOf } from './shell.js';
-import { isSandbox, remoteOf, says } from './subjects.js';
+import { remoteOf, says } from './subjects.js';
 
 /** Whoever asks for leases here is told to ask again, and waited for. */
 const LEASE = `runs() { have systemctl && systemctl is-active --quiet "$1"; }
@@ -24,11 +24,12 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'bring-the-interface-up',
     for: ['network.unreachable', 'network.dns', 'ssh.connection'],
+    scope: 'system',
     title: 'Bring the network interfaces up that are down and get them an address',
     confidence: 0.9,
     plan(evidence) {
       const down = networkLinks(evidence.probes).filter(({ isNetwork, isUp }) => isNetwork && !isUp);
-      if (down.length === 0 || isSandbox(evidence)) return undefined;
+      if (down.length === 0) return undefined;
       const names = quote(down.slice(0, 8).map(({ name }) => name));
       return planOf({
         commands: [
@@ -54,10 +55,10 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'renew-the-lease',
     for: ['network.unreachable', 'network.dns'],
+    scope: 'system',
     title: 'Ask for a DHCP lease again',
     confidence: 0.78,
     plan(evidence) {
-      if (isSandbox(evidence)) return undefined;
       const up = networkLinks(evidence.probes).filter(({ isNetwork, isUp }) => isNetwork && isUp);
       const bare = hasDefaultRoute(evidence.probes) ? up.filter(({ hasAddress }) => !hasAddress) : up;
       if (bare.length === 0) return undefined;
@@ -78,11 +79,12 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'add-the-default-route',
     for: ['network.unreachable', 'network.dns'],
+    scope: 'system',
     title: 'Set the default route to the gateway that DHCP named, or the first of the network that is there',
     confidence: 0.85,
     plan(evidence) {
       const addresses = ipv4Addresses(evidence.probes);
-      if (isSandbox(evidence) || hasDefaultRoute(evidence.probes) || addresses.length === 0) return undefined;
+      if (hasDefaultRoute(evidence.probes) || addresses.length === 0) return undefined;
       const told = leaseOf(evidence.probes).routers.filter((router) => !router.includes(':'));
       const ways = addresses.flatMap(({ interface: link, address, prefix }) =>
         [...told, ...likelyGateways(address, prefix)].map((gateway) => `${gateway} ${link}`),
@@ -111,10 +113,10 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'restart-the-network',
     for: ['network.unreachable', 'network.dns', 'ssh.connection'],
+    scope: 'system',
     title: 'Restart the service that configures the network',
     confidence: 0.5,
     plan(evidence) {
-      if (isSandbox(evidence)) return undefined;
       const links = networkLinks(evidence.probes).filter(({ isNetwork }) => isNetwork);
       const isWell =
         links.some(({ hasAddress, hasCarrier }) => hasAddress && hasCarrier) && hasDefaultRoute(evidence.probes);
@@ -141,6 +143,7 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'wait-for-the-host',
     for: ['network.unreachable', 'network.dns', 'network.http', 'ssh.connection'],
+    scope: 'files',
     title: 'Ask the host again, less and less often, until it answers',
     confidence: 0.75,
     plan(evidence) {
@@ -153,6 +156,7 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'wait-as-told',
     for: ['network.rate-limit'],
+    scope: 'files',
     title: 'Wait as long as the server asks, a minute where it does not say, and go on',
     confidence: 0.75,
     plan({ diagnosis }) {
@@ -163,6 +167,7 @@ export const NETWORK: readonly Heal[] = [
   {
     name: 'run-again',
     for: ['timeout', 'unknown', 'memory.oom', 'network.unreachable', 'network.http', 'ssh.connection'],
+    scope: 'files',
     title: 'Change nothing and run again',
     confidence: 0.4,
     plan(evidence) {

@@ -1,7 +1,7 @@
 import type { Evidence, Heal, HealPlan } from '../../domain/heal.js';
 import { nixSettings } from '../readings.js';
 import { anywhere, onMachine, planOf } from './shell.js';
-import { isSandbox, remoteOf, says, usesNix } from './subjects.js';
+import { remoteOf, says, usesNix } from './subjects.js';
 
 /**
  * Settings in a file of the heal's own that the user's nix.conf includes: /etc/nix/nix.conf cannot be written on the NixOS ISO,
@@ -50,13 +50,14 @@ function withNixSettings(
 }
 
 const settingsHeal = (
-  entry: Omit<Heal, 'plan'> & {
+  entry: Omit<Heal, 'plan' | 'scope'> & {
     readonly settings: Readonly<Record<string, string>>;
     readonly when?: (evidence: Evidence) => boolean;
   },
 ): Heal => ({
   name: entry.name,
   for: entry.for,
+  scope: 'files',
   title: entry.title,
   confidence: entry.confidence,
   plan: (evidence) =>
@@ -89,6 +90,7 @@ export const NIX: readonly Heal[] = [
   {
     name: 'drop-the-substituter',
     for: ['cache.bad', ...NETWORK_CLASSES],
+    scope: 'files',
     title: 'Leave out the binary cache that failed and use the others that are configured',
     confidence: 0.84,
     plan(evidence) {
@@ -156,6 +158,7 @@ export const NIX: readonly Heal[] = [
   {
     name: 'clear-nix-caches',
     for: ['cache.bad', 'nix.flake'],
+    scope: 'files',
     title: 'Forget what Nix remembers of binary caches and downloads',
     confidence: 0.62,
     plan(evidence) {
@@ -188,13 +191,14 @@ export const NIX: readonly Heal[] = [
   {
     name: 'repair-the-store',
     for: ['cache.bad', 'nix.daemon'],
+    scope: 'system',
     title: 'Check every path of the Nix store and fetch those anew that are damaged',
     confidence: 0.5,
     plan(evidence) {
       const { rule } = evidence.diagnosis;
       const isOfTheStore =
         rule === 'cache.bad/contents-modified' || rule === 'nix.daemon/store' || rule === 'nix.daemon/database';
-      if (!isOfTheStore || isSandbox(evidence) || !usesNix(evidence)) return undefined;
+      if (!isOfTheStore || !usesNix(evidence)) return undefined;
       return planOf({
         commands: [
           onMachine(
@@ -210,10 +214,11 @@ export const NIX: readonly Heal[] = [
   {
     name: 'restart-the-nix-daemon',
     for: ['nix.daemon'],
+    scope: 'system',
     title: 'Start the Nix daemon again',
     confidence: 0.75,
     plan(evidence) {
-      if (isSandbox(evidence) || !says(evidence, /daemon/i)) return undefined;
+      if (!says(evidence, /daemon/i)) return undefined;
       return planOf({
         commands: [
           onMachine(
@@ -222,8 +227,10 @@ export const NIX: readonly Heal[] = [
             'systemctl reset-failed nix-daemon.service nix-daemon.socket 2>/dev/null || true',
             'systemctl restart nix-daemon.socket 2>/dev/null || true',
             'systemctl restart nix-daemon.service',
-            'for second in $(seq 20); do [ ! -S /nix/var/nix/daemon-socket/socket ] || exit 0; sleep 1; done',
-            'die "it has no socket"',
+            // The socket may be one that an earlier daemon left.
+            'answers() { nix --extra-experimental-features nix-command store ping --store daemon >/dev/null 2>&1; }',
+            'for second in $(seq 20); do ! answers || exit 0; sleep 1; done',
+            'die "it does not answer"',
           ),
         ],
       });
@@ -232,6 +239,7 @@ export const NIX: readonly Heal[] = [
   {
     name: 'trust-the-tree',
     for: ['nix.flake', 'nix.eval', 'user.input'],
+    scope: 'files',
     title: 'Tell git that the deployed tree is safe to read',
     confidence: 0.85,
     plan(evidence) {
@@ -250,13 +258,11 @@ export const NIX: readonly Heal[] = [
   {
     name: 'refresh-package-lists',
     for: ['cache.bad', 'network.http'],
+    scope: 'system',
     title: 'Throw apt’s package lists and downloads away and get them anew',
     confidence: 0.7,
     plan(evidence) {
-      if (
-        isSandbox(evidence) ||
-        !says(evidence, /Hash Sum|\bapt\b|dpkg-deb|InRelease|Release file|File has unexpected size|\.deb\b/)
-      )
+      if (!says(evidence, /Hash Sum|\bapt\b|dpkg-deb|InRelease|Release file|File has unexpected size|\.deb\b/))
         return undefined;
       return planOf({
         commands: [

@@ -54,10 +54,11 @@ export const SPACE: readonly Heal[] = [
   {
     name: 'grow-the-tmpfs',
     for: ['disk.full'],
+    scope: 'system',
     title: 'Let the file system in memory that is full grow',
     confidence: 0.82,
     plan(evidence) {
-      const full = isSandbox(evidence) ? undefined : fullOnes(evidence).find(({ type }) => type === 'tmpfs');
+      const full = fullOnes(evidence).find(({ type }) => type === 'tmpfs');
       if (full === undefined) return undefined;
       const { availableKiB, swapFreeKiB } = memoryOf(evidence.probes);
       const more = Math.floor((availableKiB + swapFreeKiB) * 0.7);
@@ -74,10 +75,11 @@ export const SPACE: readonly Heal[] = [
   {
     name: 'temporary-files-on-the-target',
     for: ['disk.full'],
+    scope: 'system',
     title: 'Put temporary files on the target’s file system, which has room',
     confidence: 0.62,
     plan(evidence) {
-      if (isSandbox(evidence) || !isFullAt(evidence, '/tmp', '/var/tmp')) return undefined;
+      if (!isFullAt(evidence, '/tmp', '/var/tmp')) return undefined;
       const devices = blockDevices(evidence.probes);
       const mounted = evidence.machine.disks.flatMap((disk) =>
         withDescendants(devices, disk).flatMap(({ mountpoints }) => mountpoints),
@@ -116,6 +118,7 @@ export const SPACE: readonly Heal[] = [
   {
     name: 'remove-temporary-files',
     for: ['disk.full'],
+    scope: 'files',
     title: 'Remove package caches, and temporary files older than the installer',
     confidence: 0.65,
     plan(evidence) {
@@ -144,6 +147,7 @@ export const SPACE: readonly Heal[] = [
   {
     name: 'rotate-logs',
     for: ['disk.full'],
+    scope: 'files',
     title: 'Remove rotated logs, shrink the journal and cut long logs down to their ends',
     confidence: 0.6,
     plan(evidence) {
@@ -170,10 +174,11 @@ export const SPACE: readonly Heal[] = [
   {
     name: 'collect-nix-garbage',
     for: ['disk.full'],
+    scope: 'system',
     title: 'Remove store paths that nothing refers to',
     confidence: 0.68,
     plan(evidence) {
-      if (isSandbox(evidence) || !usesNix(evidence) || !isFullAt(evidence, '/nix/store', '/nix/var')) return undefined;
+      if (!usesNix(evidence) || !isFullAt(evidence, '/nix/store', '/nix/var')) return undefined;
       return planOf({
         commands: [
           onMachine(
@@ -188,33 +193,13 @@ export const SPACE: readonly Heal[] = [
     },
   },
   {
-    name: 'optimise-the-nix-store',
-    for: ['disk.full'],
-    title: 'Keep files of the Nix store that are the same only once',
-    confidence: 0.3,
-    plan(evidence) {
-      if (isSandbox(evidence) || !usesNix(evidence) || !isFullAt(evidence, '/nix/store')) return undefined;
-      return planOf({
-        commands: [
-          onMachine(
-            'optimise-the-nix-store',
-            'have nix-store || die "no Nix here"',
-            'limit=; ! have timeout || limit="timeout 580"',
-            ...freeing('/nix/store', '$limit nix-store --optimise'),
-          ),
-        ],
-      });
-    },
-  },
-  {
     name: 'clean-boot',
     for: ['disk.full', 'bootloader'],
+    scope: 'system',
     title: 'Take kernels that no boot entry mentions, and half-written files, out of the boot file system',
     confidence: 0.7,
     plan(evidence) {
-      const boot = isSandbox(evidence)
-        ? undefined
-        : fullOnes(evidence).find(({ mountpoint }) => /\/(?:boot|efi|esp)$/.test(mountpoint));
+      const boot = fullOnes(evidence).find(({ mountpoint }) => /\/(?:boot|efi|esp)$/.test(mountpoint));
       if (boot === undefined) return undefined;
       return planOf({
         commands: [

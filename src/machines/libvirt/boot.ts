@@ -1,5 +1,6 @@
 import type { Layout } from '../../host/paths.js';
 import { neverBooted, waitForBoot } from '../boot.js';
+import { type Guest, waitForGuest } from '../qemu/first-guest.js';
 import { benchKey } from '../login.js';
 import type { Connection, Work } from '../machine.js';
 import { forwardSsh, isDomainActive } from './domain.js';
@@ -22,6 +23,8 @@ export interface DomainBoot {
   readonly fromPowerOn: boolean;
   /** What is booting, for people: `the installed system`. */
   readonly what: string;
+  /** Given for the base: it may be the first guest under its accelerator. */
+  readonly guest?: Guest;
 }
 
 /** A domain that answers SSH. */
@@ -32,22 +35,20 @@ export interface Answer {
 
 /**
  * Waits until a domain that was just started answers SSH, and finds out where.
- * @throws NixproofError as `waitForBoot` does
+ * @throws NixproofError as `waitForBoot` and `waitForGuest` do
  */
 export async function waitForDomain(layout: Layout, boot: DomainBoot, work: Work): Promise<Answer> {
-  const { virsh, identity, hostKey, deadlineMs, ...rest } = boot;
+  const { virsh, identity, hostKey, deadlineMs, guest, ...rest } = boot;
   const end = performance.now() + deadlineMs;
   const address = await locate(boot, work);
   const { keyFile } = await benchKey(layout);
-  const connection = await waitForBoot(
-    {
-      ...rest,
-      endpoint: { ...address, user: 'root', keyFile, hostKey },
-      isAlive: () => isDomainActive(virsh, identity),
-      deadlineMs: Math.max(0, end - performance.now()),
-    },
-    work,
-  );
+  const answering = {
+    ...rest,
+    endpoint: { ...address, user: 'root', keyFile, hostKey },
+    isAlive: () => isDomainActive(virsh, identity),
+    deadlineMs: Math.max(0, end - performance.now()),
+  };
+  const connection = await (guest ? waitForGuest(answering, guest, work) : waitForBoot(answering, work));
   return { connection, address };
 }
 

@@ -9,7 +9,8 @@ import { BOOT_DEADLINE_MS } from '../boot.js';
 import { createBlank, createOverlay } from '../images.js';
 import type { Connection, MachineRequest, Work } from '../machine.js';
 import { requireDisk, requireMemory } from '../qemu/capacity.js';
-import { possibleShape } from '../qemu/installation.js';
+import { withAccelerator } from '../qemu/first-guest.js';
+import { describeAccelerator, possibleShape } from '../qemu/installation.js';
 import { machineFolder, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
@@ -33,9 +34,23 @@ export interface Made {
 
 /** Makes a machine: overlays, a domain, its first boot from the base. What was left of an earlier try is removed first. */
 export async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
-  const { id } = request;
   const base = await requireBase(layout, request.base ?? DEFAULT_BASE);
-  const libvirt = await findLibvirt(undefined, work.signal);
+  return withAccelerator(
+    () => findLibvirt(undefined, work.signal, request.shape.accelerator),
+    ({ installation }) => installation,
+    work,
+    (libvirt) => createOn(libvirt, layout, request, base, work),
+  );
+}
+
+async function createOn(
+  libvirt: Libvirt,
+  layout: Layout,
+  request: MachineRequest,
+  base: BaseImage,
+  work: Work,
+): Promise<Made> {
+  const { id } = request;
   const shape = possibleShape(request.shape, libvirt.installation);
   if (shape.network !== undefined) await requireNetwork(libvirt.virsh, shape.network, work.signal);
   await removeMachine(layout, id);
@@ -108,6 +123,8 @@ async function bootFirst(
       deadlineMs: BOOT_DEADLINE_MS[installation.accelerator],
       fromPowerOn: true,
       what: `the base ${base.name}`,
+      // A live system from CD need not print anything on the serial console.
+      guest: { installation, base: base.name, sign: base.boot.kind === 'direct' ? 'kernel' : 'none' },
     },
     work,
   );
@@ -132,7 +149,7 @@ function recordOf(
     base: name,
     createdAt: new Date().toISOString(),
     shape,
-    detail: `libvirt ${version}, ${installation.accelerator}, ${shape.firmware}, ${processors}${network}`,
+    detail: `libvirt ${version}, ${describeAccelerator(installation)}, ${shape.firmware}, ${processors}${network}`,
     uri,
     stage: 'live',
     liveDisks: base.disk ? 1 : 0,

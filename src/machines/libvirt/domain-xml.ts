@@ -1,5 +1,5 @@
 import type { BaseBoot } from '../../bases/base.js';
-import type { MachineShape } from '../../domain/profile.js';
+import type { Accelerator, MachineShape } from '../../domain/profile.js';
 import { element, type XmlElement } from '../../domain/xml.js';
 import {
   SLOW_FEATURES,
@@ -10,7 +10,6 @@ import {
   guestDisk,
   kernelCommandLine,
 } from '../qemu/command-line.js';
-import type { Accelerator } from '../qemu/accelerator.js';
 import type { DomainIdentity } from './identity.js';
 import { textElement, xmlText } from './xml.js';
 

@@ -62,6 +62,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
   );
   const close = () => connection[Symbol.asyncDispose]();
 
+  const libvirtNow = ({ signal }: Work) => findLibvirt(record.uri, signal, record.shape.accelerator);
   const deadlineMs = ({ installation }: Libvirt) =>
     options.bootDeadlineMs ?? BOOT_DEADLINE_MS[installation.accelerator];
   const boot = async (what: string, work: Work, limitMs: number, fromPowerOn = true): Promise<Connection> => {
@@ -100,12 +101,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
       await share(work);
       const { stage, hostKey } = await restoreCheckpoint(frozen(), name, work);
       await save({ stage, hostKey });
-      const answering = await boot(
-        'the restored machine',
-        work,
-        deadlineMs(await findLibvirt(record.uri, work.signal)),
-        false,
-      );
+      const answering = await boot('the restored machine', work, deadlineMs(await libvirtNow(work)), false);
       await connection.adopt(answering);
       await wake(answering, work.signal);
     },
@@ -132,7 +128,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
 
     async restartInstalled(work, limitMs) {
       await refresh();
-      const libvirt = await findLibvirt(record.uri, work.signal);
+      const libvirt = await libvirtNow(work);
       if (record.stage !== 'installed' || !(await isRunning())) {
         if (record.stage === 'live') await syncDisks(() => connection.get(work), work);
         await close();
@@ -149,7 +145,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     },
 
     async reboot(work) {
-      const libvirt = await findLibvirt(record.uri, work.signal);
+      const libvirt = await libvirtNow(work);
       const current = await connection.get(work);
       const before = await bootId(current, work.signal);
       await askForReboot(current, work);

@@ -1,5 +1,5 @@
 import { NixproofError } from '../../domain/error.js';
-import { cacheDirectory } from '../../host/paths.js';
+import type { Accelerator } from '../../domain/profile.js';
 import { describeInstallation, findInstallation, type Installation } from '../qemu/installation.js';
 import { virshAt, type Virsh } from './virsh.js';
 
@@ -18,25 +18,37 @@ export interface Libvirt {
 /**
  * Looks for libvirt, connects to it and asks what it can do.
  * @param uri where it must be; undefined leaves the choice to virsh
- * @throws NixproofError `HOST_LIBVIRT_MISSING`, `HOST_LIBVIRT_UNREACHABLE`, `UNSUPPORTED_LIBVIRT_URI`, `HOST_QEMU_MISSING`
+ * @param accelerator the one that a profile names; the environment wins over it
+ * @throws NixproofError `HOST_LIBVIRT_MISSING`, `HOST_LIBVIRT_UNREACHABLE`,
+ * `UNSUPPORTED_LIBVIRT_URI`, `HOST_QEMU_MISSING`, `HOST_ACCELERATOR_MISSING`
  */
-export async function findLibvirt(uri: string | undefined, signal: AbortSignal): Promise<Libvirt> {
+export async function findLibvirt(
+  uri: string | undefined,
+  signal: AbortSignal,
+  accelerator?: Accelerator,
+): Promise<Libvirt> {
   const chosen = uri ?? (await virshAt(undefined).run(['uri'], { signal })).trim();
   requireLocalQemu(chosen);
   const virsh = virshAt(chosen);
   const version = /^Using library: libvirt (\S+)$/m.exec(await virsh.run(['version'], { signal }))?.[1] ?? 'unknown';
-  const found = await findInstallation(cacheDirectory(), signal);
+  const found = await findInstallation(signal, accelerator);
   const capabilities = await virsh.run(['capabilities'], { signal });
   return {
     virsh,
     uri: chosen,
     version,
     securityModels: securityModels(capabilities),
-    installation:
-      found.accelerator === 'kvm' && !(await offersKvm(virsh, signal))
-        ? { ...found, accelerator: 'tcg', acceleratorReason: 'libvirt offers no kvm' }
-        : found,
+    installation: found.accelerator === 'kvm' && !(await offersKvm(virsh, signal)) ? withoutKvm(found) : found,
   };
+}
+
+function withoutKvm(found: Installation): Installation {
+  const acceleratorReason = 'libvirt offers no kvm';
+  if (!found.chosen) return { ...found, accelerator: 'tcg', acceleratorReason, proof: undefined };
+  throw new NixproofError('HOST_ACCELERATOR_MISSING', `kvm was asked for: ${acceleratorReason}`, {
+    hint: 'let libvirt use /dev/kvm (`virsh domcapabilities --virttype kvm`), or set NIXPROOF_ACCELERATOR=auto',
+    details: { accelerator: 'kvm' },
+  });
 }
 
 /** Disks and consoles are files of this host. */
@@ -48,7 +60,7 @@ function requireLocalQemu(uri: string): void {
   });
 }
 
-/** That the processor's help works was found by trying (`findInstallation`); whether libvirt gives it is its own to say. */
+/** Whether libvirt gives its machines what QEMU by itself has. */
 async function offersKvm(virsh: Virsh, signal: AbortSignal): Promise<boolean> {
   const args = ['domcapabilities', '--virttype', 'kvm', '--arch', 'x86_64', '--machine', 'q35'];
   return virsh.run(args, { signal }).then(

@@ -6,7 +6,7 @@ import { quote } from '../quote.js';
 import type { QemuDefinition } from './checkpoints.js';
 import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
-import { migrationEnd, shareMemory } from './migration.js';
+import { activateDisks, migrationEnd, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
 import type { Template } from './template.js';
@@ -67,6 +67,7 @@ async function thaw(qmp: Qmp, template: Template, { diskBytes }: CloneRequest, s
   await shareMemory(qmp);
   await qmp.execute('migrate-incoming', { uri: `exec:${quote(['cat', template.files.state])}` });
   await migrationEnd(qmp, signal);
+  await activateDisks(qmp);
   // The guest's driver has read the template's blank disks; it is told their new sizes as a disk's that was grown.
   for (const [index, size] of diskBytes.entries())
     await qmp.execute('block_resize', { device: diskId(template.liveDisks + index), size });

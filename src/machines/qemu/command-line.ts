@@ -1,5 +1,4 @@
-import type { Firmware } from '../../domain/profile.js';
-import type { Accelerator } from './accelerator.js';
+import type { Accelerator, Firmware } from '../../domain/profile.js';
 
 /** What the guest can see of its hardware. Template and clone have the same to the letter. */
 export interface Hardware {

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
@@ -6,9 +6,10 @@ import { NixproofError } from '../../domain/error.js';
 import { DEFAULT_BASE } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
-import { cacheDirectory, type Layout } from '../../host/paths.js';
+import type { Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
-import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
+import { removeTree } from '../../host/tree/remove.js';
+import { BOOT_DEADLINE_MS, wake } from '../boot.js';
 import type { KeyPair } from '../keys.js';
 import { benchKey } from '../login.js';
 import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
@@ -18,7 +19,15 @@ import { requireDisk, requireMemory } from './capacity.js';
 import { listCheckpoints } from './checkpoints.js';
 import { cloneTemplate, type Clone } from './clone.js';
 import { identifyClone } from './clone-identity.js';
-import { describeInstallation, findInstallation, possibleShape, type Installation } from './installation.js';
+import { type QemuHost, thisHost } from './accelerator.js';
+import { startGuest, waitForGuest, withAccelerator } from './first-guest.js';
+import {
+  describeAccelerator,
+  describeInstallation,
+  findInstallation,
+  possibleShape,
+  type Installation,
+} from './installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
 import { machineFiles, runs, type QemuRecord } from './record.js';
@@ -31,21 +40,20 @@ export interface QemuDriverOptions {
   readonly layout: Layout;
   /** How long a system may take from power-on to SSH; by accelerator unless given. */
   readonly bootDeadlineMs?: number;
+  /** Where QEMU is looked for; default: this host. */
+  readonly host?: QemuHost;
 }
 
 /** QEMU by itself: no daemon, no root. Machines are clones of booted, frozen templates. */
-export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions): Driver {
-  const machineOf = (record: QemuRecord, first?: Connection) =>
-    qemuMachine(layout, record, {
-      ...(first ? { first } : {}),
-      ...(bootDeadlineMs === undefined ? {} : { bootDeadlineMs }),
-    });
+export function createQemuDriver({ layout, bootDeadlineMs, host = thisHost() }: QemuDriverOptions): Driver {
+  const options = { host, ...(bootDeadlineMs === undefined ? {} : { bootDeadlineMs }) };
+  const machineOf = (record: QemuRecord, first?: Connection) => qemuMachine(layout, record, options, first);
   return {
     name: 'qemu',
 
     async probe({ signal }) {
       try {
-        return { available: true, detail: describeInstallation(await findInstallation(cacheDirectory(), signal)) };
+        return { available: true, detail: describeInstallation(await findInstallation(signal, undefined, host)) };
       } catch (error) {
         if (error instanceof NixproofError) return { available: false, reason: error };
         throw error;
@@ -55,7 +63,7 @@ export function createQemuDriver({ layout, bootDeadlineMs }: QemuDriverOptions):
     async create(request, work) {
       const known = await readRecord<QemuRecord>(layout, request.id);
       if (known?.driver === 'qemu' && (known.stage === 'restarting' || (await runs(known)))) return machineOf(known);
-      const made = await createMachine(layout, request, work);
+      const made = await createMachine(layout, request, host, work);
       return machineOf(made.record, made.connection);
     },
 
@@ -84,11 +92,25 @@ async function statusOf(layout: Layout, record: QemuRecord): Promise<MachineStat
   return { id, driver, base, createdAt, state, diskBytes: await folderBytes(machineFolder(layout, id)) };
 }
 
-async function createMachine(layout: Layout, request: MachineRequest, work: Work): Promise<Made> {
+async function createMachine(layout: Layout, request: MachineRequest, host: QemuHost, work: Work): Promise<Made> {
+  const base = await requireBase(layout, request.base ?? DEFAULT_BASE);
+  return withAccelerator(
+    () => findInstallation(work.signal, request.shape.accelerator, host),
+    (installation) => installation,
+    work,
+    (installation) => createOn(installation, layout, request, base, work),
+  );
+}
+
+async function createOn(
+  installation: Installation,
+  layout: Layout,
+  request: MachineRequest,
+  base: BaseImage,
+  work: Work,
+): Promise<Made> {
   const { id } = request;
   const name = request.base ?? DEFAULT_BASE;
-  const base = await requireBase(layout, name);
-  const installation = await findInstallation(cacheDirectory(), work.signal);
   const shape = possibleShape(request.shape, installation);
   await mkdir(layout.machines, { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
@@ -123,12 +145,10 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
   const { id, shape } = request;
   const { name, installation, login, template } = from;
   const folder = machineFolder(layout, id);
-  const { process, definition } = await cloneTemplate(
-    template,
-    { id, binary: installation.binary, folder, diskBytes: shape.diskBytes },
-    work,
+  const { process, definition } = await startGuest(installation, () =>
+    cloneTemplate(template, { id, binary: installation.host.binary, folder, diskBytes: shape.diskBytes }, work),
   );
-  const connection = await waitForBoot(
+  const connection = await waitForGuest(
     {
       endpoint: {
         host: '127.0.0.1',
@@ -143,6 +163,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
       fromPowerOn: false,
       what: 'the clone',
     },
+    { installation, base: name, sign: 'answer' },
     work,
   );
   await wake(connection, work.signal);
@@ -155,7 +176,7 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
 async function removeMachine(layout: Layout, id: string): Promise<void> {
   const folder = machineFolder(layout, id);
   await killMachine(folder);
-  await rm(folder, { recursive: true, force: true });
+  await removeTree(folder);
   await passFence();
   await freeSlot(layout, id);
 }
@@ -177,7 +198,7 @@ async function requireBase(layout: Layout, name: string): Promise<BaseImage> {
 function recordOf(
   { id, shape }: MachineRequest,
   base: string,
-  { version, accelerator }: Installation,
+  installation: Installation,
   { hostKey, liveDisks, console }: Template,
   { process, definition }: Clone,
 ): QemuRecord {
@@ -189,7 +210,7 @@ function recordOf(
     shape,
     liveDisks,
     console,
-    detail: `qemu ${version}, ${accelerator}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
+    detail: `qemu ${installation.version}, ${describeAccelerator(installation)}, ${shape.firmware}, ${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`,
     stage: 'live',
     process,
     hostKey,

@@ -1,32 +1,34 @@
 import { NixproofError } from '../../domain/error.js';
-import type { MachineShape } from '../../domain/profile.js';
+import type { Accelerator, MachineShape } from '../../domain/profile.js';
 import { runCommand } from '../../host/process.js';
-import { type Accelerator, findAccelerator } from './accelerator.js';
+import { type AcceleratorFinding, findAccelerator, type QemuHost, thisHost } from './accelerator.js';
 import { findUefi, type UefiFirmware } from './firmware.js';
 
 /** The QEMU of this host and what it can do. */
-export interface Installation {
-  readonly binary: string;
+export interface Installation extends AcceleratorFinding {
+  /** Where it was found. */
+  readonly host: QemuHost;
   /** `7.2.22`. */
   readonly version: string;
-  readonly accelerator: Accelerator;
-  /** Why there is no hardware acceleration, where there is none. */
-  readonly acceleratorReason: string | undefined;
   readonly uefi: UefiFirmware | undefined;
 }
 
-const BINARY = 'qemu-system-x86_64';
 const INSTALL_HINT =
   'install QEMU: `apt-get install qemu-system-x86 qemu-utils ovmf`, `dnf install qemu-kvm qemu-img edk2-ovmf`, `nix profile install nixpkgs#qemu` or `brew install qemu`';
 
 /**
- * Looks for QEMU and tries it.
- * @throws NixproofError `HOST_QEMU_MISSING`
+ * Looks for QEMU and what it can do.
+ * @param accelerator the one that a profile names; the environment wins over it
+ * @throws NixproofError `HOST_QEMU_MISSING`, `HOST_ACCELERATOR_MISSING`
  */
-export async function findInstallation(cache: string, signal: AbortSignal): Promise<Installation> {
-  const [version] = await Promise.all([versionOf(BINARY, signal), versionOf('qemu-img', signal)]);
-  const [found, uefi] = await Promise.all([findAccelerator(BINARY, version, cache, signal), findUefi()]);
-  return { binary: BINARY, version, uefi, ...found };
+export async function findInstallation(
+  signal: AbortSignal,
+  accelerator?: Accelerator,
+  host: QemuHost = thisHost(),
+): Promise<Installation> {
+  const [version] = await Promise.all([versionOf(host.binary, signal), versionOf('qemu-img', signal)]);
+  const [found, uefi] = await Promise.all([findAccelerator(host, version, accelerator, signal), findUefi()]);
+  return { host, version, uefi, ...found };
 }
 
 async function versionOf(binary: string, signal: AbortSignal): Promise<string> {
@@ -39,11 +41,17 @@ async function versionOf(binary: string, signal: AbortSignal): Promise<string> {
   }
 }
 
-/** How QEMU works here, for people: `QEMU 7.2.22, tcg (kvm opens, but kills its guest), uefi and bios`. */
-export function describeInstallation({ version, accelerator, acceleratorReason, uefi }: Installation): string {
-  const why = acceleratorReason === undefined ? '' : ` (${acceleratorReason})`;
-  const firmware = uefi ? 'uefi and bios' : 'bios only: no OVMF was found';
-  return `QEMU ${version}, ${accelerator}${why}, ${firmware}`;
+/** How QEMU works here, for people: `QEMU 7.2.22, tcg (there is no /dev/kvm), uefi and bios`. */
+export function describeInstallation(installation: Pick<Installation, 'version' | 'uefi'> & Reason): string {
+  const firmware = installation.uefi ? 'uefi and bios' : 'bios only: no OVMF was found';
+  return `QEMU ${installation.version}, ${describeAccelerator(installation)}, ${firmware}`;
+}
+
+type Reason = Pick<AcceleratorFinding, 'accelerator' | 'acceleratorReason'>;
+
+/** What executes a machine's instructions, for reports: `kvm`, `tcg (there is no /dev/kvm)`. */
+export function describeAccelerator({ accelerator, acceleratorReason }: Reason): string {
+  return acceleratorReason === undefined ? accelerator : `${accelerator} (${acceleratorReason})`;
 }
 
 /**

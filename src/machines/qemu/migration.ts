@@ -26,3 +26,14 @@ export async function migrationEnd(qmp: Qmp, signal: AbortSignal): Promise<void>
     `the machine's state could not be moved: ${last['error-desc'] ?? last.status ?? 'no answer'}`,
   );
 }
+
+/**
+ * Makes disks writable for the monitor before the guest runs. Since QEMU 10 they are inactive from
+ * the end of an incoming migration until `cont` (QMP reference: blockdev-set-active); QEMU without
+ * that command has them active.
+ */
+export async function activateDisks(qmp: Qmp): Promise<void> {
+  const commands = (await qmp.execute('query-commands')) as readonly { readonly name: string }[];
+  if (!commands.some(({ name }) => name === 'blockdev-set-active')) return;
+  await qmp.execute('blockdev-set-active', { active: true });
+}

@@ -2,11 +2,13 @@ import { baseFor } from '../../bases/registry.js';
 import type { BaseImage } from '../../bases/base.js';
 import type { MachineShape } from '../../domain/profile.js';
 import type { Work } from '../../domain/work.js';
-import { cacheDirectory, type Layout } from '../../host/paths.js';
+import type { Layout } from '../../host/paths.js';
+import { type QemuHost, thisHost } from './accelerator.js';
 import { templatesFolder } from './driver.js';
-import { findInstallation, possibleShape } from './installation.js';
+import { withAccelerator } from './first-guest.js';
+import { findInstallation, possibleShape, type Installation } from './installation.js';
 import { benchKey } from '../login.js';
-import { hasTemplate, templateFor } from './template.js';
+import { hasTemplate, templateFor, type TemplateRequest } from './template.js';
 
 const GIB = 1024 ** 3;
 
@@ -23,20 +25,35 @@ export async function prepareBase(
   layout: Layout,
   work: Work,
   shape: MachineShape = DEFAULT_SHAPE,
+  host: QemuHost = thisHost(),
 ): Promise<BaseImage> {
   const base = baseFor(name, layout);
-  const installation = await findInstallation(cacheDirectory(), work.signal);
+  const find = () => findInstallation(work.signal, shape.accelerator, host);
+  // What is missing is said before anything large is built.
+  await find();
   const image = await base.prepare(work);
+  await withAccelerator(
+    find,
+    (installation) => installation,
+    work,
+    async (installation) => {
+      const request = await templateRequest(layout, image, shape, installation);
+      if (await hasTemplate(request)) work.progress('its template is frozen already');
+      else await templateFor(request, work);
+    },
+  );
+  return image;
+}
+
+/** What the template of a base is made from that `nixproof setup` freezes. */
+export async function templateRequest(
+  layout: Layout,
+  base: BaseImage,
+  shape: MachineShape,
+  installation: Installation,
+): Promise<TemplateRequest> {
   // A host without OVMF can still freeze a BIOS template.
   const possible = possibleShape(installation.uefi ? shape : { ...shape, firmware: 'bios' }, installation);
-  const request = {
-    base: image,
-    shape: possible,
-    installation,
-    login: await benchKey(layout),
-    folder: templatesFolder(layout, image),
-  };
-  if (await hasTemplate(request)) work.progress('its template is frozen already');
-  else await templateFor(request, work);
-  return image;
+  const folder = templatesFolder(layout, base);
+  return { base, shape: possible, installation, login: await benchKey(layout), folder };
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NixproofError } from '../../domain/error.js';
-import { cacheDirectory, type Layout } from '../../host/paths.js';
+import type { Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
 import { keepPinnedConnection } from '../kept-connection.js';
@@ -10,6 +10,7 @@ import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machin
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
+import { type QemuHost, thisHost } from './accelerator.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
@@ -27,17 +28,27 @@ import { endStandstill } from './standstill.js';
 const SHUTDOWN_MS = 3 * 60_000;
 
 export interface QemuMachineOptions {
-  /** A connection that is open already. */
-  readonly first?: Connection;
   /** How long a system may take from power-on to SSH; by accelerator unless given. */
   readonly bootDeadlineMs?: number;
+  /** Where QEMU is looked for; default: this host. */
+  readonly host?: QemuHost;
 }
 
-/** A machine of this driver, from its record. */
-export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMachineOptions = {}): Machine {
+/**
+ * A machine of this driver, from its record.
+ * @param first a connection to it that is open already
+ */
+export function qemuMachine(
+  layout: Layout,
+  initial: QemuRecord,
+  options: QemuMachineOptions = {},
+  first?: Connection,
+): Machine {
   const folder = machineFolder(layout, initial.id);
   const files = machineFiles(folder);
+  const { host = thisHost() } = options;
   let record = initial;
+  const installed = ({ signal }: Work) => findInstallation(signal, record.shape.accelerator, host);
   const bootDeadlineMs = ({ accelerator }: Installation) => options.bootDeadlineMs ?? BOOT_DEADLINE_MS[accelerator];
 
   const save = async (change: Partial<QemuRecord>) => {
@@ -66,7 +77,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       isRunning,
       gone: (cause) => gone(record.id, cause),
     },
-    options.first,
+    first,
   );
   const close = () => connection[Symbol.asyncDispose]();
   const goOn = () => endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
@@ -105,7 +116,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       await share(work);
       const process = await restoreCheckpoint(frozen(), live, name, work);
       await save({ stage: 'live', process, hostKey: record.live.hostKey });
-      const installation = await findInstallation(cacheDirectory(), work.signal);
+      const installation = await installed(work);
       const answering = await boot('the restored machine', work, bootDeadlineMs(installation), false);
       await connection.adopt(answering);
       await wake(answering, work.signal);
@@ -117,8 +128,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
       const copy = await copyMachine(layout, record, id, work);
       if (!copy) return false;
       await writeRecord(layout, copy);
-      const { bootDeadlineMs } = options;
-      await using machine = qemuMachine(layout, copy, bootDeadlineMs === undefined ? {} : { bootDeadlineMs });
+      await using machine = qemuMachine(layout, copy, options);
       await machine.checkpoints?.restore(name, work);
       return true;
     },
@@ -147,7 +157,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
 
     async restartInstalled(work, deadlineMs) {
       await refresh();
-      const installation = await findInstallation(cacheDirectory(), work.signal);
+      const installation = await installed(work);
       if (record.stage !== 'installed' || !(await isRunning())) {
         if (record.stage === 'live') await syncDisks(() => connection.get(work), work);
         await close();
@@ -162,7 +172,7 @@ export function qemuMachine(layout: Layout, initial: QemuRecord, options: QemuMa
     },
 
     async reboot(work) {
-      const installation = await findInstallation(cacheDirectory(), work.signal);
+      const installation = await installed(work);
       const before = await bootId(await connection.get(work), work.signal);
       await askedAndReset(folder, async () => askForReboot(await connection.get(work), work), work);
       await close();
@@ -219,7 +229,11 @@ async function startInstalled(layout: Layout, record: QemuRecord, installation: 
       incoming: false,
     },
   );
-  const { qmp, ...process } = await launch(installation.binary, args, { folder, id: record.id, signal: work.signal });
+  const { qmp, ...process } = await launch(installation.host.binary, args, {
+    folder,
+    id: record.id,
+    signal: work.signal,
+  });
   await qmp[Symbol.asyncDispose]();
   return process;
 }

@@ -7,13 +7,14 @@ import type { MachineShape } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
 import { isAlive, waitUntil } from '../../host/process.js';
-import { BOOT_DEADLINE_MS, neverBooted, waitForBoot } from '../boot.js';
+import { BOOT_DEADLINE_MS, neverBooted } from '../boot.js';
 import { createBlank, createOverlay } from '../images.js';
 import type { KeyPair } from '../keys.js';
 import type { Connection, Work } from '../machine.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
-import type { Installation } from './installation.js';
+import { hangs, startGuest, waitForGuest } from './first-guest.js';
+import { describeAccelerator, findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { hasConsole, openConsoles } from './live-consoles.js';
 import { migrationEnd, shareMemory } from './migration.js';
@@ -82,11 +83,18 @@ export async function templateFor(request: TemplateRequest, work: Work): Promise
   await mkdir(request.folder, { recursive: true });
   const onWait = () => work.progress('another process makes this template: waiting for it');
   await withLock(`${folder}.lock`, { signal: work.signal, onWait }, async () => {
-    if (!(await readTemplate(folder, request, uefiCode))) await makeTemplate(folder, request, uefiCode, work);
+    if (await readTemplate(folder, request, uefiCode)) return;
+    await requireSameAccelerator(request, work);
+    await makeTemplate(folder, request, uefiCode, work);
   });
-  const made = await readTemplate(folder, request, uefiCode);
-  if (!made) throw new NixproofError('MACHINE_TEMPLATE', `the template ${folder} was removed while it was being made`);
-  return made;
+  // A cleanup may have removed it since.
+  return (await readTemplate(folder, request, uefiCode)) ?? templateFor(request, work);
+}
+
+/** The process that had the lock may have found out that this accelerator runs no guests. */
+async function requireSameAccelerator({ installation, shape }: TemplateRequest, { signal }: Work): Promise<void> {
+  const now = await findInstallation(signal, shape.accelerator, installation.host);
+  if (now.accelerator !== installation.accelerator) throw hangs(installation, now.acceleratorReason ?? 'no reason');
 }
 
 /** Whether the template a request needs is there already. */
@@ -178,7 +186,9 @@ async function makeTemplate(
       await createOverlay(files.variables, installation.uefi.variables, 'raw', work.signal);
     }
     for (const index of shape.diskBytes.keys()) await createBlank(files.target(index), BLANK_BYTES, work.signal);
-    work.progress(`booting ${base.name} once for ${describe(shape)}: later machines are clones of it`);
+    work.progress(
+      `booting ${base.name} once for ${describe(shape)}, ${describeAccelerator(installation)}: later machines are clones of it`,
+    );
     const found = await bootAndFreeze(request, files, uefiCode, work);
     const record: TemplateRecord = { ...found, createdAt: new Date().toISOString() };
     await writeJson(recordFile(making), record);
@@ -201,7 +211,10 @@ async function bootAndFreeze(
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
   const id = `template-${request.base.name}`;
   const args = qemuArguments(hardwareOf(request, files), wiringOf(`nixproof-${id}`, files, uefiCode));
-  const guest = await launch(request.installation.binary, args, { folder: files.folder, id, signal: work.signal });
+  const { installation } = request;
+  const guest = await startGuest(installation, () =>
+    launch(installation.host.binary, args, { folder: files.folder, id, signal: work.signal }),
+  );
   await using qmp = guest.qmp;
   const found = await waitUntilReady(request, files, guest, work);
   work.progress('freezing it');
@@ -218,8 +231,9 @@ async function waitUntilReady(
   guest: QemuProcess & { readonly qmp: Qmp },
   work: Work,
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
-  let hostKey: string | undefined;
-  await using connection = await waitForBoot(
+  let hostKey = '';
+  const { base, installation } = request;
+  await using connection = await waitForGuest(
     {
       endpoint: {
         host: '127.0.0.1',
@@ -230,22 +244,23 @@ async function waitUntilReady(
       },
       isAlive: () => isAlive(guest.identity),
       consoleLog: files.console,
-      deadlineMs: BOOT_DEADLINE_MS[request.installation.accelerator],
+      deadlineMs: BOOT_DEADLINE_MS[installation.accelerator],
       fromPowerOn: true,
-      what: `the base ${request.base.name}`,
+      what: `the base ${base.name}`,
       onHostKey: async (presented) => {
         hostKey = presented;
       },
-      ...(request.base.boot.kind === 'firmware'
-        ? { onWait: keyboardWayIn(guest.qmp, request.login.publicKey, request.installation.accelerator, work) }
+      ...(base.boot.kind === 'firmware'
+        ? { onWait: keyboardWayIn(guest.qmp, request.login.publicKey, installation.accelerator, work) }
         : {}),
     },
+    // A live system from CD need not print anything on the serial console.
+    { installation, base: base.name, sign: base.boot.kind === 'direct' ? 'kernel' : 'none' },
     work,
   );
-  await settle(connection, request.base, files, work);
+  await settle(connection, base, files, work);
   // Ours has one.
-  const console = request.base.boot.kind === 'direct' || (await hasConsole(files.folder, work));
-  if (hostKey === undefined) throw new NixproofError('INTERNAL_HOST_KEY', 'the connection was made without a host key');
+  const console = base.boot.kind === 'direct' || (await hasConsole(files.folder, work));
   return { hostKey, console };
 }
 

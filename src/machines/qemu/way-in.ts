@@ -1,6 +1,6 @@
 import type { Work } from '../machine.js';
 import { quote } from '../quote.js';
-import type { Accelerator } from './accelerator.js';
+import type { Accelerator } from '../../domain/profile.js';
 import type { Waiting } from '../boot.js';
 import { typeText } from './keyboard.js';
 import type { Qmp } from './qmp.js';

@@ -1,4 +1,4 @@
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { mkdir, open, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { FULL_DISK_HINT, NixproofError } from '../../domain/error.js';
@@ -6,6 +6,7 @@ import { passFence } from '../../host/fence.js';
 import { folderBytes, makeFolder } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
+import { removeTree } from '../../host/tree/remove.js';
 import { createTurns } from '../../host/turns.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
@@ -65,7 +66,7 @@ export function createSandboxDriver({ layout }: { readonly layout: Layout }): Dr
 
     async destroy(id) {
       await endProcesses(rootOf(machineFolder(layout, id)));
-      await rm(machineFolder(layout, id), { recursive: true, force: true });
+      await removeTree(machineFolder(layout, id));
     },
   };
   return driver;
@@ -87,7 +88,7 @@ async function statusOf(layout: Layout, record: SandboxRecord): Promise<MachineS
 async function makeSandbox(layout: Layout, request: MachineRequest, work: Work): Promise<void> {
   const folder = machineFolder(layout, request.id);
   await passFence();
-  await rm(folder, { recursive: true, force: true });
+  await removeTree(folder);
   await makeFolder(layout.machines);
   await requireSpace(layout.home);
   await mkdir(folder);
@@ -137,7 +138,10 @@ function hostKeyFile(folder: string, stage: SandboxRecord['stage']): string {
   return path.join(folder, `host-key-${stage}`);
 }
 
-/** Each sandbox has a login of its own: the key of one opens no other, nor a machine of another driver. */
+/**
+ * Each sandbox has a login of its own: the key of one opens no other, nor a machine of another
+ * driver.
+ */
 function loginKeyFile(folder: string): string {
   return path.join(folder, 'login-key');
 }
@@ -222,6 +226,7 @@ async function attachSandbox(layout: Layout, id: string, work: Work): Promise<Ma
     info: record,
     detail: 'sandbox: processes of this host in a scratch folder',
     disks: record.disks,
+    sharesSystem: true,
     resolvePath: (absolute) => path.join(root, path.posix.normalize(`/${absolute}`)),
     endpoint,
     async connect(work) {

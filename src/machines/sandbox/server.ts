@@ -53,8 +53,9 @@ export async function serveSandbox(options: SandboxServerOptions): Promise<Sandb
 }
 
 /**
- * Whether a client may log in with this key, or, without a signature yet, may try. ssh2 believes the client's name of the key's
- * algorithm, and its `verify` answers with an Error, not false, where that name does not fit the key.
+ * Whether a client may log in with this key, or, without a signature yet, may try. ssh2 believes
+ * the client's name of the key's algorithm, and its `verify` answers with an Error, not false,
+ * where that name does not fit the key.
  */
 function mayLogIn(context: AuthContext, authorized: ParsedKey): boolean {
   if (context.method !== 'publickey') return false;
@@ -94,17 +95,18 @@ function runCommand(session: Session, channel: ServerChannel, command: string, o
     accept?.();
     killGroup(child, `SIG${name}` as NodeJS.Signals);
   });
-  let status: { code: number | null; signal: NodeJS.Signals | null } | undefined;
-  child.on('error', () => {
+  child.on('error', ({ message }) => {
+    channel.stderr.write(`${message}\n`);
     channel.exit(127);
     channel.end();
   });
-  child.on('exit', (code, signal) => (status = { code, signal }));
-  child.on('close', () => {
-    if (status?.signal) channel.exit(status.signal.slice(3), false, '');
-    else channel.exit(status?.code ?? 255);
-    channel.end();
+  // As sshd does: the status is sent when the command ends, the channel ends when no child of it
+  // holds its output any more.
+  child.on('exit', (code, signal) => {
+    if (signal) channel.exit(signal.slice(3), false, '');
+    else channel.exit(code ?? 255);
   });
+  child.on('close', () => channel.end());
   channel.on('close', () => killGroup(child, 'SIGHUP'));
 }
 

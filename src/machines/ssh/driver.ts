@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
 import { NixproofError } from '../../domain/error.js';
 import type { ExistingMachine } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
+import { removeTree } from '../../host/tree/remove.js';
 import { saysBanner } from '../banner.js';
 import type { Driver, Machine, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
@@ -100,5 +100,5 @@ async function removeMachine(layout: Layout, id: string, work: Work): Promise<vo
     await runPowerCommand(record.host, 'stop', { run: id, boot: record.stage === 'installed' ? 'disk' : 'live' }, work);
     await releaseHost(layout, id, record.host);
   }
-  await rm(machineFolder(layout, id), { recursive: true, force: true });
+  await removeTree(machineFolder(layout, id));
 }

@@ -1,4 +1,4 @@
-import type { RunReport } from '../../domain/run.js';
+import type { LogSummary, RunReport } from '../../domain/run.js';
 import { sourceText } from '../../domain/source.js';
 import { oneLine } from '../escape.js';
 import { checkpointsText } from '../heals.js';
@@ -7,10 +7,17 @@ import { html, type Html } from './template.js';
 
 const NOTES_SHOWN = 50;
 
+/** What the comparison with the guest's log came to. */
+function sumText({ verified, partOf }: LogSummary): string {
+  if (verified) return '✓ the same in the guest';
+  if (partOf === undefined) return 'not confirmed by the guest’s own sum';
+  const same = partOf.same ? 'the same there' : 'not confirmed by its own sum';
+  return `only the beginning of the guest’s ${bytesText(partOf.bytes)}: ${same}`;
+}
+
 /** The facts for whoever wants to know more or to do it again. */
 export function facts(run: RunReport): Html {
   const log = run.log.bytes === 0 ? 'empty' : `${bytesText(run.log.bytes)}, ${plural(run.log.lines, 'line')}`;
-  const sum = run.log.verified ? '✓ the same in the guest' : 'not confirmed by the guest’s own sum';
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['run', run.run],
     ['suite', run.suite],
@@ -25,7 +32,7 @@ export function facts(run: RunReport): Html {
     ['checkpoints', checkpointsText(run)],
     ['workflow history', plural(run.historyEvents, 'event')],
     ['log', log],
-    ['log’s SHA-256', run.log.sha256 === '' ? undefined : `${run.log.sha256} (${sum})`],
+    ['log’s SHA-256', run.log.sha256 === '' ? undefined : `${run.log.sha256} (${sumText(run.log)})`],
     ['artifacts', run.artifacts],
   ];
   const present = rows.filter((row): row is readonly [string, string] => row[1] !== undefined && row[1] !== '');

@@ -2,7 +2,7 @@ import type { InjectedFault } from '../../domain/fault.js';
 import type { CheckResult, FailureRecord, HealRecord, RunReport } from '../../domain/run.js';
 import { oneLine } from '../escape.js';
 import { patchCommand, seenText } from '../heals.js';
-import { lookOf, reasonText } from '../outcome.js';
+import { capitalised, lookOf, meaningOf, reasonText } from '../outcome.js';
 import { durationText, plural } from '../quantities.js';
 import { storyOf } from '../story.js';
 import { failureExcerpt, type AttemptLog } from './log.js';
@@ -13,12 +13,12 @@ const HEALS_SHOWN = 50;
 
 /** The verdict and the story: what a reader sees first. */
 export function banner(run: RunReport): Html {
-  const { key, word, sign, meaning } = lookOf(run.verdict);
+  const { key, word, sign } = lookOf(run.verdict);
   return html`<header>
     <div class="verdict ${key}">
       <h1><span class="badge">${sign} ${word}</span> ${oneLine(run.profile, 120)}</h1>
       <p class="story">${unbroken(storyOf(run))}</p>
-      <p class="soft">${meaning}</p>
+      <p class="soft">${meaningOf(run)}</p>
       ${fault(run)}
     </div>
   </header>`;
@@ -82,10 +82,6 @@ function failure(run: RunReport, log: AttemptLog): Html {
   return html`<h3>Attempt ${log.attempt.number}, phase <code>${oneLine(record.phase, 120)}</code></h3>
     <p>${capitalised(reasonText(record))}.${record.class === 'unknown' ? undefined : classOf(record)}</p>
     ${failureExcerpt(run, log)}`;
-}
-
-function capitalised(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function classOf(record: FailureRecord): Html {

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -10,11 +10,12 @@ import { waitUntil } from '../../../src/host/process.js';
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'np-times-'));
+  await mkdir(path.join(folder, 'vm-1'));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 test('how far the console has come is noted as it grows, at the latest when the noting ends', async () => {
-  const files = runFiles(folder, '.');
+  const files = runFiles(folder, 'vm-1');
   const machine = { consoleLog: path.join(folder, 'serial.log') } as Machine;
   const noted = async () =>
     (await readFile(files.consoleTimes, 'utf8').catch(() => ''))
@@ -35,7 +36,7 @@ test('how far the console has come is noted as it grows, at the latest when the 
 });
 
 test('a machine without a console notes nothing', async () => {
-  const files = runFiles(folder, '.');
+  const files = runFiles(folder, 'vm-1');
   await noteConsoleTimes({} as Machine, files)();
   await expect(readFile(files.consoleTimes)).rejects.toMatchObject({ code: 'ENOENT' });
 });

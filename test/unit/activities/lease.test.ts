@@ -1,11 +1,14 @@
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterEach, expect, test } from 'vitest';
-import { takeLease, type Try } from '../../../src/activities/lease.js';
+import { leased, takeLease, type Try } from '../../../src/activities/lease.js';
 import { openRecording } from '../../../src/activities/recording.js';
-import { insideFence } from '../../../src/host/fence.js';
+import type { RunRequest } from '../../../src/domain/run.js';
+import { insideFence, passFence, temporaryFolder } from '../../../src/host/fence.js';
 import { writeWhole } from '../../../src/host/files.js';
+import { layoutOf } from '../../../src/host/paths.js';
 import { runFiles } from '../../../src/records/artifacts.js';
 
 const folders: string[] = [];
@@ -44,6 +47,46 @@ test('a take-over renames: it needs no room, and what the elder had begun is gon
   await takeLease(folder, tryOf(6, 1));
   expect(await readdir(leases, { recursive: true })).toEqual(['one.000006.0001']);
   expect((await stat(path.join(leases, 'one.000006.0001'))).ino).toBe(ino);
+});
+
+test('tries on two machines of a run have leases of their own', async () => {
+  const { folder } = await newRun();
+  const run = await takeLease(folder, tryOf(5, 1));
+  const other = await takeLease(folder, tryOf(6, 1), 'vm-1-h2');
+  await run.check();
+  await takeLease(folder, tryOf(6, 2), 'vm-1-h2');
+  await run.check();
+  await expect(other.check()).rejects.toMatchObject({ ...LOST, details: { lease: 'one.000006.0001' } });
+});
+
+test('the same try takes its own lease again', async () => {
+  const { folder } = await newRun();
+  const first = await takeLease(folder, tryOf(5, 1));
+  const again = await takeLease(folder, tryOf(5, 1));
+  await first.check();
+  await again.check();
+  expect(first).toMatchObject({ root: folder, folder: path.join(folder, 'lease', 'one.000005.0001') });
+});
+
+test('an activity is done inside the lease of its run, step and try', async () => {
+  const layout = layoutOf((await newRun()).folder);
+  const { folder } = runFiles(layout.runs, 'vm-1');
+  const seen: unknown[] = [];
+  const { verify } = leased(layout, {
+    verify: async ({ run }: RunRequest, more: string) => {
+      seen.push(run, more, temporaryFolder(path.join(folder, 'x')));
+      await passFence();
+      return 7;
+    },
+  });
+  const inTry = (activityId: string, attempt: number) => {
+    const workflowExecution = { workflowId: 'vm-1', runId: 'one' };
+    const environment = new MockActivityEnvironment({ activityId, attempt, workflowExecution });
+    return environment.run(() => verify({ run: 'vm-1', suite: 'suite-1' } as RunRequest, 'more'));
+  };
+  expect(await inTry('12', 3)).toBe(7);
+  expect(seen).toEqual(['vm-1', 'more', path.join(folder, 'lease', 'one.000012.0003')]);
+  await expect(inTry('12', 2)).rejects.toMatchObject({ type: 'INTERNAL_LEASE_LOST' });
 });
 
 test('one that comes late gets nothing and disturbs nobody', async () => {

@@ -21,7 +21,9 @@ afterEach(async () => {
 const log = () => readFile(files.log, 'utf8');
 const events = async () => (await readFile(files.events, 'utf8')).split('\n').slice(0, -1);
 
-/** A disk that takes so many writes more, a part of the next, as the kernel does it, and then none. */
+/**
+ * A disk that takes so many writes more, a part of the next, as the kernel does it, and then none.
+ */
 async function smallDisk(): Promise<{ writes: number; refused: number }> {
   const disk = { writes: Infinity, refused: 0 };
   await onFileWrites((write) => (bytes, from, length, at) => {

@@ -9,7 +9,9 @@ test('one line with a bar is drawn over, and another matter begins a new one', (
   const messages = ['downloading: 5 %, 5 of 100 MiB', 'downloading: 50 %, 50 of 100 MiB', 'verifying its SHA-256'];
   for (const message of messages) line.show(message);
   line.end();
-  const drawn = String(terminal.read());
+  // From Node 26 on, read() gives one chunk at a time.
+  let drawn = '';
+  for (let chunk: Buffer | null; (chunk = terminal.read() as Buffer | null);) drawn += chunk.toString();
   const shown = stripTerminal(drawn).split('\n');
   expect(shown[0]).toMatch(/█░{19} downloading: 5 %, 5 of 100 MiB$/);
   expect(shown[1]).toMatch(/█{10}░{10} downloading: 50 %, 50 of 100 MiB$/);

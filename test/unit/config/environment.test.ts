@@ -8,6 +8,7 @@ test('everything the environment can say', () => {
     memoryMiB: undefined,
     diskBytes: undefined,
     network: undefined,
+    accelerator: undefined,
     maxHeals: undefined,
     healing: undefined,
   };
@@ -17,6 +18,7 @@ test('everything the environment can say', () => {
     VM_MEMORY: '4096',
     VM_DISK_SIZE: '20G',
     VM_NETWORK: 'lab-1',
+    NIXPROOF_ACCELERATOR: 'tcg',
     MAX_HEALING_ATTEMPTS: '0',
     HEALING_ENABLED: 'False',
   };
@@ -24,6 +26,7 @@ test('everything the environment can say', () => {
     memoryMiB: 4096,
     diskBytes: 20 * 2 ** 30,
     network: 'lab-1',
+    accelerator: 'tcg',
     maxHeals: 0,
     healing: false,
   });
@@ -35,6 +38,7 @@ test.each([
   ['VM_DISK_SIZE', '20', 'VM_DISK_SIZE: expected a size such as 512M or 20G, got "20"'],
   ['VM_NETWORK', 'a b', 'VM_NETWORK: expected the name of a libvirt network, or user, got "a b"'],
   ['VM_NETWORK', '--all', 'VM_NETWORK: expected the name of a libvirt network, or user, got "--all"'],
+  ['NIXPROOF_ACCELERATOR', 'KVM', 'NIXPROOF_ACCELERATOR: expected auto, kvm, hvf or tcg, got "KVM"'],
   ['MAX_HEALING_ATTEMPTS', '-1', 'MAX_HEALING_ATTEMPTS: expected a whole number from 0 to 100, got "-1"'],
   ['HEALING_ENABLED', 'maybe', 'HEALING_ENABLED: expected true or false, got "maybe"'],
 ])('%s=%s is refused', async (variable, value, message) => {

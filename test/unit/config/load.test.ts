@@ -54,13 +54,6 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     ],
   ],
   [
-    'nixos-anywhere on what is no machine',
-    'profiles:\n  vm:\n    driver: sandbox\n    install: { kind: nixos-anywhere, flake: .#vm }\n',
-    [
-      'nixproof.yaml:3:13: profiles.vm.driver: expected "qemu", "libvirt" or "ssh", got "sandbox": nixos-anywhere needs a machine',
-    ],
-  ],
-  [
     'text for the installation',
     'profiles:\n  vm:\n    install: ./install.sh\n',
     ['nixproof.yaml:3:14: profiles.vm.install: expected a mapping, got "./install.sh"'],

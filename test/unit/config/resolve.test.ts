@@ -137,6 +137,18 @@ test('the environment wins over the file, flags over the environment', async () 
   });
 });
 
+test.each([
+  { file: undefined, env: undefined, accelerator: undefined },
+  { file: 'kvm', env: undefined, accelerator: 'kvm' },
+  { file: 'kvm', env: 'tcg', accelerator: 'tcg' },
+  { file: 'kvm', env: 'auto', accelerator: undefined },
+])('accelerator $file in the file and $env in the environment: $accelerator', async ({ file, env, accelerator }) => {
+  const machine = file === undefined ? '{}' : `{ accelerator: ${file} }`;
+  const yaml = `profiles:\n  vm:\n    machine: ${machine}\n    install: { kind: script, run: ./i.sh }\n`;
+  const { profiles } = await resolveYaml(yaml, [], { env: { NIXPROOF_ACCELERATOR: env } });
+  expect(profiles[0]?.machine.accelerator).toBe(accelerator);
+});
+
 test('the network `user` is user-mode networking, which is what a machine has anyway', async () => {
   const { profiles } = await resolveYaml(TWO, ['vm'], { env: { VM_NETWORK: 'user' } });
   expect(profiles[0]?.machine).not.toHaveProperty('network');

@@ -48,6 +48,24 @@ describe('the table of faults', () => {
     expect(evidence === undefined).toBe(byTheBench);
   });
 
+  test('those that act on the system are for no machine that shares its host’s, and refuse one', async () => {
+    const ofSystem = FAULTS.filter(({ scope }) => scope === 'system');
+    expect(ofSystem.filter(({ drivers }) => drivers.includes('sandbox'))).toEqual([]);
+    for (const { injection } of ofSystem) {
+      const script =
+        injection.kind === 'guest'
+          ? injection.inject
+          : injection.kind === 'network'
+            ? injection.withoutCable
+            : undefined;
+      if (script === undefined) continue;
+      const root = await mkdtemp(path.join(tmpdir(), 'np-fault-'));
+      onTestFinished(() => rm(root, { recursive: true }));
+      const env = { ...process.env, NIXPROOF_ROOT: root };
+      await expect(run('sh', ['-c', script], { env })).rejects.toThrow('it would change the host');
+    }
+  });
+
   test('in a sandbox nothing goes wrong that would be the host’s', () => {
     expect(faultsFor('sandbox').map(({ name }) => name)).toEqual(['disk-renamed', 'installer-killed', 'worker-crash']);
   });

@@ -2,14 +2,41 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { FAILURE_CLASSES, type FailureClass } from '../../../src/domain/diagnosis.js';
-import type { HealPlan, TreeEdit } from '../../../src/domain/heal.js';
+import type { Evidence, HealPlan, TreeEdit } from '../../../src/domain/heal.js';
 import { diskAdvice, diskCandidates } from '../../../src/healing/catalogue/disk.js';
 import { CATALOGUE, healsFor } from '../../../src/healing/catalogue/index.js';
+import { rankHeals } from '../../../src/healing/ranking.js';
 import { evidenceOf, lsblk, SANDBOX } from './evidence.js';
 import { HOSTILE, SITUATIONS } from './situations.js';
 
 /** Nothing on the machine can help where the configuration, a secret or what somebody typed is wrong. */
 const UNHEALABLE: readonly FailureClass[] = ['kexec', 'ssh.auth', 'auth.secrets', 'service.failed'];
+
+/** Those that are safe on a machine that shares its host's system. */
+const OF_FILES = [
+  'use-the-found-disk',
+  'make-the-mount-point',
+  'use-the-networks-resolver',
+  'use-public-resolvers',
+  'wait-for-the-host',
+  'wait-as-told',
+  'run-again',
+  'drop-the-substituter',
+  'build-without-cache',
+  'fall-back-to-building',
+  'download-with-more-patience',
+  'fewer-build-jobs',
+  'enable-flakes',
+  'build-without-sandbox',
+  'build-as-root',
+  'clear-nix-caches',
+  'trust-the-tree',
+  'remove-temporary-files',
+  'rotate-logs',
+  'release-stale-locks',
+  'run-again-after-a-kill',
+  'bring-the-machine-back',
+];
 
 const named = CATALOGUE.map((heal) => [heal.name, heal] as const);
 
@@ -55,14 +82,29 @@ describe('the catalogue', () => {
     expect(JSON.stringify(plan).length).toBeLessThan(8000);
   });
 
-  test.each(named)('%s leaves the host of a sandbox alone', (name, heal) => {
-    const { plans } = SITUATIONS[name] ?? {};
-    const inSandbox = plans && heal.plan({ ...plans, probes: { ...SANDBOX, nix: plans.probes['nix'] ?? '' } });
-    // What has no plan there refuses to run there, too, or stays below its root.
-    const isSafe = (command: string) => /not in a sandbox|=\$root\/etc/.test(command);
-    for (const command of inSandbox?.commands ?? []) expect(command).not.toContain('not in a sandbox');
-    if (inSandbox === undefined) expect(planOf(name).commands.filter((command) => !isSafe(command))).toEqual([]);
+  test('acts on files below the machine’s root only with these heals', () => {
+    expect(CATALOGUE.filter(({ scope }) => scope === 'files').map(({ name }) => name)).toEqual(OF_FILES);
   });
+
+  test.each(named)('%s is offered on a machine that shares its host’s system only if it is one of them', (name) => {
+    const plans = SITUATIONS[name]?.plans as Evidence;
+    const offered = (sharesSystem: boolean) => {
+      const evidence = { ...plans, machine: { ...plans.machine, sharesSystem } };
+      const ranked = rankHeals({ evidences: [evidence], counts: () => ({ worked: 0, notWorked: 0 }) });
+      return ranked.some((heal) => heal.name === name);
+    };
+    expect({ own: offered(false), shared: offered(true) }).toEqual({ own: true, shared: OF_FILES.includes(name) });
+  });
+
+  test.each(named)(
+    '%s: its commands refuse a machine that shares its host’s system unless they act on files',
+    (name) => {
+      const { commands, undo } = planOf(name);
+      const all = [...commands, ...undo];
+      const refusing = all.filter((command) => command.includes('not in a sandbox'));
+      expect(refusing).toEqual(OF_FILES.includes(name) ? [] : all);
+    },
+  );
 });
 
 describe('hostile text', () => {

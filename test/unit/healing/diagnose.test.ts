@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { diagnoseAttempt } from '../../../src/activities/diagnose-attempt.js';
 import { diagnoseLog } from '../../../src/activities/diagnose-log.js';
 import { createDiagnoser } from '../../../src/healing/diagnose.js';
 import { createTemplateMiner } from '../../../src/healing/templates.js';
+import { runFiles } from '../../../src/records/artifacts.js';
 import { bestOf, diagnosesOf } from './reading.js';
 
 const RECORDED = new URL('recorded/', import.meta.url);
@@ -97,9 +101,65 @@ describe('what is no failure', () => {
     expect(diagnosesOf(retry)).toEqual([]);
     expect(bestOf(`${retry}\n${retry}\n${retry}`)).toBe('network.dns');
   });
+});
 
-  test('what was said before a good end', () => {
-    expect(diagnosesOf('curl: (6) Could not resolve host: x\ninstallation finished!')).toEqual([]);
+describe('a message of success', () => {
+  const FULL = 'cp: error writing x: No space left on device';
+  const SUCCESSES = [
+    'installation finished!',
+    '### Done! ###',
+    'Installation complete.',
+    'done. The new configuration is /nix/store/x',
+    'Job succeeded',
+    'Finished: SUCCESS',
+    '[SUCCESS] system installed',
+  ];
+  const REFUSED = 'ssh: connect to host 192.0.2.1 port 22: Connection refused';
+  const BUILD = "error: builder for '/nix/store/a-x.drv' failed with exit code 2";
+  const RETRY = "warning: error: unable to download 'https://x/y': Could not resolve host: x; retrying in 300 ms";
+
+  test.each(SUCCESSES)('%s does not outweigh a failure of something else', (success) => {
+    expect(bestOf(`${FULL}\n${success}`)).toBe('disk.full');
+    expect(bestOf(`[ERROR] the frobnicator went away\n${success}`)).toBe('unknown');
+  });
+
+  test.each([
+    ['the retries before it', `${RETRY}\n${RETRY}\n${RETRY}`, 'Installation complete.', 'network.dns'],
+    ['a build that failed before', BUILD, 'installation finished!', 'nix.build'],
+    ['a machine that was restarting', REFUSED, '### Done! ###', 'ssh.connection'],
+    [
+      'one without a route',
+      REFUSED.replace('Connection refused', 'No route to host'),
+      '### Done! ###',
+      'network.unreachable',
+    ],
+  ])('answers %s', (_what, before, success, name) => {
+    expect(diagnosesOf(`${before}\n${success}`)).toEqual([]);
+    // What is said after it is not answered.
+    expect(bestOf(`${success}\n${before}`)).toBe(name);
+  });
+
+  test('answers nothing of a class of which it leaves something open', () => {
+    const elsewhere = 'curl: (7) Failed to connect to 192.0.2.9 port 80: No route to host';
+    const log = `${REFUSED.replace('Connection refused', 'No route to host')}\n${elsewhere}\n### Done! ###`;
+    expect(bestOf(log)).toBe('network.unreachable');
+  });
+
+  test.each(SUCCESSES)('%s outweighs nothing where the installer is known to have failed', async (success) => {
+    for (const before of [FULL, BUILD, REFUSED]) {
+      const log = Buffer.from(`${before}\n${success}\n`);
+      const found = (await diagnoseLog([log], { failed: true })).map((diagnosis) => diagnosis.class);
+      expect(found).toEqual([bestOf(before)]);
+    }
+  });
+
+  test.each(SUCCESSES)('an attempt that failed after %s is diagnosed', async (success) => {
+    const runs = mkdtempSync(path.join(tmpdir(), 'np-attempt-'));
+    onTestFinished(() => rmSync(runs, { recursive: true }));
+    const files = runFiles(runs, 'vm-1').attempt(1);
+    mkdirSync(path.dirname(files.log), { recursive: true });
+    writeFileSync(files.log, `${BUILD}\n${REFUSED}\n${success}\n`);
+    expect((await diagnoseAttempt(files)).map((diagnosis) => diagnosis.class)).toEqual(['ssh.connection', 'nix.build']);
   });
 });
 

@@ -6,19 +6,33 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { GuestShell } from '../../../src/activities/healing/guest-shell.js';
+import { makeChanges, planChanges } from '../../../src/activities/healing/tree-edits.js';
 import type { Evidence, HealPlan } from '../../../src/domain/heal.js';
 import { CATALOGUE } from '../../../src/healing/catalogue/index.js';
+import { hasOrSkip } from '../../contract/requirements.js';
+import { probeMounts } from '../../e2e/own-mounts.js';
+import { comparesShown, HEALS } from '../../shown.js';
 import { toolIsHere } from '../reports/tool.js';
-import { evidenceOf } from './evidence.js';
+import { evidenceOf, lsblk } from './evidence.js';
+import { overlaidHost } from './overlaid-host.js';
 import { SITUATIONS } from './situations.js';
 
-/** What heals really do, in the root of a sandbox: commands, commands again, undo. */
+/** What heals really do, in the root of a sandbox: commands, commands again, undo. Nothing else of the host changes. */
+
+const shows = comparesShown(HEALS, () => 'files');
+const scratch = await mkdtemp(path.join(tmpdir(), 'nixproof-heal-'));
+const host = (await hasOrSkip('mounts', { probe: probeMounts })) ? await overlaidHost(scratch) : undefined;
+afterAll(async () => {
+  await host?.[Symbol.asyncDispose]();
+  await rm(scratch, { recursive: true });
+});
+afterEach(async () => expect(await host?.changed()).toEqual(host && []));
 
 let root = '';
 beforeEach(async () => {
-  root = await mkdtemp(path.join(tmpdir(), 'nixproof-heal-'));
-  onTestFinished(() => rm(root, { recursive: true }));
+  root = await mkdtemp(path.join(scratch, 'root-'));
   for (const folder of ['root', 'etc', 'tmp', 'var/tmp', 'var/log'])
     await mkdir(path.join(root, folder), { recursive: true });
 });
@@ -30,10 +44,14 @@ const put = async (file: string, content = '') => {
 };
 const textOf = (file: string) => readFile(at(file), 'utf8');
 
-function planOf(name: string, evidence: Evidence | undefined = SITUATIONS[name]?.plans): HealPlan {
+interface NamedPlan extends HealPlan {
+  readonly name: string;
+}
+
+function planOf(name: string, evidence: Evidence | undefined = SITUATIONS[name]?.plans): NamedPlan {
   const plan = evidence && CATALOGUE.find((heal) => heal.name === name)?.plan(evidence);
   if (plan === undefined) throw new Error(`${name} has no plan`);
-  return plan;
+  return { ...plan, name };
 }
 
 interface Ended {
@@ -41,7 +59,8 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(command: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+/** Runs a command as the applier would, in a host whose other files can be written without harm. */
+function start(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended & { readonly stdout: string }> {
   const environment = {
     PATH: process.env['PATH'],
     HOME: at('root'),
@@ -50,12 +69,26 @@ function run(command: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     NIXPROOF_HEAL: '1',
     ...env,
   };
+  const [file = '', ...args] = [...(host?.inside ?? []), ...argv];
   return new Promise((resolve) => {
-    const child = execFile('sh', ['-c', command], { env: environment, cwd: root }, (_error, _stdout, stderr) => {
-      resolve({ status: child.exitCode ?? -1, stderr });
+    const child = execFile(file, args, { env: environment, cwd: root }, (_error, stdout, stderr) => {
+      resolve({ status: child.exitCode ?? -1, stdout, stderr });
     });
   });
 }
+
+async function run(command: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const { status, stderr } = await start(['sh', '-c', command], env);
+  return { status, stderr };
+}
+
+const shell: GuestShell = {
+  way: 'ssh',
+  async exec(argv) {
+    const { status, stdout, stderr } = await start(argv);
+    return { exitCode: status, stdout, stderr };
+  },
+};
 
 const DONE: Ended = { status: 0, stderr: '' };
 
@@ -71,10 +104,16 @@ async function undo(plan: HealPlan): Promise<void> {
   for (const command of plan.undo) expect(await run(command)).toEqual(DONE);
 }
 
+/** Applies a heal whose effect the caller looks at: from then on it counts as shown. */
+async function applied(plan: NamedPlan, env: NodeJS.ProcessEnv = {}): Promise<void> {
+  expect(await apply(plan, env)).toEqual(DONE);
+  shows(plan.name);
+}
+
 /** Applied twice, as by a worker that died before it could say so, then undone twice. */
-async function twice(plan: HealPlan, effect: () => Promise<void>, without: () => Promise<void>): Promise<void> {
+async function twice(plan: NamedPlan, effect: () => Promise<void>, without: () => Promise<void>): Promise<void> {
   for (let turn = 0; turn < 2; turn++) {
-    expect(await apply(plan)).toEqual(DONE);
+    await applied(plan);
     await effect();
   }
   for (let turn = 0; turn < 2; turn++) {
@@ -124,7 +163,16 @@ describe('Nix', async () => {
     return text;
   };
 
-  test.each(settings)('%s has its settings in effect, and out of it again', async (name) => {
+  /** How Nix shows a setting: an `extra-` one as a part of what it is added to. */
+  const patternOf = (line: string) => {
+    const [name = '', value = ''] = line.split(/ = ?/);
+    const words = value.split(' ').map((word) => `(?=.*${word.replace(/[.*+?^$()[\]{}|\\]/g, '\\$&')})`);
+    return line.startsWith('extra-')
+      ? new RegExp(`^${name.slice('extra-'.length)} = ${words.join('')}`, 'm')
+      : new RegExp(`^${name} = ?${value.replace(/[.*+?^$()[\]{}|\\]/g, '\\$&')} ?$`, 'm');
+  };
+
+  test.each(settings)('%s writes its settings, and takes them out again', async (name) => {
     const own = 'root/.config/nix/nix.conf';
     await put(own, 'warn-dirty = false');
     await twice(
@@ -143,20 +191,18 @@ describe('Nix', async () => {
 
   test('reads them', async ({ skip }) => {
     if (!nix) skip('nix is not installed');
+    await put('root/.config/nix/nix.conf', 'substituters = https://cache.example.org https://cache.nixos.org/\n');
     const before = await show();
-    expect(before).not.toMatch(/^experimental-features = .*flakes/m);
-    const plans = ['fewer-build-jobs', 'drop-the-substituter', 'enable-flakes', 'build-as-root'].map((name) =>
-      planOf(name),
-    );
-    for (const plan of plans) expect(await apply(plan)).toEqual(DONE);
-    const during = await show();
-    expect(during).toMatch(/^max-jobs = 1$/m);
-    expect(during).toMatch(/^cores = 1$/m);
-    expect(during).toMatch(/^substituters = https:\/\/cache\.nixos\.org\/$/m);
-    expect(during).toMatch(/^experimental-features = .*flakes/m);
-    expect(during).toMatch(/^build-users-group = ?$/m);
-    for (const plan of plans) await undo(plan);
-    expect(await show()).toBe(before);
+    for (const name of settings) {
+      const plan = planOf(name);
+      const lines = /END-OF-SETTINGS'\n([^]*?)\nEND-OF-SETTINGS/.exec(plan.commands.join('\n'))?.[1]?.split('\n') ?? [];
+      const inEffect = (text: string) => lines.every((line) => patternOf(line).test(text));
+      expect({ name, inEffect: inEffect(before) }).toEqual({ name, inEffect: false });
+      await applied(plan);
+      expect({ name, inEffect: inEffect(await show()) }).toEqual({ name, inEffect: true });
+      await undo(plan);
+      expect(await show()).toBe(before);
+    }
   });
 
   test('says that something else decides', async ({ skip }) => {
@@ -192,7 +238,7 @@ describe('space', () => {
     await put('var/lib/nixproof/attempt-1/started', '1');
     await utimes(at('var/lib/nixproof/attempt-1/started'), 1000, 1000);
     await put('tmp/new', 'x');
-    expect(await apply(full('remove-temporary-files'))).toEqual(DONE);
+    await applied(full('remove-temporary-files'));
     expect(existsSync(at('tmp/old'))).toBe(false);
     expect(existsSync(at('var/cache/apt/archives/x.deb'))).toBe(false);
     expect(existsSync(at('tmp/new'))).toBe(true);
@@ -205,7 +251,7 @@ describe('space', () => {
     await put('var/log/journal/1/system.journal.1', 'x');
     await put('var/log/long', `${'line\n'.repeat(2_000_000)}the end\n`);
     await put('var/log/short', 'short\n');
-    expect(await apply(full('rotate-logs'))).toEqual(DONE);
+    await applied(full('rotate-logs'));
     expect(existsSync(at('var/log/syslog.1'))).toBe(false);
     expect(existsSync(at('var/log/apt/term.log.2.gz'))).toBe(false);
     expect(existsSync(at('var/log/journal/1/system.journal.1'))).toBe(true);
@@ -232,7 +278,7 @@ describe('locks', () => {
     onTestFinished(() => void holder.kill('SIGKILL'));
     await once(holder.stdout, 'data');
     const gone = once(holder, 'exit');
-    expect(await apply(plan(), { PATH: `${at('stub')}:${process.env['PATH'] ?? ''}` })).toEqual(DONE);
+    await applied(plan(), { PATH: `${at('stub')}:${process.env['PATH'] ?? ''}` });
     expect(existsSync(at('released'))).toBe(true);
     expect(await gone).toEqual([0, null]);
   });
@@ -254,7 +300,7 @@ describe('locks', () => {
 
 describe('the rest', () => {
   test('a mount point is made, and removed where it is empty', async () => {
-    expect(await apply(planOf('make-the-mount-point'))).toEqual(DONE);
+    await applied(planOf('make-the-mount-point'));
     expect(existsSync(at('mnt/boot'))).toBe(true);
     await undo(planOf('make-the-mount-point'));
     expect(existsSync(at('mnt/boot'))).toBe(false);
@@ -262,7 +308,7 @@ describe('the rest', () => {
 
   test('git reads the tree', async () => {
     const plan = planOf('trust-the-tree');
-    expect(await apply(plan)).toEqual(DONE);
+    await applied(plan);
     expect(await textOf('root/.gitconfig')).toContain(`directory = ${at('root/config')}`);
     await undo(plan);
     expect(await textOf('root/.gitconfig')).not.toContain('directory');
@@ -279,8 +325,47 @@ describe('the rest', () => {
     onTestFinished(() => void server.close());
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nix-cache-info`;
     const evidence = evidenceOf({ log: `error: unable to download '${url}': HTTP error 503` });
-    expect(await apply(planOf('wait-for-the-host', evidence))).toEqual(DONE);
+    await applied(planOf('wait-for-the-host', evidence));
     expect(status).toBe(200);
+  });
+
+  test('the disk that is there is named, in every file of the tree, so that its installer runs', async () => {
+    const evidence = evidenceOf({
+      log: 'Error: Could not stat device /dev/sda - No such file or directory.',
+      probes: { disks: lsblk(['vdb', '', 'disk']) },
+      disks: ['/dev/vdb'],
+    });
+    const plan = planOf('use-the-found-disk', evidence);
+    await put('dev/vdb', 'a disk');
+    await put(
+      'root/config/install.sh',
+      '. ./disk.sh && [ "$(cat "$NIXPROOF_ROOT$part")" = "a disk" ] && ! grep -rq /dev/s[d]a .\n',
+    );
+    await put('root/config/disk.sh', 'part=/dev/sda\n');
+    await put('root/config/hosts/one/disko.nix', '{ device = "/dev/sda"; }\n');
+    const tree = at('root/config');
+    const install = `cd '${tree}' && sh ./install.sh`;
+    expect((await run(install)).status).not.toBe(0);
+    await makeChanges(shell, tree, await planChanges(shell, tree, plan.edits));
+    expect(await run(install)).toEqual(DONE);
+    expect(await textOf('root/config/hosts/one/disko.nix')).toBe('{ device = "/dev/vdb"; }\n');
+    shows(plan.name);
+  });
+
+  test('a server that asks to wait is asked again when it answers', async () => {
+    let from: number | undefined;
+    const server = createServer((_request, response) => {
+      from ??= performance.now();
+      // Half a second less than it told: no clock of ours is that much off.
+      response.statusCode = performance.now() - from < 500 ? 429 : 200;
+      response.setHeader('Retry-After', '1').end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const ask = async () => (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)).status;
+    expect(await ask()).toBe(429);
+    await applied(planOf('wait-as-told', evidenceOf({ log: 'HTTP error 429: Retry-After: 1' })));
+    expect(await ask()).toBe(200);
   });
 
   test.each(CATALOGUE.map(({ name }) => name))('%s touches no host from a sandbox', async (name) => {

@@ -37,12 +37,12 @@ export function evidenceOf({
       ? { class: 'unknown' as const, confidence: 0, line: 0, offset: 0, evidence: [], why: '', rule: '', captures: {} }
       : found.find((one) => one.class === (as ?? found[0]?.class));
   if (diagnosis === undefined) throw new Error(`no diagnosis ${as ?? ''} of ${log}: ${JSON.stringify(found)}`);
-  const sandbox = probes['machine']?.startsWith('root=/') === true;
+  const sharesSystem = probes['machine']?.startsWith('root=/') === true;
   return {
     diagnosis,
     phase: '',
-    probes: sandbox ? probes : { ...GUEST, ...probes },
-    machine: { disks, memoryMiB: 1024, firmware: 'uefi' },
+    probes: sharesSystem ? probes : { ...GUEST, ...probes },
+    machine: { disks, memoryMiB: 1024, firmware: 'uefi', sharesSystem },
     install: { kind },
     tree: '/root/config',
   };

@@ -11,7 +11,7 @@ const NEVER: HealCounts = { worked: 0, notWorked: 0 };
 const PLAN = { commands: ['true'], undo: [], edits: [], resume: 'phase' } as const;
 
 function heal(name: string, confidence: number, ...classes: readonly FailureClass[]): Heal {
-  return { name, for: classes, title: `Do ${name}`, confidence, plan: () => PLAN };
+  return { name, for: classes, scope: 'files', title: `Do ${name}`, confidence, plan: () => PLAN };
 }
 
 const dns = evidenceOf({ log: 'curl: (6) Could not resolve host: mirror.example.org' });

@@ -1,7 +1,7 @@
 import type { AttemptEnd } from '../../../src/domain/attempt.js';
 import type { Evidence } from '../../../src/domain/heal.js';
 import { withEnd } from '../../../src/healing/end-diagnosis.js';
-import { evidenceOf, GUEST, lsblk, mounted, SANDBOX } from './evidence.js';
+import { evidenceOf, GUEST, lsblk, mounted } from './evidence.js';
 
 /** For every heal a failure in which it has a plan, and one, of a class it is for, in which it has none. */
 interface Situations {
@@ -73,7 +73,7 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
   },
   'reread-partition-tables': {
     plans: evidenceOf({ log: BUSY, probes: idle }),
-    abstains: evidenceOf({ log: BUSY, probes: SANDBOX }),
+    abstains: evidenceOf({ log: BUSY, disks: [] }),
   },
   'make-the-mount-point': {
     plans: evidenceOf({ log: 'mount: /mnt/boot: mount point does not exist.' }),
@@ -203,10 +203,6 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
     plans: evidenceOf({ log: KILLED, probes: { ...used, ...target } }),
     abstains: evidenceOf({ log: KILLED, probes: { ...used, ...roomy }, disks: ['/dev/vdb'] }),
   },
-  'drop-caches': {
-    plans: evidenceOf({ log: KILLED }),
-    abstains: evidenceOf({ log: KILLED, probes: SANDBOX }),
-  },
   'grow-the-tmpfs': {
     plans: evidenceOf({ log: FULL, probes: full('/tmp', 'tmpfs') }),
     abstains: evidenceOf({ log: FULL, probes: full('/tmp') }),
@@ -226,10 +222,6 @@ export const SITUATIONS: Readonly<Record<string, Situations>> = {
   'collect-nix-garbage': {
     plans: evidenceOf({ log: FULL, probes: full('/') }),
     abstains: evidenceOf({ log: FULL, probes: { ...full('/'), ...noNix } }),
-  },
-  'optimise-the-nix-store': {
-    plans: evidenceOf({ log: FULL, probes: full('/') }),
-    abstains: evidenceOf({ log: FULL, probes: roomy }),
   },
   'clean-boot': {
     plans: evidenceOf({ log: FULL, probes: full('/mnt/boot', 'vfat') }),

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -91,4 +91,15 @@ test('its exit status is the installer’s, and a machine that does not answer e
   const deaf = await run(nixosAnywhere(install, target), '', 255);
   expect(deaf.code).toBe(255);
   expect(deaf.lines).toHaveLength(2);
+});
+
+test('what it leaves running with its output is not waited for, and no byte of its own is lost', async () => {
+  for (const [last, lines] of [
+    ['echo last', ['last']],
+    ['printf last', ['last']],
+  ] as const) {
+    const ended = await run(nixosAnywhere(install, target), `sleep 3000 & echo $! >left; ${last}; exit 7`);
+    process.kill(Number(await readFile(path.join(ended.folder, 'left'), 'utf8')), 'SIGKILL');
+    expect([ended.lines.slice(4), ended.code]).toEqual([lines, 7]);
+  }
 });

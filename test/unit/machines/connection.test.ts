@@ -47,6 +47,40 @@ test('a command that ends at once is not taken for a lost connection', async () 
   }
 });
 
+/** A server whose commands print an end mark, and behind it more than anybody wants to know. */
+async function talkativeServer(hostKey: string, behind: string): Promise<number> {
+  const server = new ssh2.Server({ hostKeys: [await readFile(hostKey)] }, (client) => {
+    client.on('error', () => client.end());
+    client.on('authentication', (context) => context.accept());
+    client.on('session', (accept) => {
+      accept().on('exec', (start) => {
+        const channel = start();
+        channel.write(`output\0mark${behind}\0`);
+        channel.stderr.write('\0mark\0');
+        channel.exit(0);
+        channel.end();
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test('what comes behind an end mark is kept up to a limit', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-connection-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const { keyFile } = await keyPairAt(path.join(folder, 'key'), 'test');
+  const port = await talkativeServer(keyFile, 'x'.repeat(1024 * 1024));
+  await using connection = await openConnection({ host: '127.0.0.1', port, user: 'root', keyFile, hostKey: undefined });
+  expect(await connection.exec(['anything'], { endMark: '\0mark' })).toEqual({
+    exitCode: 0,
+    stdout: 'output',
+    stderr: '',
+    parting: 'x'.repeat(64 * 1024),
+  });
+});
+
 test('closing a connection whose other side has fallen silent does not wait for it', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-connection-'));
   onTestFinished(() => rm(folder, { recursive: true }));

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
@@ -13,7 +13,7 @@ import { MACHINE_FOLDER } from '../../../src/machines/qemu/launch.js';
 import { qemuMachine } from '../../../src/machines/qemu/qemu-machine.js';
 import type { QemuRecord } from '../../../src/machines/qemu/record.js';
 import { machineFolder, writeRecord } from '../../../src/machines/record.js';
-import { freeSlot, hostCapacity, takeSlot } from '../../../src/machines/slots.js';
+import { freeSlot, hostCapacity, takeSlot, takeSlotNow } from '../../../src/machines/slots.js';
 import { startProgram } from '../../fixtures/programs/programs.js';
 
 const LIMITS = { NIXPROOF_MAX_MACHINES: '2', NIXPROOF_MAX_MEMORY: '3000' };
@@ -136,6 +136,24 @@ describe('a slot', () => {
     expect(await slots()).toEqual(['mine.json']);
   });
 
+  test('is taken at once where there is room for it to the last MiB, and else not at all', async () => {
+    const { work } = listener();
+    const takeNow = (id: string, memoryMiB: number) => takeSlotNow(layout, { id, memoryMiB }, work);
+    expect(await takeNow('large', 3001)).toBe(false);
+    expect(await takeNow('first', 2000)).toBe(true);
+    expect(await takeNow('second', 1001)).toBe(false);
+    expect(await takeNow('second', 1000)).toBe(true);
+    expect(await takeNow('third', 0)).toBe(false);
+    expect(await slots()).toEqual(['first.json', 'second.json']);
+  });
+
+  test('is what a file ending in .json says, and nothing else in its folder', async () => {
+    await take('first', 100).taken;
+    await writeFile(path.join(layout.home, 'slots', 'second.tmp'), '{}');
+    await take('second', 100).taken;
+    expect(await slots()).toEqual(['first.json', 'second.json']);
+  });
+
   test('is kept, however little the host gives by now', async () => {
     await takenElsewhere('other', 1000);
     await take('mine', 2000).taken;
@@ -210,8 +228,8 @@ describe('the capacity of a host', () => {
 
   test('else what there is, without a reserve', () => {
     const { machines, memoryMiB } = hostCapacity({});
-    expect(machines % 6).toBe(0);
-    expect(memoryMiB).toBeGreaterThan(0);
+    expect(machines).toBe(6 * availableParallelism());
+    expect(memoryMiB).toBe(Math.floor(totalmem() / 2 ** 20) - 1024);
   });
 
   test.each(['0', '-1', '1.5', 'many', ' '])('is not %j', (value) => {

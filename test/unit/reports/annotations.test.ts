@@ -49,7 +49,33 @@ test.each([
       verdict: 'healed',
       heals: [{ ...heal, name: 'unmount', outcome: 'worked', seen: { worked: 0, notWorked: 0 } }],
     }),
-    '::warning title=vm was healed::needed unmount: `nixproof patch` has what to commit\n',
+    '::warning title=vm was healed::needed unmount; nothing in the configuration was changed\n',
+  ],
+  [
+    'a healed run whose configuration was changed, with the command that has the change',
+    run({
+      verdict: 'healed',
+      heals: [{ ...heal, name: 'rename', files: 1, outcome: 'worked', seen: { worked: 0, notWorked: 0 } }],
+    }),
+    '::warning title=vm was healed::needed rename: `nixproof patch vm-1` has what to commit\n',
+  ],
+  [
+    'a drill that was healed, without blame of the configuration',
+    run({
+      verdict: 'healed',
+      heals: [{ ...heal, name: 'rename', files: 1, outcome: 'worked', seen: { worked: 0, notWorked: 0 } }],
+      faults: [{ name: 'dns-broken', phase: '', at: '', seen: '' }],
+    }),
+    '::warning title=vm was healed::needed rename against faults that were injected on purpose\n',
+  ],
+  [
+    'red checks of a run that was healed before, and not what was healed',
+    run({
+      ...failed('no such disk'),
+      attempts: 2,
+      checks: [{ name: 'sshd', status: 'fail', detail: 'inactive', durationMs: 1 }],
+    }),
+    '::error title=vm%3A sshd::inactive\n',
   ],
   ['nothing of a pass', run({ verdict: 'passed' }), ''],
 ])('annotations tell %s', (_, report, text) => {

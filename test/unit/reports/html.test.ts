@@ -34,7 +34,7 @@ describe('html', () => {
   it('never shows healed as a plain pass', async () => {
     const page = await render(sourceOf(healed));
     expect(page).not.toContain('class="verdict passed"');
-    expect(page).toContain('without them this configuration does not install');
+    expect(page).toContain('this configuration does not install without these changes');
     expect(page).toContain('nixproof patch vm-20260105-h3al');
   });
 

@@ -82,6 +82,17 @@ describe('storyOf', () => {
     );
   });
 
+  it('counts a sandbox’s restart as no phase of the installer, and claims no boot of it', () => {
+    const boot = { name: 'BOOT', startedAt: passed.startedAt, durationMs: 27_000, attempt: 1 };
+    const sandboxed = {
+      ...passed,
+      driver: 'sandbox',
+      bootedInstalled: false,
+      phases: [...passed.phases, boot],
+    } as const;
+    expect(storyOf(sandboxed)).toBe('server was installed on sandbox in 2 m 31 s (4 phases) and passed 3 checks.');
+  });
+
   it('counts the bench’s restart neither as a phase nor as time of the installer', () => {
     const boot = { name: 'BOOT', startedAt: passed.startedAt, durationMs: 27_000, attempt: 1 };
     expect(storyOf({ ...passed, phases: [...passed.phases, boot] })).toBe(storyOf(passed));

@@ -1,4 +1,5 @@
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFileSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -7,6 +8,7 @@ import type { RunRequest } from '../../../src/domain/run.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
 import { runCommand } from '../../../src/host/process.js';
 import { bringSource, pinSource } from '../../../src/suites/source.js';
+import { snapshotOf } from '../activities/random-tree.js';
 
 const work = { signal: new AbortController().signal, progress: () => undefined };
 let root: string;
@@ -87,6 +89,11 @@ describe('a git repository', () => {
   });
 });
 
+/** A copy's own time is when it was pinned. */
+function withoutRoot(snapshot: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(snapshot).filter(([name]) => name !== ''));
+}
+
 describe('a folder', () => {
   const source = () => ({ kind: 'folder', path: repository }) as const;
 
@@ -113,6 +120,35 @@ describe('a folder', () => {
   test('is only where it was copied', async () => {
     const pinned = await pinSource(source(), layout, work);
     await expect(bringSource(pinned, elsewhere, work)).rejects.toMatchObject({ code: 'HOST_SOURCE_MISSING' });
+  });
+
+  test('with a name that is not UTF-8 and a read-only folder is copied whole, and the copy can be removed', async () => {
+    const odd = Buffer.concat([Buffer.from(path.join(repository, 'a')), Buffer.from([0xff])]);
+    await writeFile(odd, 'odd');
+    await mkdir(path.join(repository, 'read-only'));
+    await writeFile(path.join(repository, 'read-only/inside'), 'x');
+    await chmod(path.join(repository, 'read-only'), 0o555);
+    const { tree, commit } = await pinSource(source(), layout, work);
+    expect(snapshotOf(tree)).toMatchObject(withoutRoot(snapshotOf(repository)));
+    expect((await pinSource(source(), layout, work)).commit).toBe(commit);
+    expect(await readdir(layout.sources)).toEqual([commit]);
+  });
+
+  test('is copied again where a file vanishes meanwhile, and refused where it changes each time', async () => {
+    let copies = 0;
+    const onCopy = (change: () => void) => ({
+      ...work,
+      progress: (text: string) => (text.startsWith(`copying ${repository}`) && copies++ > 0 ? change() : undefined),
+    });
+    const once = onCopy(() => copies === 2 && unlinkSync(path.join(repository, '.git/description')));
+    const { tree } = await pinSource(source(), layout, once);
+    expect(snapshotOf(tree)).toMatchObject(withoutRoot(snapshotOf(repository)));
+    const always = onCopy(() => appendFileSync(path.join(repository, 'file'), '.'));
+    await expect(pinSource(source(), layout, always)).rejects.toMatchObject({
+      code: 'CONFIG_DEPLOY_CHANGED',
+      details: { names: ['file'] },
+    });
+    expect(await readdir(layout.sources)).toHaveLength(1);
   });
 
   test('that is gone', async () => {

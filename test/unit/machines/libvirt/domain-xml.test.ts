@@ -4,8 +4,6 @@ import { domainXml, type DomainDefinition } from '../../../../src/machines/libvi
 import { domainIdentity } from '../../../../src/machines/libvirt/identity.js';
 import { securityModels } from '../../../../src/machines/libvirt/libvirt.js';
 import { ipv4Of } from '../../../../src/machines/libvirt/network.js';
-import { element } from '../../../../src/domain/xml.js';
-import { xmlText } from '../../../../src/machines/libvirt/xml.js';
 
 const LAYOUT = layoutOf('/home/user/np');
 const definition: DomainDefinition = {
@@ -18,24 +16,6 @@ const definition: DomainDefinition = {
   securityModels: ['none'],
   owner: { uid: 1000, gid: 100 },
 };
-
-describe('XML', () => {
-  test.each([
-    ['<a b="c">&', '&lt;a b=&quot;c&quot;&gt;&amp;'],
-    ["'; --", '&apos;; --'],
-    ['a\tb\nc\rd', 'a&#9;b&#10;c&#13;d'],
-    ['é→😀', 'é→😀'],
-    [']]>', ']]&gt;'],
-  ])('%j is escaped in a text and in an attribute', (raw, escaped) => {
-    expect(xmlText(element('e', { a: raw }, raw))).toBe(`<e a="${escaped}">${escaped}</e>`);
-  });
-
-  test.each(['\0', '\x1b', '\ud800', '\uffff'])('%j is refused, for XML has no way to write it', (character) => {
-    expect(() => xmlText(element('e', {}, `a${character}`))).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED_XML_TEXT' }) as Error,
-    );
-  });
-});
 
 describe('a domain', () => {
   test('has hostile paths and names as texts, and nothing else of them', () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -56,7 +56,25 @@ describe('firmware', () => {
     const [half, whole, later] = [pair('half'), pair('whole'), pair('later')];
     for (const file of [half.code, whole.code, whole.variables, later.code, later.variables]) await writeFile(file, '');
     expect(await findUefi([half, whole, later])).toEqual(whole);
-    expect(await findUefi([half])).toBeUndefined();
+    expect(await findUefi([half], '')).toBeUndefined();
+  });
+
+  test('is QEMU’s own where the distribution has none: beside the binary that the one on PATH is a link to', async () => {
+    const store = path.join(folder, 'store-qemu');
+    const profile = path.join(folder, 'profile/bin');
+    const own = {
+      code: path.join(store, 'share/qemu/edk2-x86_64-code.fd'),
+      variables: path.join(store, 'share/qemu/edk2-i386-vars.fd'),
+    };
+    for (const file of [own.code, own.variables, path.join(store, 'bin/qemu-system-x86_64')]) {
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(file, '');
+    }
+    await mkdir(profile, { recursive: true });
+    await symlink(path.join(store, 'bin/qemu-system-x86_64'), path.join(profile, 'qemu-system-x86_64'));
+    expect(await findUefi([], `/nowhere:${profile}`)).toEqual(own);
+    await rm(own.variables);
+    expect(await findUefi([], profile)).toBeUndefined();
   });
 });
 
