@@ -2,11 +2,12 @@ import { connect, createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
 
-/** Where one server listens, all on the loopback address. */
+/** The ports of one server, all on the loopback interface. */
 export interface Ports {
   readonly grpc: number;
   /** Of the HTTP API, which answers nobody: it has no switch. */
   readonly http: number;
+  /** Of the UI's server, on an address of its own. */
   readonly ui: number;
   readonly metrics: number;
 }

@@ -13,6 +13,7 @@ import type { LastStart } from './record.js';
 import type { StackFiles } from './stack-files.js';
 import { classifyStartFailure, startFailed, type StartFacts } from './start-failure.js';
 import type { ServerExecutable } from './temporal-server.js';
+import { guardUi, hiddenLoopback, type UiGuard } from './ui-guard.js';
 
 /** Marks a server's environment with the folder it serves: how one is found whose holder died before it wrote down its pid. */
 export const SERVER_MARK = 'NIXPROOF_STACK_SERVER';
@@ -22,20 +23,28 @@ const PORT_ATTEMPTS = 5;
 /** A server that answers, with its namespace and our search attributes. */
 export interface RunningServer {
   readonly child: Child;
-  readonly ports: Ports;
+  readonly where: Where;
   readonly address: string;
+  readonly ui: UiGuard;
   readonly uiUrl: string;
   readonly link: ServerLink;
+}
+
+/** Where one server listens. */
+export interface Where {
+  readonly ports: Ports;
+  /** Of its UI: see ui-guard.ts. */
+  readonly uiHost: string;
 }
 
 /** Starts one server process and does not wait for it. */
 export async function startServerProcess(
   files: StackFiles,
   executable: ServerExecutable,
-  ports: Ports,
+  where: Where,
 ): Promise<Child> {
   return startChild({
-    argv: [executable.file, ...serverArguments(files, ports)],
+    argv: [executable.file, ...serverArguments(files, where)],
     cwd: files.folder,
     env: { ...withoutTemporal(process.env), [SERVER_MARK]: files.folder },
     log: files.serverLog,
@@ -45,12 +54,12 @@ export async function startServerProcess(
 }
 
 /** WAL and fewer syncs: with the default pragmas the same work takes three times as long. */
-function serverArguments(files: StackFiles, ports: Ports): string[] {
+function serverArguments(files: StackFiles, { ports, uiHost }: Where): string[] {
   const options = {
     ip: LOOPBACK,
     port: ports.grpc,
     'http-port': ports.http,
-    'ui-ip': LOOPBACK,
+    'ui-ip': uiHost,
     'ui-port': ports.ui,
     'metrics-port': ports.metrics,
     'db-filename': files.database,
@@ -90,12 +99,16 @@ export async function startServer(
   let mayBeHalfMade = last === undefined;
   for (let attempt = 1; ; attempt++) {
     const ports = await freePorts(attempt === 1 ? last?.ports : undefined);
-    const child = await startServerProcess(files, executable, ports);
+    const where = { ports, uiHost: hiddenLoopback() };
+    const child = await startServerProcess(files, executable, where);
     await onStart(child);
     const outcome = await whenReady(child, ports, key, work);
     if ('link' in outcome) {
-      await writeJson(files.last, { ports, version: executable.version } satisfies LastStart);
-      return { child, ports, address: addressOf(ports), uiUrl: `http://${LOOPBACK}:${ports.ui}`, link: outcome.link };
+      const ui = await guardUi({ host: where.uiHost, port: ports.ui }, last?.uiPort);
+      const kept: LastStart = { ports, uiPort: ui.port, version: executable.version };
+      await writeJson(files.last, kept);
+      const uiUrl = `http://${LOOPBACK}:${ui.port}`;
+      return { child, where, address: addressOf(ports), ui, uiUrl, link: outcome.link };
     }
     const tail = await logTail(files.serverLog, { offset: child.logOffset });
     const facts: StartFacts = {

@@ -203,18 +203,19 @@ describe('kill -9', () => {
 describe('trouble at the start', () => {
   test('a port of the last start that is taken: others are used', async () => {
     const ports = await freePorts();
-    const thief = createServer().listen(ports.ui, '127.0.0.1');
+    const thief = createServer().listen(ports.grpc, '127.0.0.1');
     await mkdir(files.folder, { recursive: true });
-    await writeJson(files.last, { ports, version: 'any' });
+    await writeJson(files.last, { ports, uiPort: ports.grpc, version: 'any' } satisfies LastStart);
     const lease = await join();
     expect(lease.address).not.toBe(`127.0.0.1:${ports.grpc}`);
+    expect((await fetch((await running()).uiUrl)).status).toBe(200);
     thief.close();
     await lease[Symbol.asyncDispose]();
   });
 
   test('a database that cannot be opened: says so, with what to do, and leaves nothing behind', async () => {
     await mkdir(files.folder, { recursive: true });
-    await writeJson(files.last, { ports: await freePorts(), version: '9.9.9 (Server 9.9.9)' });
+    await writeJson(files.last, { ports: await freePorts(), uiPort: 0, version: '9.9.9 (Server 9.9.9)' });
     await writeFile(files.database, 'no database at all, but long enough to be looked at '.repeat(20));
     const failure = await join().then(
       () => undefined,
