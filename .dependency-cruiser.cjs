@@ -49,7 +49,8 @@ module.exports = {
     ),
     only('records', ['host/'], 'artifacts and the run index'),
     only('reports', ['records/'], 'one file a format'),
-    only('stack', ['host/', 'client', 'version', 'worker'], 'the local stack'),
+    only('temporal', ['host/'], 'what a Temporal server is spoken to with'),
+    only('stack', ['host/', 'temporal/', 'client', 'version', 'worker'], 'the local stack'),
     only(
       'activities',
       [

@@ -21,6 +21,7 @@ function fingerprint() {
     at('tsconfig.json'),
     at('tsconfig.build.json'),
     at('scripts/build.mjs'),
+    at('assets/failures.cjs'),
   ]) {
     hash
       .update(`${path.relative(root, file)}\0`)
@@ -43,7 +44,12 @@ chmodSync(at('dist/cli/main.js'), 0o755);
 
 const { bundleWorkflowCode } = await import('@temporalio/worker');
 const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error };
-const { code } = await bundleWorkflowCode({ workflowsPath: at('dist/workflows/index.js'), logger: quiet });
+const { code } = await bundleWorkflowCode({
+  workflowsPath: at('dist/workflows/index.js'),
+  workflowInterceptorModules: [at('dist/workflows/orders.js')],
+  failureConverterPath: at('assets/failures.cjs'),
+  logger: quiet,
+});
 writeFileSync(at('dist/workflow-bundle.js'), code);
 
 const { configJsonSchema } = await import(at('dist/config/json-schema.js'));

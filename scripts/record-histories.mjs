@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { getTemporalServer } from '../dist/stack/temporal-server.js';
 import { connectClient } from '../dist/client.js';
 import { waitUntil } from '../dist/host/process.js';
+import { layoutOf } from '../dist/host/paths.js';
+import { open, seal } from '../dist/temporal/codec.js';
+import { sealingKey } from '../dist/temporal/key.js';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const packages = realpathSync(path.join(root, 'node_modules'));
@@ -16,8 +19,10 @@ const config = path.join(root, 'test/fixtures/histories/nixproof.yaml');
 const home = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
 const port = 17300 + Math.floor(process.pid % 500);
 const work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
+const keyFile = path.join(root, 'test/fixtures/histories/sealing.key');
+const key = await sealingKey(layoutOf(home), { NIXPROOF_KEY_FILE: keyFile });
 const { file: server } = await getTemporalServer({ work });
-const env = { ...process.env, NIXPROOF_HOME: home, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
+const env = { ...process.env, NIXPROOF_HOME: home, NIXPROOF_KEY_FILE: keyFile, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };
 const children = [spawn(server, ['server', 'start-dev', '--headless', '--port', String(port), '--log-level', 'error'])];
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 
@@ -54,7 +59,7 @@ const np = (...args) => {
     return error.stdout;
   }
 };
-const link = await connectClient({ address: env.TEMPORAL_ADDRESS });
+const link = await connectClient({ address: env.TEMPORAL_ADDRESS }, key);
 mkdirSync(path.join(root, 'test/histories'), { recursive: true });
 
 /** Names of the machine it was recorded on have no place in the repository: not in the JSON, nor in the payloads' base64. */
@@ -66,7 +71,7 @@ function anonymous(text) {
       // Packages may be linked from elsewhere: stack traces name where they are.
       .replaceAll(packages, '/home/tester/nixproof/node_modules')
       .replaceAll(hostIdOf(home), 'host-000000')
-      .replaceAll(hostname(), 'host')
+      .replaceAll(new RegExp(`\\b${hostname()}\\b`, 'g'), 'host')
   );
 }
 
@@ -74,8 +79,45 @@ function isPayload(value) {
   return typeof value?.data === 'string' && typeof value.metadata?.encoding === 'string';
 }
 
-function recoded(data) {
-  return Buffer.from(anonymous(Buffer.from(data, 'base64').toString('utf8'))).toString('base64');
+/** Everything that a payload of this history may be sealed for: the workflow, its steps, and the workflows it started. */
+function placesIn(workflowId, { events }) {
+  const children = events.flatMap(
+    (event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowId ?? [],
+  );
+  const steps = events.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityId ?? []);
+  const namespace = 'default';
+  return [
+    ...[workflowId, ...children].map((id) => ({ type: 'workflow', namespace, workflowId: id })),
+    ...steps.map((activityId) => ({ type: 'activity', namespace, workflowId, activityId, isLocal: false })),
+  ];
+}
+
+const bytes = (fields) =>
+  Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, Buffer.from(text, 'base64')]));
+const base64 = (fields) =>
+  Object.fromEntries(Object.entries(fields).map(([name, data]) => [name, Buffer.from(data).toString('base64')]));
+const recoded = (data) => Buffer.from(anonymous(Buffer.from(data).toString('utf8')));
+
+/** A payload without those names, sealed again for its place without them. */
+function cleaned({ metadata, data }, places) {
+  const payload = { metadata: bytes(metadata), data: Buffer.from(data, 'base64') };
+  for (const place of places) {
+    const opened = open(key, payload, place);
+    if (!opened) continue;
+    const itsOwn = { ...place, workflowId: anonymous(place.workflowId) };
+    const sealed = seal(key, { ...opened, data: recoded(opened.data) }, itsOwn);
+    return { metadata: base64(sealed.metadata), data: sealed.data.toString('base64') };
+  }
+  // What the UI shows is not sealed.
+  return { metadata, data: recoded(payload.data).toString('base64') };
+}
+
+function withoutNames(value, places) {
+  if (typeof value === 'string') return anonymous(value);
+  if (isPayload(value)) return cleaned(value, places);
+  if (Array.isArray(value)) return value.map((one) => withoutNames(one, places));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withoutNames(one, places)]));
 }
 
 async function record(name, workflowId) {
@@ -85,12 +127,9 @@ async function record(name, workflowId) {
     ['workflow', 'show', '--address', env.TEMPORAL_ADDRESS, '-w', workflowId, '--output', 'json'],
     { encoding: 'utf8', maxBuffer: 1 << 26 },
   );
-  const clean = JSON.stringify(
-    JSON.parse(json, (_, value) => (isPayload(value) ? { ...value, data: recoded(value.data) } : value)),
-    null,
-    1,
-  );
-  writeFileSync(target, `${anonymous(clean)}\n`);
+  const places = placesIn(workflowId, JSON.parse(json));
+  const history = withoutNames(JSON.parse(json), places);
+  writeFileSync(target, `${JSON.stringify({ workflowId: anonymous(workflowId), history }, null, 1)}\n`);
   console.error(`recorded ${name}`);
 }
 

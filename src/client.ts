@@ -3,7 +3,15 @@ import { CancelledFailure, defineSearchAttributeKey, TerminatedFailure } from '@
 import proto from '@temporalio/proto';
 import { NixproofError, messageOf } from './domain/error.js';
 import { completeReport } from './domain/new-report.js';
-import { QUERIES, SEARCH_ATTRIBUTES, SIGNALS, SHARED_TASK_QUEUE, WORKFLOWS, suiteOfRun } from './domain/names.js';
+import {
+  QUERIES,
+  SEARCH_ATTRIBUTES,
+  SHARED_TASK_QUEUE,
+  SIGNALS,
+  WORKFLOWS,
+  isName,
+  suiteOfRun,
+} from './domain/names.js';
 import type { DriverName } from './domain/profile.js';
 import type { RunReport, RunResult } from './domain/run.js';
 import {
@@ -16,6 +24,8 @@ import {
   type SuiteRunOutcome,
 } from './domain/suite.js';
 import { unreachable, type ServerAddress } from './server-address.js';
+import type { SealingKey } from './temporal/key.js';
+import { ours, sealedClient, sealedResult } from './temporal/sealing.js';
 
 /** A connection to a Temporal server on which runs are started and watched. */
 export interface ServerLink extends AsyncDisposable {
@@ -38,7 +48,7 @@ const ATTRIBUTES_MS = 15_000;
  * Connects, and adds our search attributes where they are missing and that is permitted.
  * @throws NixproofError `SERVER_UNREACHABLE`
  */
-export async function connectClient(server: ServerAddress): Promise<ServerLink> {
+export async function connectClient(server: ServerAddress, key: SealingKey): Promise<ServerLink> {
   const namespace = server.namespace ?? 'default';
   let connection: Connection;
   try {
@@ -51,7 +61,7 @@ export async function connectClient(server: ServerAddress): Promise<ServerLink> 
     throw unreachable(server, error);
   }
   return {
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, ...sealedClient(key) }),
     address: server.address,
     namespace,
     searchAttributes: await ensureSearchAttributes(connection, namespace),
@@ -138,7 +148,7 @@ export interface RequestedRun {
 async function requestedRuns({ client }: ServerLink, suite: string): Promise<readonly RequestedRun[] | undefined> {
   try {
     const { memo, status } = await client.workflow.getHandle(suite).describe();
-    const { profiles = [], runs = [] } = (memo ?? {}) as Partial<SuiteMemo>;
+    const { profiles = [], runs = [] } = openMemo(memo);
     const open = status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW';
     return runs.map(([name, index]) => {
       const [profile = '', driver = 'sandbox'] = profiles[index] ?? [];
@@ -150,6 +160,11 @@ async function requestedRuns({ client }: ServerLink, suite: string): Promise<rea
   }
 }
 
+/** @throws NixproofError `SERVER_KEY_DIFFERS` */
+function openMemo(memo: Record<string, unknown> = {}): Partial<SuiteMemo> {
+  return Object.fromEntries(Object.entries(memo).map(([name, value]) => [name, ours(value)]));
+}
+
 /** A run that a suite asked for, though it may not have begun. */
 export async function requestedRun(link: ServerLink, run: string): Promise<RequestedRun | undefined> {
   return (await requestedRuns(link, suiteOfRun(run)))?.find((requested) => requested.run === run);
@@ -158,7 +173,7 @@ export async function requestedRun(link: ServerLink, run: string): Promise<Reque
 /** Waits for a suite's end. A suite that was terminated from outside is `cancelled`. */
 export async function suiteOutcome(link: ServerLink, suite: string): Promise<SuiteOutcome> {
   try {
-    return (await link.client.workflow.getHandle(suite).result()) as SuiteOutcome;
+    return await sealedResult<SuiteOutcome>(link.client.workflow.getHandle(suite));
   } catch (error) {
     const { cause } = error instanceof WorkflowFailedError ? error : {};
     if (!(cause instanceof TerminatedFailure || cause instanceof CancelledFailure)) throw error;
@@ -286,7 +301,7 @@ export async function describeWorkflow(link: ServerLink, id: string): Promise<Fo
 /** Waits for the end of what was found. */
 export async function waitFor(link: ServerLink, found: FoundWorkflow): Promise<SuiteOutcome> {
   if (found.kind === 'suite') return suiteOutcome(link, found.id);
-  const { suite, profile, driver, verdict } = (await link.client.workflow.getHandle(found.id).result()) as RunResult;
+  const { suite, profile, driver, verdict } = await sealedResult<RunResult>(link.client.workflow.getHandle(found.id));
   const known = verdict ?? 'error';
   return { suite, verdict: known, runs: [{ run: found.id, profile, driver, verdict: known }] };
 }
@@ -298,6 +313,8 @@ export async function listRuns({ client }: ServerLink, limit: number): Promise<r
     query: `WorkflowType = '${WORKFLOWS.run}'`,
     pageSize: limit,
   })) {
+    // Others who reach the server may have started workflows of any name.
+    if (!isName(workflowId)) continue;
     ids.push(workflowId);
     if (ids.length >= limit) break;
   }

@@ -1,6 +1,8 @@
 import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { hostWorkflow, type HostInfo, type HostRecord, type HostStatus } from './domain/host.js';
+import { isRefused } from './domain/order.js';
+import { ours } from './temporal/sealing.js';
 import { hostTaskQueue, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/names.js';
 
 /**
@@ -27,7 +29,9 @@ export async function announceHost(client: Client, info: HostInfo): Promise<void
 /** What the directory has of one host; undefined where it does not know it. */
 export async function hostRecord(client: Client, host: string): Promise<HostRecord | undefined> {
   const found = await describeHost(client, host);
-  return found?.status.name === 'RUNNING' ? (found.memo?.['host'] as HostRecord | undefined) : undefined;
+  const record = found?.memo?.['host'] as HostRecord | undefined;
+  // Others who reach the server may have started a workflow of that name: it is no host of ours.
+  return found?.status.name === 'RUNNING' && !isRefused(record) && record?.host === host ? record : undefined;
 }
 
 /** Whether somebody has said of a host that it is gone for good, and no worker of it has started since. */
@@ -47,19 +51,43 @@ async function describeHost(client: Client, host: string): Promise<WorkflowExecu
 /** Every host that was not forgotten, by name. */
 export async function listHosts(client: Client): Promise<readonly HostStatus[]> {
   const found: HostStatus[] = [];
-  const query = `WorkflowType = '${WORKFLOWS.host}' AND ExecutionStatus = 'Running'`;
-  for await (const { workflowId } of client.workflow.list({ query })) {
+  for await (const { workflowId } of hostWorkflows(client)) {
     const record = await hostRecord(client, workflowId.slice(hostWorkflow('').length));
     if (record) found.push(await statusOf(client, record));
   }
   return found.sort((a, b) => a.host.localeCompare(b.host));
 }
 
+/**
+ * To be asked before a worker starts: one with another key than the workers that are there would refuse their runs.
+ * @throws NixproofError `SERVER_KEY_DIFFERS`
+ */
+export async function requireSameKey(client: Client): Promise<void> {
+  for await (const { workflowId, memo } of hostWorkflows(client)) {
+    const record = memo?.['host'];
+    const host = workflowId.slice(hostWorkflow('').length);
+    if (isRefused(record) && isAlive(await lastSeen(client, host))) ours(record);
+  }
+}
+
+function hostWorkflows(client: Client) {
+  return client.workflow.list({ query: `WorkflowType = '${WORKFLOWS.host}' AND ExecutionStatus = 'Running'` });
+}
+
 async function statusOf(client: Client, record: HostRecord): Promise<HostStatus> {
-  const pollers = await pollersOf(client, hostTaskQueue(record.host));
-  const last = Math.max(0, ...pollers.map(({ lastMs }) => lastMs));
+  const last = await lastSeen(client, record.host);
   const seen = last === 0 ? {} : { lastSeen: new Date(last).toISOString() };
-  return { ...record, ...seen, alive: Date.now() - last < GONE_AFTER_MS };
+  return { ...record, ...seen, alive: isAlive(last) };
+}
+
+function isAlive(lastSeenAt: number): boolean {
+  return Date.now() - lastSeenAt < GONE_AFTER_MS;
+}
+
+/** When a host's worker asked for work last, milliseconds since the epoch; 0: not lately. */
+async function lastSeen(client: Client, host: string): Promise<number> {
+  const pollers = await pollersOf(client, hostTaskQueue(host));
+  return Math.max(0, ...pollers.map(({ lastMs }) => lastMs));
 }
 
 /**
@@ -84,7 +112,7 @@ async function pollersOf(
 /** The identities of the workers that poll the queue which all workers share. */
 export async function livePollers(client: Client): Promise<readonly string[]> {
   const pollers = await pollersOf(client, SHARED_TASK_QUEUE);
-  return pollers.filter(({ lastMs }) => Date.now() - lastMs < GONE_AFTER_MS).map(({ identity }) => identity);
+  return pollers.filter(({ lastMs }) => isAlive(lastMs)).map(({ identity }) => identity);
 }
 
 /** What is wished of a host: that it gets no more runs, or some again; that it is forgotten. */

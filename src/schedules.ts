@@ -3,8 +3,10 @@ import { ScheduleAlreadyRunning, ScheduleNotFoundError, type ScheduleDescription
 import type { ServerLink } from './client.js';
 import { NixproofError, messageOf } from './domain/error.js';
 import { SHARED_TASK_QUEUE, WORKFLOWS } from './domain/names.js';
+import { orderIn, startOf } from './domain/order.js';
 import type { Firing, Overlap, ScheduledSuite, Timing } from './domain/schedule.js';
 import { waitUntil } from './host/process.js';
+import { ours } from './temporal/sealing.js';
 
 /** What the server calls each. */
 const SERVER_OVERLAPS = {
@@ -104,14 +106,16 @@ export async function scheduleNames({ client }: ServerLink): Promise<readonly st
 /** Undefined where there is no such schedule. */
 export async function findSchedule(link: ServerLink, name: string): Promise<Schedule | undefined> {
   const found = await describe(link, name);
-  const timing = found?.memo?.['timing'] as Timing | undefined;
+  const timing = ours(found?.memo?.['timing']) as Timing | undefined;
   if (!found || !timing || found.action.workflowType !== WORKFLOWS.scheduled) return undefined;
   const { action, state, info } = found;
+  const [suite] = orderIn(startOf(WORKFLOWS.scheduled), action.args ?? [])?.values ?? [];
+  if (suite === undefined) return undefined;
   const newest = info.recentActions.slice(-FIRINGS).reverse();
   return {
     name,
     timing,
-    suite: (action.args as readonly ScheduledSuite[])[0] as ScheduledSuite,
+    suite: suite as ScheduledSuite,
     paused: state.paused,
     next: state.paused ? [] : info.nextActionTimes.map((time) => time.toISOString()),
     firings: await Promise.all(
@@ -168,6 +172,6 @@ async function pastFiring({ client }: ServerLink, firing: string, at: Date): Pro
     // Its time on record is over.
     () => 'GONE',
   );
-  const result = status === 'COMPLETED' ? ((await handle.result()) as Firing) : null;
+  const result = status === 'COMPLETED' ? ours((await handle.result()) as Firing) : null;
   return { firing, at: at.toISOString(), open: status === 'RUNNING', result };
 }

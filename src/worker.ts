@@ -24,9 +24,12 @@ import type { Layout } from './host/paths.js';
 import { findInstallation } from './machines/qemu/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
+import { stripTerminal } from './reports/escape.js';
 import { unreachable, type ServerAddress } from './server-address.js';
-import { otherBuildsNote, workerIdentity } from './worker-builds.js';
+import { sealingKey, type SealingKey } from './temporal/key.js';
+import { sealedWorker } from './temporal/sealing.js';
 import { build } from './version.js';
+import { otherBuildsNote, workerIdentity } from './worker-builds.js';
 
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */
@@ -65,9 +68,11 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
     shutdownSignals: [],
   });
   const hostId = await hostIdentity(layout);
+  const key = await sealingKey(layout);
   const connection = await connect(server);
   try {
     const common = {
+      ...sealedWorker(key),
       connection,
       namespace: server.namespace ?? 'default',
       identity: workerIdentity(hostId),
@@ -94,7 +99,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
     ];
     const stop = () => workers.forEach((worker) => worker.shutdown());
     onReady?.(hostId);
-    void announce({ hostId, layout, machines, labels, server, signal });
+    void announce({ hostId, layout, machines, labels, server, key, signal });
     const running = Promise.all(workers.map((worker) => worker.run()));
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
@@ -121,15 +126,16 @@ async function announce({
   machines,
   labels,
   server,
+  key,
   signal,
-}: ActivityDependencies & Pick<WorkerOptions, 'server' | 'signal'>): Promise<void> {
+}: ActivityDependencies & Pick<WorkerOptions, 'server' | 'signal'> & { readonly key: SealingKey }): Promise<void> {
   const work = { signal, progress: () => undefined };
   try {
     const probes = await Promise.all(
       DRIVER_NAMES.map(async (name) => ((await machines.driver(name).probe(work)).available ? [name] : [])),
     );
     const { machines: most, memoryMiB } = hostCapacity();
-    await using link = await connectClient(server);
+    await using link = await connectClient(server, key);
     const note = await otherBuildsNote(link.client).catch(() => undefined);
     if (note !== undefined) process.stderr.write(`${note}\n`);
     await announceHost(link.client, {
@@ -157,7 +163,8 @@ function writeEntry({ level, timestampNanos, message, meta }: LogEntry): void {
   const about: unknown[] = [meta?.['workflowId'], meta?.['activityType'], error?.message].filter(
     (part) => part !== undefined,
   );
-  process.stderr.write(`${at} ${level} ${[message, ...about].join(': ')}\n`);
+  // Others who reach the server name workflows as they like.
+  process.stderr.write(`${at} ${level} ${stripTerminal([message, ...about].join(': '))}\n`);
 }
 
 async function connect(server: ServerAddress): Promise<NativeConnection> {

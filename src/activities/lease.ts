@@ -7,6 +7,7 @@ import { insideFence, type Fence } from '../host/fence.js';
 import { isErrno } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
+import { requireNotEnded } from './ended-run.js';
 import { withSourceHere } from './pinned-source.js';
 import { requireNames } from './request-names.js';
 import { inActivity } from './temporal.js';
@@ -108,6 +109,10 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
       const mine = { execution: workflowExecution?.runId ?? '', step: Number(activityId), attempt };
       const lease = await inActivity(async () => {
         requireNames(request);
+        // What another workflow does for a run is what the run left behind.
+        if (workflowExecution?.workflowId === request.run) {
+          await requireNotEnded(layout.runs, request.run, mine.execution);
+        }
         return takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
       });
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));

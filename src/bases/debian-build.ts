@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, cp, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
-import { sha256Of, writeJson } from '../host/files.js';
+import { readIfThere, sha256Of, writeJson, writeWhole } from '../host/files.js';
 import { processesWithEnvironment, runCommand, terminate } from '../host/process.js';
 import { requireDisk } from '../machines/qemu/capacity.js';
 import type { BaseManifest } from './base.js';
@@ -40,7 +40,7 @@ rm -rf root`;
  */
 export async function buildDebian(recipe: DebianRecipe, into: string, work: Work): Promise<void> {
   await requireDisk(into, IMAGE_BYTES, 'the image of the debian base');
-  const scratch = await openScratch(into);
+  const scratch = await openScratch(path.join(path.dirname(into), `${fingerprintOf(recipe)}.scratch`));
   try {
     await requireDisk(scratch.folder, SCRATCH_BYTES, 'building the debian base');
     const tar = path.join(scratch.folder, 'root.tar');
@@ -117,25 +117,43 @@ interface Scratch {
 }
 
 /**
- * A folder that mapped user ids may write to and nobody else can reach, on a disk rather than in memory. Its parent is named by
- * what is built, so that what a killed build left behind is found and removed by the next.
+ * A folder that mapped user ids may write to, on a disk rather than in memory. Other users cannot
+ * guess its name, nor list it.
+ * @param kept the file that names it, so that the next build removes what a killed one left behind
  */
-async function openScratch(into: string): Promise<Scratch> {
-  const place = createHash('sha256').update(path.dirname(into)).digest('hex').slice(0, 12);
-  const parent = path.join('/var/tmp', `nixproof-build-${place}`);
-  const unstoppable = { signal: new AbortController().signal };
+async function openScratch(kept: string): Promise<Scratch> {
   const close = async () => {
-    await endBuilders(parent);
-    // What mapped ids own, only they may remove; the folders themselves are ours.
-    const folders = (await readdir(parent).catch(() => [])).map((name) => path.join(parent, name));
-    if (folders.length > 0 && !isRoot()) await asRoot(['rm', '-rf', ...folders], unstoppable).catch(() => undefined);
-    await rm(parent, { recursive: true, force: true });
+    const parent = await readIfThere(kept);
+    if (parent !== undefined) await removeScratch(parent);
+    await rm(kept, { force: true });
   };
   await close();
-  await mkdir(parent, { mode: 0o711 });
-  const folder = await mkdtemp(path.join(parent, 'b'));
-  await chmod(folder, isRoot() ? 0o700 : 0o777);
+  const parent = `/var/tmp/nixproof-build-${randomName()}`;
+  const folder = path.join(parent, randomName());
+  await writeWhole(kept, parent);
+  // Whatever the umask: mapped ids pass through one, and write to the other.
+  await mkdir(parent, { mode: 0o700 });
+  await mkdir(folder, { mode: 0o700 });
+  if (!isRoot()) {
+    await chmod(folder, 0o777);
+    await chmod(parent, 0o711);
+  }
   return { folder, close };
+}
+
+function randomName(): string {
+  return randomBytes(16).toString('hex');
+}
+
+async function removeScratch(parent: string): Promise<void> {
+  await endBuilders(parent);
+  // What mapped ids own, only they may remove; the folders themselves are ours.
+  const folders = (await readdir(parent).catch(() => [])).map((name) => path.join(parent, name));
+  if (folders.length > 0 && !isRoot()) {
+    const unstoppable = { signal: new AbortController().signal };
+    await asRoot(['rm', '-rf', ...folders], unstoppable).catch(() => undefined);
+  }
+  await rm(parent, { recursive: true, force: true });
 }
 
 async function manifestOf(

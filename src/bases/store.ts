@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { isErrno, readIfThere } from '../host/files.js';
+import { makeFolder, isErrno, readIfThere } from '../host/files.js';
 
 /** A finished folder has it; it is written last. */
 export const MANIFEST = 'manifest.json';
@@ -17,7 +17,7 @@ export async function isFinished(folder: string): Promise<boolean> {
 export async function makeFolderWhole(folder: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const parent = path.dirname(folder);
   const prefix = `.${path.basename(folder)}.`;
-  await mkdir(parent, { recursive: true });
+  await makeFolder(parent);
   for (const name of await readdir(parent)) {
     if (name.startsWith(prefix)) await rm(path.join(parent, name), { recursive: true, force: true });
   }

@@ -22,6 +22,7 @@ const LOW_MEMORY_BYTES = 2 * 1024 ** 3;
 const CHECKS: readonly HostCheck[] = [
   { name: 'node', needed: true, look: async () => ({ status: 'ok', detail: process.version }) },
   { name: 'home', needed: true, look: home },
+  { name: 'files', needed: false, look: files },
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
   { name: 'tar', needed: true, look: tar },
@@ -111,12 +112,20 @@ function show(session: Session, name: string, { status, detail, fix }: Finding):
 }
 
 async function home({ layout }: Session): Promise<Finding> {
-  const { mkdir } = await import('node:fs/promises');
-  await mkdir(layout.home, { recursive: true });
+  const { makeFolder } = await import('../host/files.js');
+  await makeFolder(layout.home);
   const { bavail, bsize } = await statfs(layout.home);
   const free = bavail * bsize;
   const detail = `${layout.home}, ${bytesText(free)} free`;
   return free >= LOW_DISK_BYTES ? { status: 'ok', detail } : { status: 'broken', detail, fix: 'nixproof cleanup' };
+}
+
+async function files({ layout }: Session): Promise<Finding> {
+  const { openFolders } = await import('./doctor-files.js');
+  const open = await openFolders(layout);
+  if (open.length === 0) return { status: 'ok', detail: 'no other user of this host reaches them' };
+  const detail = `other users of this host may look into ${open.join(', ')}`;
+  return { status: 'broken', detail, fix: `chmod go= ${open.join(' ')}` };
 }
 
 async function memory(): Promise<Finding> {
@@ -128,9 +137,10 @@ async function memory(): Promise<Finding> {
 async function temporal(session: Session): Promise<Finding> {
   const { serverFromEnvironment } = await import('../server-address.js');
   const { connectClient, hasNamespace } = await import('../client.js');
+  const { sealingKey } = await import('../temporal/key.js');
   const elsewhere = serverFromEnvironment();
   if (!elsewhere) return localServer(session);
-  await using link = await connectClient(elsewhere);
+  await using link = await connectClient(elsewhere, await sealingKey(session.layout));
   const detail = `${link.address}, namespace ${link.namespace}`;
   if (!(await hasNamespace(link))) {
     const fix = `temporal operator namespace create --namespace ${link.namespace}`;

@@ -1,6 +1,7 @@
 import { connectClient, type ServerLink } from '../client.js';
 import { NixproofError } from '../domain/error.js';
 import { serverFromEnvironment } from '../server-address.js';
+import { sealingKey } from '../temporal/key.js';
 import { findStack, joinStack } from '../stack/join.js';
 import type { Session } from './session.js';
 
@@ -16,10 +17,11 @@ export interface ServerUse extends AsyncDisposable {
 /** The server the environment names, else this home's local stack, started where it does not run. */
 export async function useServer(session: Session): Promise<ServerUse> {
   const elsewhere = serverFromEnvironment();
-  if (elsewhere) return remote(await connectClient(elsewhere));
+  if (elsewhere) return remote(await connectClient(elsewhere, await sealingKey(session.layout)));
+  const key = await sealingKey(session.layout);
   const stack = await joinStack({ layout: session.layout, work: session });
   try {
-    const link = await connectClient({ address: stack.address, namespace: stack.namespace });
+    const link = await connectClient({ address: stack.address, namespace: stack.namespace }, key);
     return {
       link,
       uiOf: (workflowId) => `${stack.uiUrl}/namespaces/${stack.namespace}/workflows/${workflowId}`,
@@ -43,7 +45,7 @@ export type AtHand = { readonly server: ServerUse } | { readonly server?: never;
 /** Without a named server: the local stack, where one of this installation runs. */
 export async function serverAtHand(session: Session): Promise<AtHand> {
   const elsewhere = serverFromEnvironment();
-  if (elsewhere) return { server: remote(await connectClient(elsewhere)) };
+  if (elsewhere) return { server: remote(await connectClient(elsewhere, await sealingKey(session.layout))) };
   if (!(await findStack(session.layout))) return { state: 'interrupted: `nixproof up` goes on with it' };
   try {
     return { server: await useServer(session) };

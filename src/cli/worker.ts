@@ -25,6 +25,8 @@ interface WorkerCommand extends CommonOptions {
 async function worker(session: Session, { label = [] }: WorkerCommand): Promise<number> {
   const { serverFromEnvironment } = await import('../server-address.js');
   const { connectClient } = await import('../client.js');
+  const { requireSameKey } = await import('../host-directory.js');
+  const { sealingKey } = await import('../temporal/key.js');
   const { runWorker } = await import('../worker.js');
   const labels = givenLabels(label);
   const server = serverFromEnvironment();
@@ -34,7 +36,10 @@ async function worker(session: Session, { label = [] }: WorkerCommand): Promise<
     });
   }
   // Also adds our search attributes where that is permitted.
-  await (await connectClient(server))[Symbol.asyncDispose]();
+  {
+    await using link = await connectClient(server, await sealingKey(session.layout));
+    await requireSameKey(link.client);
+  }
   await runWorker({
     layout: session.layout,
     server,

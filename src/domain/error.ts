@@ -1,5 +1,6 @@
 /** What family a fault belongs to: decides whether it is tried again and which exit code it gives. */
-export type ErrorFamily = 'CONFIG' | 'UNSUPPORTED' | 'HOST' | 'MACHINE' | 'TRANSPORT' | 'SERVER' | 'INTERNAL';
+export type ErrorFamily =
+  'CONFIG' | 'UNSUPPORTED' | 'HOST' | 'MACHINE' | 'TRANSPORT' | 'SERVER' | 'REQUEST' | 'INTERNAL';
 
 /** A stable, documented code such as `CONFIG_UNKNOWN_PROFILE`. It is the `type` of the Temporal ApplicationFailure. */
 export type ErrorCode = `${ErrorFamily}_${string}`;
@@ -45,6 +46,7 @@ export function familyOf(code: string): ErrorFamily {
     case 'MACHINE':
     case 'TRANSPORT':
     case 'SERVER':
+    case 'REQUEST':
       return family;
     default:
       return 'INTERNAL';

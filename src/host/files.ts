@@ -16,14 +16,19 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { passFence, temporaryFolder } from './fence.js';
 
+/** Makes a folder, and those above it, where there are none, for its owner alone: nobody else reaches what is in it. */
+export async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+}
+
 /**
  * Writes a file whole: a temporary name, fsync, rename. Readers see the old or the new, never a part.
  * @throws NixproofError `INTERNAL_LEASE_LOST` where a step writes that was taken over
  */
-export async function writeWhole(file: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+export async function writeWhole(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   // Before the folder is made, too: one who comes back from the dead may find it gone for good.
   await passFence();
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const temporary = temporaryFor(file);
   try {
     const handle = await open(temporary, 'wx', mode);
@@ -54,7 +59,7 @@ export async function takeOver(file: string, length: number): Promise<FileHandle
     await copyFile(file, temporary, constants.COPYFILE_FICLONE).catch((error: unknown) => {
       if (!isErrno(error, 'ENOENT')) throw error;
     });
-    handle = await open(temporary, constants.O_RDWR | constants.O_CREAT, 0o644);
+    handle = await open(temporary, constants.O_RDWR | constants.O_CREAT, 0o600);
     await handle.truncate(length);
     await rename(temporary, file);
     return handle;

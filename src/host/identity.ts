@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { readIfThere, writeWhole } from './files.js';
+import { makeFolder, readIfThere, writeWhole } from './files.js';
 import { withLock } from './lock.js';
 import type { Layout } from './paths.js';
 
@@ -11,7 +10,7 @@ export async function hostIdentity(layout: Layout): Promise<string> {
   const file = path.join(layout.home, 'host-id');
   const known = await readIfThere(file);
   if (known) return known.trim();
-  await mkdir(layout.home, { recursive: true });
+  await makeFolder(layout.home);
   return withLock(`${file}.lock`, {}, async () => {
     const meanwhile = await readIfThere(file);
     if (meanwhile) return meanwhile.trim();

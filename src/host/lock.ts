@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readlink, symlink, unlink } from 'node:fs/promises';
+import { readlink, symlink, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
-import { isErrno } from './files.js';
+import { isErrno, makeFolder } from './files.js';
 import { identify, isAlive, type ProcessIdentity } from './process.js';
 
 /**
@@ -26,7 +26,7 @@ export type LockAttempt =
 
 /** Takes the lock if it is free or its owner is dead; tells who has it otherwise. The folder is made where it is missing. */
 export async function tryLock(file: string): Promise<LockAttempt> {
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const mine = { ...(await ownIdentity()), token: randomBytes(6).toString('hex') };
   for (;;) {
     if (await create(file, mine)) return { status: 'acquired', lock: lockOf(file, mine) };

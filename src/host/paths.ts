@@ -43,6 +43,8 @@ export interface Layout {
   readonly runs: string;
   /** `sources/<commit>/…`: configurations as they were when a schedule fired. */
   readonly sources: string;
+  /** `keys/…`: what commands are sealed with. */
+  readonly keys: string;
   /** The local Temporal server: lock, state, database, logs. */
   readonly stack: string;
 }
@@ -55,6 +57,7 @@ export function layoutOf(home: string): Layout {
     hosts: path.join(home, 'hosts'),
     runs: path.join(home, 'runs'),
     sources: path.join(home, 'sources'),
+    keys: path.join(home, 'keys'),
     stack: path.join(home, 'stack'),
   };
 }

@@ -4,6 +4,7 @@ import type { Work } from '../domain/work.js';
 import { ownIdentity, tryLock } from '../host/lock.js';
 import type { Layout } from '../host/paths.js';
 import type { ProcessIdentity } from '../host/process.js';
+import { sealingKey } from '../temporal/key.js';
 import { openBulletin } from './bulletin.js';
 import { keepServer, keepWorker } from './keepers.js';
 import { isNeeded } from './leases.js';
@@ -57,12 +58,14 @@ export async function runHolder(options: HolderOptions): Promise<'ended' | 'busy
 async function hold(files: StackFiles, self: ProcessIdentity, options: HolderOptions): Promise<void> {
   const { work, layout, workerCommand = ownCommand('worker') } = options;
   const executable = await getTemporalServer({ work });
+  const key = await sealingKey(layout);
   await using bulletin = openBulletin(files, self);
   const household = { files, home: layout.home, bulletin, work };
 
-  const running = await startServer(files, executable, work, (child) => bulletin.note({ server: child.identity }));
+  const running = await startServer(files, executable, key, work, (child) => bulletin.note({ server: child.identity }));
   await using server = keepServer(household, executable, running);
   await using link = running.link;
+  await using ui = running.ui;
   await using worker = await keepWorker(household, workerCommand, running);
   await using open = { [Symbol.asyncDispose]: () => bulletin.withdraw() };
 

@@ -24,7 +24,7 @@ export function keepServer(household: Household, executable: ServerExecutable, s
     name: 'Temporal server',
     log: files.serverLog,
     graceMs: SERVER_GRACE_MS,
-    start: () => startServerProcess(files, executable, server.ports),
+    start: () => startServerProcess(files, executable, server.where),
     onReplaced: (identity) => bulletin.note({ server: identity }),
     progress: work.progress,
   });

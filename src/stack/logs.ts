@@ -1,6 +1,6 @@
-import { mkdir, open, rename, stat, type FileHandle } from 'node:fs/promises';
+import { open, rename, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { isErrno } from '../host/files.js';
+import { isErrno, makeFolder } from '../host/files.js';
 
 /** A log that has grown beyond this is put aside as `NAME.1` when it is opened next. */
 const ROTATE_BYTES = 4 * 2 ** 20;
@@ -13,11 +13,11 @@ export interface OpenLog {
 }
 
 export async function openLog(file: string): Promise<OpenLog> {
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const size = await sizeOf(file);
   const rotate = size > ROTATE_BYTES;
   if (rotate) await rename(file, `${file}.1`);
-  return { handle: await open(file, 'a', 0o644), offset: rotate ? 0 : size };
+  return { handle: await open(file, 'a', 0o600), offset: rotate ? 0 : size };
 }
 
 /** The last lines of a log, of those written since `offset`; empty where there is no such file. */

@@ -2,9 +2,12 @@ import { connect, createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
 
-/** Where one server listens, all on the loopback address. */
+/** The ports of one server, all on the loopback interface. */
 export interface Ports {
   readonly grpc: number;
+  /** Of the HTTP API, which answers nobody: it has no switch. */
+  readonly http: number;
+  /** Of the UI's server, on an address of its own. */
   readonly ui: number;
   readonly metrics: number;
 }
@@ -12,10 +15,10 @@ export interface Ports {
 /** Ports that are free now; the preferred ones where they are. They may be taken by the time they are used. */
 export async function freePorts(preferred?: Ports): Promise<Ports> {
   if (preferred && (await Promise.all(Object.values(preferred).map(isFree))).every(Boolean)) return preferred;
-  const probes = await Promise.all([listen(0), listen(0), listen(0)]);
-  const [grpc = 0, ui = 0, metrics = 0] = probes.map((probe) => probe.port);
+  const probes = await Promise.all([listen(0), listen(0), listen(0), listen(0)]);
+  const [grpc = 0, http = 0, ui = 0, metrics = 0] = probes.map((probe) => probe.port);
   await Promise.all(probes.map((probe) => probe.close()));
-  return { grpc, ui, metrics };
+  return { grpc, http, ui, metrics };
 }
 
 /** Whether anything accepts connections on a port. */

@@ -31,6 +31,8 @@ export interface ChildrenRecord {
 export interface LastStart {
   /** Taken again where they are free, so that addresses stay good. */
   readonly ports: Ports;
+  /** The port under which the UI is reached. */
+  readonly uiPort: number;
   /** What last wrote the database. */
   readonly version: string;
 }

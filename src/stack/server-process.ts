@@ -4,6 +4,7 @@ import { connectClient, type ServerLink } from '../client.js';
 import type { Work } from '../domain/work.js';
 import { readJson, writeJson } from '../host/files.js';
 import { terminate } from '../host/process.js';
+import type { SealingKey } from '../temporal/key.js';
 import { startChild, type Child } from './child.js';
 import { logTail } from './logs.js';
 import { narrate } from './narrate.js';
@@ -12,6 +13,7 @@ import type { LastStart } from './record.js';
 import type { StackFiles } from './stack-files.js';
 import { classifyStartFailure, startFailed, type StartFacts } from './start-failure.js';
 import type { ServerExecutable } from './temporal-server.js';
+import { guardUi, hiddenLoopback, type UiGuard } from './ui-guard.js';
 
 /** Marks a server's environment with the folder it serves: how one is found whose holder died before it wrote down its pid. */
 export const SERVER_MARK = 'NIXPROOF_STACK_SERVER';
@@ -21,20 +23,28 @@ const PORT_ATTEMPTS = 5;
 /** A server that answers, with its namespace and our search attributes. */
 export interface RunningServer {
   readonly child: Child;
-  readonly ports: Ports;
+  readonly where: Where;
   readonly address: string;
+  readonly ui: UiGuard;
   readonly uiUrl: string;
   readonly link: ServerLink;
+}
+
+/** Where one server listens. */
+export interface Where {
+  readonly ports: Ports;
+  /** Of its UI: see ui-guard.ts. */
+  readonly uiHost: string;
 }
 
 /** Starts one server process and does not wait for it. */
 export async function startServerProcess(
   files: StackFiles,
   executable: ServerExecutable,
-  ports: Ports,
+  where: Where,
 ): Promise<Child> {
   return startChild({
-    argv: [executable.file, ...serverArguments(files, ports)],
+    argv: [executable.file, ...serverArguments(files, where)],
     cwd: files.folder,
     env: { ...withoutTemporal(process.env), [SERVER_MARK]: files.folder },
     log: files.serverLog,
@@ -44,22 +54,26 @@ export async function startServerProcess(
 }
 
 /** WAL and fewer syncs: with the default pragmas the same work takes three times as long. */
-function serverArguments(files: StackFiles, ports: Ports): string[] {
+function serverArguments(files: StackFiles, { ports, uiHost }: Where): string[] {
   const options = {
     ip: LOOPBACK,
     port: ports.grpc,
-    'ui-ip': LOOPBACK,
+    'http-port': ports.http,
+    'ui-ip': uiHost,
     'ui-port': ports.ui,
     'metrics-port': ports.metrics,
     'db-filename': files.database,
     'log-level': 'warn',
     'log-format': 'json',
   };
+  // The HTTP API has no switch. It answers for allowed hosts only, and its own parser refuses this one.
+  const noHttp = ['--dynamic-config-value', 'frontend.httpAllowedHosts=["no host"]'];
   const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
   return [
     'server',
     'start-dev',
     ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...noHttp,
     ...pragmas,
   ];
 }
@@ -77,6 +91,7 @@ export function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export async function startServer(
   files: StackFiles,
   executable: ServerExecutable,
+  key: SealingKey,
   work: Work,
   onStart: (child: Child) => Promise<void>,
 ): Promise<RunningServer> {
@@ -84,12 +99,16 @@ export async function startServer(
   let mayBeHalfMade = last === undefined;
   for (let attempt = 1; ; attempt++) {
     const ports = await freePorts(attempt === 1 ? last?.ports : undefined);
-    const child = await startServerProcess(files, executable, ports);
+    const where = { ports, uiHost: hiddenLoopback() };
+    const child = await startServerProcess(files, executable, where);
     await onStart(child);
-    const outcome = await whenReady(child, ports, work);
+    const outcome = await whenReady(child, ports, key, work);
     if ('link' in outcome) {
-      await writeJson(files.last, { ports, version: executable.version } satisfies LastStart);
-      return { child, ports, address: addressOf(ports), uiUrl: `http://${LOOPBACK}:${ports.ui}`, link: outcome.link };
+      const ui = await guardUi({ host: where.uiHost, port: ports.ui }, last?.uiPort);
+      const kept: LastStart = { ports, uiPort: ui.port, version: executable.version };
+      await writeJson(files.last, kept);
+      const uiUrl = `http://${LOOPBACK}:${ui.port}`;
+      return { child, where, address: addressOf(ports), ui, uiUrl, link: outcome.link };
     }
     const tail = await logTail(files.serverLog, { offset: child.logOffset });
     const facts: StartFacts = {
@@ -109,13 +128,18 @@ export async function startServer(
   }
 }
 
-async function whenReady(child: Child, ports: Ports, work: Work): Promise<{ link: ServerLink } | { how: string }> {
+async function whenReady(
+  child: Child,
+  ports: Ports,
+  key: SealingKey,
+  work: Work,
+): Promise<{ link: ServerLink } | { how: string }> {
   const over = new AbortController();
   const ended = child.ended.then((how) => ({ how }));
   const describe = () => 'starting the local Temporal server';
   try {
     return await narrate(work, describe, () =>
-      Promise.race([ended, untilLinked(ports, AbortSignal.any([over.signal, work.signal]))]),
+      Promise.race([ended, untilLinked(ports, key, AbortSignal.any([over.signal, work.signal]))]),
     );
   } catch (error) {
     await terminate(child.identity);
@@ -126,7 +150,7 @@ async function whenReady(child: Child, ports: Ports, work: Work): Promise<{ link
   }
 }
 
-async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: ServerLink }> {
+async function untilLinked(ports: Ports, key: SealingKey, signal: AbortSignal): Promise<{ link: ServerLink }> {
   const end = performance.now() + READY_DEADLINE_MS;
   let last = 'it does not listen';
   while (performance.now() < end) {
@@ -134,7 +158,7 @@ async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: S
     // A client that is refused waits a second before it tries again; looking at the port first does not.
     if (await isListening(ports.grpc)) {
       try {
-        return { link: await linkWithAttributes(addressOf(ports)) };
+        return { link: await linkWithAttributes(addressOf(ports), key) };
       } catch (error) {
         last = messageOf(error);
       }
@@ -144,8 +168,8 @@ async function untilLinked(ports: Ports, signal: AbortSignal): Promise<{ link: S
   throw new Error(`not ready within ${READY_DEADLINE_MS / 1000} s: ${last}`);
 }
 
-async function linkWithAttributes(address: string): Promise<ServerLink> {
-  const link = await connectClient({ address });
+async function linkWithAttributes(address: string, key: SealingKey): Promise<ServerLink> {
+  const link = await connectClient({ address }, key);
   if (link.searchAttributes) return link;
   await link[Symbol.asyncDispose]();
   throw new Error('the namespace does not take our search attributes yet');

@@ -10,6 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { SchedulingActivities } from '../activities/index.js';
 import { SHARED_TASK_QUEUE, WORKFLOWS } from '../domain/names.js';
+import { isRefused } from '../domain/order.js';
 import {
   changeText,
   changesOf,
@@ -47,7 +48,8 @@ const { notify } = proxyActivities<SchedulingActivities>({
  * is what the next firing compares with, so it always completes: cancellation too is a verdict.
  */
 export async function scheduledSuite(scheduled: ScheduledSuite): Promise<Firing> {
-  const before = workflowInfo().lastResult as Firing | undefined;
+  const last = workflowInfo().lastResult as Firing | undefined;
+  const before = isRefused(last) ? undefined : last;
   setCurrentDetails('pinning the source');
   const outcome = await fire(scheduled);
   const known = before?.profiles ?? [];

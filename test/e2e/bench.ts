@@ -18,6 +18,8 @@ import { readRunReport } from '../../src/records/artifacts.js';
 import { findStack } from '../../src/stack/join.js';
 import { freePorts } from '../../src/stack/ports.js';
 import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import { sealingKey } from '../../src/temporal/key.js';
+import { TEST_KEY, testKey } from '../test-key.js';
 import { makeFolder } from './make-folder.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -111,6 +113,8 @@ export async function openBench(
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|NIXPROOF_|VM_|CI$)/.test(name))),
     NIXPROOF_HOME: layout.home,
     NO_COLOR: '1',
+    // Several homes that use one server have one key.
+    ...(server === 'local stack' ? {} : { NIXPROOF_KEY_FILE: TEST_KEY }),
     ...own?.server,
     ...extra,
   };
@@ -318,7 +322,7 @@ async function ownServer(): Promise<OwnServer> {
 }
 
 async function connected(address: string, namespace: string, running?: AsyncDisposable): Promise<OwnServer> {
-  const link = await connectClient({ address, namespace });
+  const link = await connectClient({ address, namespace }, await testKey());
   return {
     link,
     server: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
@@ -341,9 +345,10 @@ async function expectNamed(env: NodeJS.ProcessEnv): Promise<void> {
  */
 async function linkAtHand(layout: Layout, env: NodeJS.ProcessEnv): Promise<ServerLink | undefined> {
   const named = env['TEMPORAL_ADDRESS'];
-  if (named) return connectClient({ address: named, namespace: env['TEMPORAL_NAMESPACE'] ?? 'default' });
+  const key = await sealingKey(layout, env);
+  if (named) return connectClient({ address: named, namespace: env['TEMPORAL_NAMESPACE'] ?? 'default' }, key);
   const stack = await findStack(layout);
-  return stack && connectClient({ address: stack.address });
+  return stack && connectClient({ address: stack.address }, key);
 }
 
 /** A Temporal dev server in memory, from the executable that the local stack uses. */

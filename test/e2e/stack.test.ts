@@ -10,9 +10,10 @@ import { isAlive, processesWithEnvironment, signalIfThere, terminate, waitUntil 
 import type { Work } from '../../src/domain/work.js';
 import { findStack, joinStack, type StackLease } from '../../src/stack/join.js';
 import { takeLease } from '../../src/stack/leases.js';
+import { sealingKey } from '../../src/temporal/key.js';
 import { connectClient } from '../../src/client.js';
 import { freePorts } from '../../src/stack/ports.js';
-import type { StackRecord } from '../../src/stack/record.js';
+import type { LastStart, StackRecord } from '../../src/stack/record.js';
 import { SERVER_MARK } from '../../src/stack/server-process.js';
 import { stackFiles, type StackFiles } from '../../src/stack/stack-files.js';
 import { programCommand, startProgram } from '../fixtures/programs/programs.js';
@@ -69,20 +70,20 @@ async function expectEnded({ holder, server, worker }: StackRecord): Promise<voi
 }
 
 async function startSuite(address: string, suite: string): Promise<void> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   await link.client.workflow.start('nobodyRunsThis', { taskQueue: 'nobody-polls-this', workflowId: suite, args: [] });
   await link[Symbol.asyncDispose]();
 }
 
 async function suiteStatus(address: string, suite: string): Promise<string> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   const { status } = await link.client.workflow.getHandle(suite).describe();
   await link[Symbol.asyncDispose]();
   return status.name;
 }
 
 async function endSuite(address: string, suite: string): Promise<void> {
-  const link = await connectClient({ address });
+  const link = await connectClient({ address }, await sealingKey(layout));
   await link.client.workflow.getHandle(suite).terminate();
   await link[Symbol.asyncDispose]();
 }
@@ -99,6 +100,8 @@ describe('one stack', () => {
     expect(await processesWithEnvironment(SERVER_MARK, files.folder)).toEqual([stack.server]);
     expect(await isAlive(stack.worker)).toBe(true);
     expect((await fetch(stack.uiUrl)).status).toBe(200);
+    const { ports } = (await readJson<LastStart>(files.last)) as LastStart;
+    expect((await fetch(`http://127.0.0.1:${ports.http}/api/v1/namespaces`)).status).toBe(403);
 
     joiners[0]?.process.stdin.end();
     expect(await joiners[0]?.ended).toBe(0);
@@ -200,18 +203,19 @@ describe('kill -9', () => {
 describe('trouble at the start', () => {
   test('a port of the last start that is taken: others are used', async () => {
     const ports = await freePorts();
-    const thief = createServer().listen(ports.ui, '127.0.0.1');
+    const thief = createServer().listen(ports.grpc, '127.0.0.1');
     await mkdir(files.folder, { recursive: true });
-    await writeJson(files.last, { ports, version: 'any' });
+    await writeJson(files.last, { ports, uiPort: ports.grpc, version: 'any' } satisfies LastStart);
     const lease = await join();
     expect(lease.address).not.toBe(`127.0.0.1:${ports.grpc}`);
+    expect((await fetch((await running()).uiUrl)).status).toBe(200);
     thief.close();
     await lease[Symbol.asyncDispose]();
   });
 
   test('a database that cannot be opened: says so, with what to do, and leaves nothing behind', async () => {
     await mkdir(files.folder, { recursive: true });
-    await writeJson(files.last, { ports: await freePorts(), version: '9.9.9 (Server 9.9.9)' });
+    await writeJson(files.last, { ports: await freePorts(), uiPort: 0, version: '9.9.9 (Server 9.9.9)' });
     await writeFile(files.database, 'no database at all, but long enough to be looked at '.repeat(20));
     const failure = await join().then(
       () => undefined,

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sealingKey } from '../../src/temporal/key.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
@@ -89,12 +90,17 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
   };
   await server.start();
   await cluster?.registerNamespace(file);
-  const link = await connectClient({ address });
+  const key = await sealingKey(layout);
+  const link = await connectClient({ address }, key);
   const startWorker: Arena['startWorker'] = (env, host = 'near') => {
     const worker = [process.execPath, CLI, 'worker'];
     if (host === 'near' || !options.far || !farLayout) return start(worker[0] ?? '', worker.slice(1), env);
     const [program = '', ...args] = [...options.far.inside, ...worker];
-    const farAway = { NIXPROOF_HOME: farLayout.home, TEMPORAL_ADDRESS: `${options.far.outside}:${grpc}` };
+    const farAway = {
+      NIXPROOF_HOME: farLayout.home,
+      NIXPROOF_KEY_FILE: key.file,
+      TEMPORAL_ADDRESS: `${options.far.outside}:${grpc}`,
+    };
     return start(program, args, { ...env, ...farAway });
   };
   for (let worker = 0; worker < workers; worker++) startWorker();

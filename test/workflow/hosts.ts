@@ -6,6 +6,8 @@ import { hostTaskQueue, QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/
 import type { AttemptOutcome } from '../../src/domain/attempt.js';
 import type { Candidate } from '../../src/domain/heal.js';
 import type { RunReport, RunRequest } from '../../src/domain/run.js';
+import { sealedWorker } from '../../src/temporal/sealing.js';
+import { testKey } from '../test-key.js';
 import { openBench, type Bench } from '../e2e/bench.js';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -94,10 +96,16 @@ export const placeOn = (host: string): Place => ({
 export async function openGround(): Promise<Ground> {
   const bench = await openBench('own');
   const connection = await NativeConnection.connect({ address: bench.link.address });
+  const key = await testKey();
   const places = new Map<string, SharedActivities['acquireMachine']>();
   const running: { readonly worker: Worker; readonly gone: Promise<void> }[] = [];
   const start = async (options: Omit<Parameters<typeof Worker.create>[0], 'connection'>) => {
-    const worker = await Worker.create({ connection, namespace: bench.link.namespace, ...options });
+    const worker = await Worker.create({
+      connection,
+      namespace: bench.link.namespace,
+      ...sealedWorker(key),
+      ...options,
+    });
     const leave = () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       return gone;

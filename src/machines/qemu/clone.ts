@@ -2,11 +2,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import type { MachineShape } from '../../domain/profile.js';
 import { createOverlay } from '../images.js';
 import type { Work } from '../machine.js';
-import { quote } from '../quote.js';
 import type { QemuDefinition } from './checkpoints.js';
 import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
-import { activateDisks, migrationEnd, shareMemory } from './migration.js';
+import { activateDisks, readState, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
 import type { Template } from './template.js';
@@ -63,10 +62,14 @@ async function overlay(template: Template, files: MachineFiles, signal: AbortSig
   await Promise.all(pairs.map(([file, backing]) => createOverlay(file, backing, 'qcow2', signal)));
 }
 
-async function thaw(qmp: Qmp, template: Template, { diskBytes }: CloneRequest, signal: AbortSignal): Promise<void> {
+async function thaw(
+  qmp: Qmp,
+  template: Template,
+  { folder, diskBytes }: CloneRequest,
+  signal: AbortSignal,
+): Promise<void> {
   await shareMemory(qmp);
-  await qmp.execute('migrate-incoming', { uri: `exec:${quote(['cat', template.files.state])}` });
-  await migrationEnd(qmp, signal);
+  await readState(qmp, { file: template.files.state, sockets: socketsFolder(folder) }, signal);
   await activateDisks(qmp);
   // The guest's driver has read the template's blank disks; it is told their new sizes as a disk's that was grown.
   for (const [index, size] of diskBytes.entries())

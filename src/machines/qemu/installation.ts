@@ -2,6 +2,7 @@ import { NixproofError } from '../../domain/error.js';
 import type { Accelerator, MachineShape } from '../../domain/profile.js';
 import { runCommand } from '../../host/process.js';
 import { type AcceleratorFinding, findAccelerator, type QemuHost, thisHost } from './accelerator.js';
+import { isConfinable } from './confinement.js';
 import { findUefi, type UefiFirmware } from './firmware.js';
 
 /** The QEMU of this host and what it can do. */
@@ -11,6 +12,8 @@ export interface Installation extends AcceleratorFinding {
   /** `7.2.22`. */
   readonly version: string;
   readonly uefi: UefiFirmware | undefined;
+  /** Whether a QEMU here can be kept from starting programs. */
+  readonly confined: boolean;
 }
 
 const INSTALL_HINT =
@@ -27,8 +30,12 @@ export async function findInstallation(
   host: QemuHost = thisHost(),
 ): Promise<Installation> {
   const [version] = await Promise.all([versionOf(host.binary, signal), versionOf('qemu-img', signal)]);
-  const [found, uefi] = await Promise.all([findAccelerator(host, version, accelerator, signal), findUefi()]);
-  return { host, version, uefi, ...found };
+  const [found, uefi, confined] = await Promise.all([
+    findAccelerator(host, version, accelerator, signal),
+    findUefi(),
+    isConfinable(host.binary),
+  ]);
+  return { host, version, uefi, confined, ...found };
 }
 
 async function versionOf(binary: string, signal: AbortSignal): Promise<string> {
@@ -42,9 +49,12 @@ async function versionOf(binary: string, signal: AbortSignal): Promise<string> {
 }
 
 /** How QEMU works here, for people: `QEMU 7.2.22, tcg (there is no /dev/kvm), uefi and bios`. */
-export function describeInstallation(installation: Pick<Installation, 'version' | 'uefi'> & Reason): string {
+export function describeInstallation(
+  installation: Pick<Installation, 'version' | 'uefi' | 'confined'> & Reason,
+): string {
   const firmware = installation.uefi ? 'uefi and bios' : 'bios only: no OVMF was found';
-  return `QEMU ${installation.version}, ${describeAccelerator(installation)}, ${firmware}`;
+  const confinement = installation.confined ? '' : ', not confined: it has no seccomp here';
+  return `QEMU ${installation.version}, ${describeAccelerator(installation)}, ${firmware}${confinement}`;
 }
 
 type Reason = Pick<AcceleratorFinding, 'accelerator' | 'acceleratorReason'>;

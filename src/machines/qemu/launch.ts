@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readlinkSync, symlinkSync, type Stats } from 'node:fs';
+import { lstat, mkdir, open, readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError, messageOf } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
+import { isErrno } from '../../host/files.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
 import { SOCKETS } from './command-line.js';
+import { confinement, qemuEnvironment } from './confinement.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
 
 /** A running QEMU, as it is kept on disk. */
@@ -21,12 +24,59 @@ const START_MS = 20_000;
 const KILL_MS = 3000;
 
 /**
- * Folder of a machine's sockets: not in the machine's own folder, whose path may be too long for a socket's, but found again from
- * it. Not in the user's runtime folder either, which goes when the user logs out while a machine goes on.
+ * Folder of the sockets of a machine whose folder exists. It is not in the machine's own folder,
+ * whose path may be too long for a socket's, nor in the user's runtime folder, which goes when the
+ * user logs out before the machine ends. Its name is random, so that no other user can make it
+ * first; a link in the machine's folder keeps it.
+ * @throws NixproofError `HOST_PERMISSION` where another user has made it
  */
 export function socketsFolder(folder: string): string {
-  const hash = createHash('sha256').update(path.resolve(folder)).digest('hex').slice(0, 16);
-  return `/tmp/nixproof-${hash}`;
+  const sockets = linkedSockets(folder) ?? linkSockets(folder);
+  requireOwn(sockets, lstatSync(sockets, { throwIfNoEntry: false }));
+  return sockets;
+}
+
+function socketsLink(folder: string): string {
+  return path.join(folder, 'sockets');
+}
+
+function linkedSockets(folder: string): string | undefined {
+  try {
+    return readlinkSync(socketsLink(folder));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function linkSockets(folder: string): string {
+  const sockets = `/tmp/nixproof-${randomBytes(16).toString('hex')}`;
+  try {
+    symlinkSync(sockets, socketsLink(folder));
+    return sockets;
+  } catch (error) {
+    // Another process was first.
+    if (!isErrno(error, 'EEXIST')) throw error;
+    return readlinkSync(socketsLink(folder));
+  }
+}
+
+function requireOwn(sockets: string, stats: Stats | undefined): void {
+  if (!stats || (stats.isDirectory() && stats.uid === process.getuid?.())) return;
+  throw new NixproofError('HOST_PERMISSION', `${sockets} was made by another user`, {
+    hint: 'another user of this host interferes: remove the machine with `nixproof vm clean`, and test again',
+  });
+}
+
+/** Makes the folder of the sockets, or empties it: it is never absent while a machine has its name. */
+async function emptySockets(sockets: string): Promise<void> {
+  try {
+    await mkdir(sockets, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+    requireOwn(sockets, await lstat(sockets));
+    for (const name of await readdir(sockets)) await rm(path.join(sockets, name), { force: true });
+  }
 }
 
 /**
@@ -43,13 +93,12 @@ export async function launch(
   const sockets = socketsFolder(folder);
   const log = path.join(folder, 'qemu.log');
   await passFence();
-  await rm(sockets, { recursive: true, force: true });
-  await mkdir(sockets, { mode: 0o700 });
+  await emptySockets(sockets);
   const output = await open(log, 'a');
   // Not execa: its output would run through this process, and QEMU is to outlive it.
-  const child = spawn(binary, args, {
+  const child = spawn(binary, [...args, ...(await confinement(binary))], {
     cwd: folder,
-    env: { ...process.env, [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id },
+    env: qemuEnvironment({ [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id }),
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });
@@ -107,5 +156,6 @@ export async function killMachine(folder: string): Promise<void> {
     if (processes.length === 0) break;
     await Promise.all(processes.map((identity) => terminate(identity, KILL_MS)));
   }
-  await rm(socketsFolder(folder), { recursive: true, force: true });
+  const sockets = linkedSockets(folder);
+  if (sockets !== undefined) await rm(sockets, { recursive: true, force: true });
 }

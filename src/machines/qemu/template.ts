@@ -17,7 +17,7 @@ import { hangs, startGuest, waitForGuest } from './first-guest.js';
 import { describeAccelerator, findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { hasConsole, openConsoles } from './live-consoles.js';
-import { migrationEnd, shareMemory } from './migration.js';
+import { shareMemory, writeState } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
 import { keyboardWayIn } from './way-in.js';
@@ -192,6 +192,8 @@ async function makeTemplate(
     const found = await bootAndFreeze(request, files, uefiCode, work);
     const record: TemplateRecord = { ...found, createdAt: new Date().toISOString() };
     await writeJson(recordFile(making), record);
+    // Its sockets are found by a link that is renamed too.
+    await killMachine(making);
     await rename(making, folder);
   } finally {
     await killMachine(making);
@@ -281,7 +283,5 @@ async function settle(connection: Connection, { boot }: BaseImage, files: Templa
 async function freeze(qmp: Qmp, files: TemplateFiles, signal: AbortSignal): Promise<void> {
   await shareMemory(qmp);
   await qmp.execute('stop');
-  // QEMU's working directory is the template's folder, so its shell needs no quoting here.
-  await qmp.execute('migrate', { uri: `exec:cat >${path.basename(files.state)}` });
-  await migrationEnd(qmp, signal);
+  await writeState(qmp, { file: files.state, sockets: socketsFolder(files.folder) }, signal);
 }

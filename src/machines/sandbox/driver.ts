@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { FULL_DISK_HINT, NixproofError } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
-import { folderBytes } from '../../host/files.js';
+import { folderBytes, makeFolder } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
 import { removeTree } from '../../host/tree/remove.js';
@@ -89,7 +89,7 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   const folder = machineFolder(layout, request.id);
   await passFence();
   await removeTree(folder);
-  await mkdir(layout.machines, { recursive: true });
+  await makeFolder(layout.machines);
   await requireSpace(layout.home);
   await mkdir(folder);
   work.progress('making a scratch root');

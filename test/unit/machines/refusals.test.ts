@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import ssh2 from 'ssh2';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { buildDebian } from '../../../src/bases/debian-build.js';
+import { buildDebian } from '../../../src/bases/debian-build.js';
 import { DEBIAN_RECIPE } from '../../../src/bases/debian-recipe.js';
 import { layoutOf } from '../../../src/host/paths.js';
 import { wake } from '../../../src/machines/boot.js';
@@ -73,7 +73,27 @@ describe('a host', () => {
     vi.resetModules();
     const fresh = await import('../../../src/bases/debian-build.js');
     const building: typeof buildDebian = fresh.buildDebian;
-    await expect(building(DEBIAN_RECIPE, await temporaryFolder(), work)).rejects.toMatchObject({ code });
+    await expect(building(DEBIAN_RECIPE, path.join(await temporaryFolder(), 'into'), work)).rejects.toMatchObject({
+      code,
+    });
+  });
+
+  test('what a build works in is random, for its owner alone, and gone with it', async () => {
+    const seen = path.join(await temporaryFolder(), 'seen');
+    const look = `echo "$TMPDIR" >>${seen}; stat -c %a "$TMPDIR" "$TMPDIR/.." >>${seen}; exit 1`;
+    await onlyPrograms({ mmdebstrap: look }, process.env['PATH']);
+    for (const name of ['one', 'two']) {
+      const into = path.join(await temporaryFolder(), name);
+      await expect(buildDebian(DEBIAN_RECIPE, into, work)).rejects.toThrow();
+    }
+    const lines = (await readFile(seen, 'utf8')).trim().split('\n');
+    const folders = [lines[0] ?? '', lines[3] ?? ''];
+    expect(folders[0]).not.toBe(folders[1]);
+    for (const folder of folders) {
+      expect(folder).toMatch(/^\/var\/tmp\/nixproof-build-[0-9a-f]{32}\/[0-9a-f]{32}$/);
+      await expect(access(path.dirname(folder))).rejects.toMatchObject({ code: 'ENOENT' });
+    }
+    if (process.getuid?.() === 0) expect(lines.filter((line) => /^\d+$/.test(line))).toEqual(Array(4).fill('700'));
   });
 });
 

@@ -37,7 +37,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function find(): Promise<Installation> {
   const found = await findAccelerator(host, VERSION, undefined, signal);
-  return { ...found, host, version: VERSION, uefi: undefined };
+  return { ...found, host, version: VERSION, uefi: undefined, confined: true };
 }
 
 /** Runs a body, and gives the accelerators that it ran on. */

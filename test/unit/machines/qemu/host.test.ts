@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { waitForBanner } from '../../../../src/machines/banner.js';
 import { consoleTail } from '../../../../src/machines/boot.js';
 import { requireDisk, requireMemory } from '../../../../src/machines/qemu/capacity.js';
@@ -32,7 +32,7 @@ describe('what a machine needs of its host', () => {
   });
 
   test('is described', () => {
-    const found = { binary: 'qemu-system-x86_64', version: '7.2.22', uefi: undefined };
+    const found = { binary: 'qemu-system-x86_64', version: '7.2.22', uefi: undefined, confined: true };
     expect(describeInstallation({ ...found, accelerator: 'kvm', acceleratorReason: undefined })).toBe(
       'QEMU 7.2.22, kvm, bios only: no OVMF was found',
     );
@@ -78,10 +78,24 @@ describe('firmware', () => {
   });
 });
 
-test('a sockets’ folder leaves room for the sockets in a socket’s longest path', () => {
-  const sockets = socketsFolder(`/${'long/'.repeat(100)}`);
-  expect(path.join(sockets, 'console').length).toBeLessThan(104);
-  expect(socketsFolder('/a')).not.toBe(socketsFolder('/b'));
+describe('a sockets’ folder', () => {
+  test('leaves room for the sockets in a socket’s longest path, and keeps its random name', async () => {
+    const [one, other] = [path.join(folder, 'long'.repeat(50)), path.join(folder, 'other')];
+    for (const machine of [one, other]) await mkdir(machine);
+    const sockets = socketsFolder(one);
+    expect(path.join(sockets, 'console').length).toBeLessThan(104);
+    expect(sockets).toMatch(/[0-9a-f]{32}$/);
+    expect(socketsFolder(one)).toBe(sockets);
+    expect(socketsFolder(other)).not.toBe(sockets);
+  });
+
+  test.runIf(process.getuid?.() === 0)('that another user made is refused', async () => {
+    const sockets = socketsFolder(folder);
+    await mkdir(sockets);
+    onTestFinished(() => rm(sockets, { recursive: true }));
+    await chown(sockets, 65534, 65534);
+    expect(() => socketsFolder(folder)).toThrow(expect.objectContaining({ code: 'HOST_PERMISSION' }) as Error);
+  });
 });
 
 describe('the console’s tail', () => {

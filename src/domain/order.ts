@@ -1,0 +1,56 @@
+/**
+ * What is asked of a workflow or a step, for one purpose: a payload that was sealed for one purpose is of no use for another.
+ * The codec (src/temporal/codec.ts) seals it for one workflow, and gives `Refused` for what was not sealed with the key.
+ */
+export interface Order {
+  readonly purpose: string;
+  /** Random, where the same order given twice must count once. */
+  readonly once?: string;
+  readonly values: readonly unknown[];
+}
+
+export const startOf = (workflowType: string): string => `start ${workflowType}`;
+export const signalOf = (signal: string): string => `signal ${signal}`;
+export const stepOf = (activityType: string): string => `step ${activityType}`;
+export const resultOf = (activityType: string): string => `result ${activityType}`;
+
+/** Stands for a payload that was not sealed with our key, or was sealed for another workflow or step. */
+export interface Refused {
+  /** The id of the key that it says it was sealed with; empty where it was not sealed. */
+  readonly refusedKey: string;
+}
+
+export function isRefused(value: unknown): value is Refused {
+  return typeof value === 'object' && value !== null && 'refusedKey' in value;
+}
+
+/** Values are JSON: an `undefined` at the end stays one. */
+export function orderFor(purpose: string, values: readonly unknown[], once?: string): Order {
+  const given = values.slice(0, values.findLastIndex((value) => value !== undefined) + 1);
+  return { purpose, ...(once === undefined ? {} : { once }), values: given };
+}
+
+/** The order in what arrived; undefined where there is none for this purpose. */
+export function orderIn(purpose: string, arrived: readonly unknown[]): Order | undefined {
+  const [order] = arrived as readonly (Partial<Order> | null | undefined)[];
+  return arrived.length === 1 && order?.purpose === purpose && Array.isArray(order.values)
+    ? (order as Order)
+    : undefined;
+}
+
+/**
+ * The id that a workflow's payloads are sealed for. The server adds its time to the id of each firing of a schedule: those are
+ * sealed for the schedule.
+ */
+export function sealedId(workflowId: string): string {
+  return workflowId.replace(/^(schedule-.*)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, '$1');
+}
+
+/** Begins a text that the Temporal UI is to show: it is not sealed. Nothing is ever read from such a text. */
+const READABLE = '\u200b';
+
+export function readable(text: string): string {
+  return `${READABLE}${text}`;
+}
+
+export const UNSEALED = 'REQUEST_UNSEALED';

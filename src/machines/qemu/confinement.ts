@@ -1,0 +1,46 @@
+import { NixproofError } from '../../domain/error.js';
+import { runCommand } from '../../host/process.js';
+
+/**
+ * System calls that a QEMU taken over by its guest may not make: no programs are started, no rights
+ * or priorities changed (qemu(1), `-sandbox`).
+ */
+const SANDBOX = ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'];
+/** A QEMU without a machine, which quits when it is asked to. */
+const TRIAL = ['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'none', '-qmp', 'stdio'];
+const GOODBYE = '{"execute":"qmp_capabilities"}{"execute":"quit"}';
+const TRIAL_MS = 20_000;
+const trials = new Map<string, Promise<boolean>>();
+
+/** Whether a QEMU can confine itself here: its build and this kernel know seccomp. Tried once by each process. */
+export function isConfinable(binary: string): Promise<boolean> {
+  const trial = trials.get(binary) ?? tryOut(binary);
+  trials.set(binary, trial);
+  return trial;
+}
+
+async function tryOut(binary: string): Promise<boolean> {
+  try {
+    await runCommand(binary, [...TRIAL, ...SANDBOX], { input: GOODBYE, timeoutMs: TRIAL_MS });
+    return true;
+  } catch (error) {
+    if (error instanceof NixproofError) return false;
+    throw error;
+  }
+}
+
+/** The arguments that confine a QEMU; none where it cannot be confined. */
+export async function confinement(binary: string): Promise<readonly string[]> {
+  return (await isConfinable(binary)) ? SANDBOX : [];
+}
+
+const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG'] as const;
+
+/** The environment of a QEMU: a guest that takes it over finds no secret of the worker there. */
+export function qemuEnvironment(marks: Readonly<Record<string, string>>): Record<string, string> {
+  const passedOn = PASSED_ON.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(passedOn), ...marks };
+}

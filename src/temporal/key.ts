@@ -1,0 +1,57 @@
+import { createHash, randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { NixproofError } from '../domain/error.js';
+import { makeFolder, readIfThere, writeWhole } from '../host/files.js';
+import { withLock } from '../host/lock.js';
+import type { Layout } from '../host/paths.js';
+
+/** The secret with which clients and workers seal what they send through a Temporal server. */
+export interface SealingKey {
+  readonly secret: Buffer;
+  /** Tells keys apart, and is no secret: 8 hexadecimal digits. */
+  readonly id: string;
+  /** Where it is kept. */
+  readonly file: string;
+}
+
+const SECRET_BYTES = 32;
+/** `base64` of the secret. */
+const FORMAT = /^[A-Za-z0-9+/]{43}=$/;
+
+/**
+ * The key in the file that `NIXPROOF_KEY_FILE` names, for workers and clients on several hosts; else this home's own, made where
+ * there is none.
+ * @throws NixproofError `CONFIG_KEY_FILE`
+ */
+export async function sealingKey(layout: Layout, env: NodeJS.ProcessEnv = process.env): Promise<SealingKey> {
+  const shared = env['NIXPROOF_KEY_FILE'];
+  if (!shared) return keyIn(await ownKeyFile(layout));
+  if ((await readIfThere(shared)) === undefined) throw unusable(shared, 'there is no such file');
+  return keyIn(path.resolve(shared));
+}
+
+async function keyIn(file: string): Promise<SealingKey> {
+  const text = (await readIfThere(file))?.trim() ?? '';
+  if (!FORMAT.test(text)) throw unusable(file, 'it holds no 32 bytes in base64');
+  const secret = Buffer.from(text, 'base64');
+  const id = createHash('sha256').update('nixproof key id').update(secret).digest('hex').slice(0, 8);
+  return { secret, id, file };
+}
+
+async function ownKeyFile(layout: Layout): Promise<string> {
+  const file = path.join(layout.keys, 'sealing.key');
+  if ((await readIfThere(file)) !== undefined) return file;
+  await makeFolder(layout.keys);
+  await withLock(`${file}.lock`, {}, async () => {
+    if ((await readIfThere(file)) !== undefined) return;
+    await writeWhole(file, `${randomBytes(SECRET_BYTES).toString('base64')}\n`, 0o600);
+  });
+  return file;
+}
+
+function unusable(file: string, why: string): NixproofError {
+  return new NixproofError('CONFIG_KEY_FILE', `${file} is no sealing key: ${why}`, {
+    hint: 'copy keys/sealing.key from the home of a client or worker that uses the same Temporal server, or unset NIXPROOF_KEY_FILE',
+    details: { file },
+  });
+}

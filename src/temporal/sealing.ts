@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { WorkflowFailedError, type ClientOptions, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure, type DataConverter } from '@temporalio/common';
+import type { ActivityInterceptorsFactory, WorkerOptions } from '@temporalio/worker';
+import { NixproofError } from '../domain/error.js';
+import {
+  isRefused,
+  orderFor,
+  orderIn,
+  readable,
+  resultOf,
+  signalOf,
+  startOf,
+  stepOf,
+  UNSEALED,
+} from '../domain/order.js';
+import { sealingCodec } from './codec.js';
+import type { SealingKey } from './key.js';
+
+const FAILURES = fileURLToPath(new URL('../../assets/failures.cjs', import.meta.url));
+
+/** What a client is made with: all that it sends is sealed with the key. */
+export function sealedClient(key: SealingKey): Pick<ClientOptions, 'dataConverter' | 'interceptors'> {
+  return { dataConverter: dataConverter(key), interceptors: CLIENT };
+}
+
+/** What a worker is made with: its workflows and steps do only what was ordered with the key. */
+export function sealedWorker(key: SealingKey): Pick<WorkerOptions, 'dataConverter' | 'interceptors'> {
+  return { dataConverter: dataConverter(key), interceptors: { client: CLIENT, activity: [obeyOrders] } };
+}
+
+function dataConverter(key: SealingKey): DataConverter {
+  return { payloadCodecs: [sealingCodec(key)], failureConverterPath: FAILURES };
+}
+
+/**
+ * What a server gave, where it was sealed with our key.
+ * @throws NixproofError `SERVER_KEY_DIFFERS`
+ */
+export function ours<T>(value: T): T {
+  if (!isRefused(value)) return value;
+  const { refusedKey } = value;
+  const what = refusedKey === '' ? 'is not sealed' : `is sealed with another key, ${refusedKey}, or for another run`;
+  throw keyDiffers(`what the Temporal server has ${what}`);
+}
+
+/** The result of a workflow. @throws NixproofError `SERVER_KEY_DIFFERS`, also where its worker refused its start for that */
+export async function sealedResult<T>(handle: WorkflowHandle): Promise<T> {
+  try {
+    return ours((await handle.result()) as T);
+  } catch (error) {
+    const { cause } = error instanceof WorkflowFailedError ? error : {};
+    if (!(cause instanceof ApplicationFailure) || cause.type !== UNSEALED) throw error;
+    throw keyDiffers(`a worker refused ${handle.workflowId}: it does not have the key of who started it`);
+  }
+}
+
+function keyDiffers(message: string): NixproofError {
+  return new NixproofError('SERVER_KEY_DIFFERS', message, {
+    hint: 'clients and workers of one server need one key: copy keys/sealing.key from one home, and name the copy in NIXPROOF_KEY_FILE',
+  });
+}
+
+const shown = (summary: string | undefined) => (summary === undefined ? {} : { staticSummary: readable(summary) });
+
+const CLIENT: NonNullable<ClientOptions['interceptors']> = {
+  workflow: [
+    {
+      startWithDetails: (input, next) => {
+        const { args, staticSummary } = input.options;
+        const order = orderFor(startOf(input.workflowType), args);
+        return next({ ...input, options: { ...input.options, args: [order], ...shown(staticSummary) } });
+      },
+      query: async (input, next) => ours(await next(input)),
+      signal: (input, next) =>
+        next({ ...input, args: [orderFor(signalOf(input.signalName), input.args, randomUUID())] }),
+      signalWithStart: (input, next) => {
+        const { args, staticSummary } = input.options;
+        const order = orderFor(startOf(input.workflowType), args);
+        return next({
+          ...input,
+          signalArgs: [orderFor(signalOf(input.signalName), input.signalArgs, randomUUID())],
+          options: { ...input.options, args: [order], ...shown(staticSummary) },
+        });
+      },
+    },
+  ],
+  schedule: [
+    {
+      create: (input, next) => {
+        const { action } = input.options;
+        const args = [orderFor(startOf(action.workflowType), action.args)];
+        return next({
+          ...input,
+          options: { ...input.options, action: { ...action, args, ...shown(action.staticSummary) } },
+        });
+      },
+    },
+  ],
+};
+
+const obeyOrders: ActivityInterceptorsFactory = ({ info: { activityType } }) => ({
+  inbound: {
+    async execute(input, next) {
+      const order = orderIn(stepOf(activityType), input.args);
+      if (!order) {
+        const message = `the step ${activityType} was not ordered with this worker's key`;
+        throw ApplicationFailure.create({ type: UNSEALED, message, nonRetryable: true });
+      }
+      return orderFor(resultOf(activityType), [await next({ ...input, args: [...order.values] })]);
+    },
+  },
+});

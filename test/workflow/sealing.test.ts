@@ -1,0 +1,174 @@
+import { Client, Connection } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { QUERIES, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from '../../src/domain/names.js';
+import { orderFor, signalOf, startOf } from '../../src/domain/order.js';
+import type { RunReport } from '../../src/domain/run.js';
+import { waitUntil } from '../../src/host/process.js';
+import { endless, openGround, placeOn, type Going, type Ground, type Host } from './hosts.js';
+
+/** Someone who reaches the Temporal server, and has not the key. */
+let stranger: Client;
+let ground: Ground;
+let host: Host;
+/** Lets the runs continue that wait in their first step. */
+let open: () => void;
+let gate: Promise<void>;
+
+beforeAll(async () => {
+  ground = await openGround();
+  const { address, namespace } = ground.bench.link;
+  stranger = new Client({ connection: await Connection.connect({ address }), namespace });
+  close();
+  host = await ground.host('one', {
+    cloneMachine: async () => {
+      await gate;
+      return { detail: 'a machine' };
+    },
+    verify: (request) => (request.run === 'forged' ? endless() : Promise.resolve([])),
+  });
+});
+afterAll(async () => {
+  await stranger.connection.close();
+  await ground[Symbol.asyncDispose]();
+});
+
+function close(): void {
+  gate = new Promise((resolve) => (open = resolve));
+}
+
+type Payloads = temporal.api.common.v1.IPayload[];
+
+/** What anyone who reaches the server can read of a workflow. */
+async function recorded(workflowId: string) {
+  const { events } = await stranger.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).map((event) => ({
+    start: event.workflowExecutionStartedEventAttributes?.input?.payloads,
+    signal: event.workflowExecutionSignaledEventAttributes?.input?.payloads,
+  }));
+}
+
+/** Starts a workflow with payloads as they are. */
+async function replay(workflowType: string, workflowId: string, payloads: Payloads) {
+  await stranger.workflowService.startWorkflowExecution({
+    namespace: stranger.options.namespace,
+    workflowId,
+    workflowType: { name: workflowType },
+    taskQueue: { name: SHARED_TASK_QUEUE },
+    input: { payloads },
+    requestId: workflowId + workflowType,
+  });
+}
+
+async function sendSignal(workflowId: string, signalName: string, payloads: Payloads) {
+  await stranger.workflowService.signalWorkflowExecution({
+    namespace: stranger.options.namespace,
+    workflowExecution: { workflowId },
+    signalName,
+    input: { payloads },
+  });
+}
+
+/** The type of the failure that a workflow ended with, as anyone who reaches the server reads it. */
+async function failureOf(workflowId: string): Promise<string | null | undefined> {
+  const handle = stranger.workflow.getHandle(workflowId);
+  await waitUntil(async () => (await handle.describe()).status.name !== 'RUNNING', 30_000);
+  const { events } = await handle.fetchHistory();
+  const failure = events?.at(-1)?.workflowExecutionFailedEventAttributes?.failure;
+  return failure?.message === 'Encoded failure' ? failure.applicationFailureInfo?.type : undefined;
+}
+
+/** All bytes and texts in a message, one after the other. */
+function textIn(value: unknown): string {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString();
+  if (typeof value === 'object' && value !== null) return Object.values(value).map(textIn).join('\n');
+  return String(value);
+}
+
+const begin = (run: string): Promise<Going> => ground.begin({ run }, () => Promise.resolve(placeOn('one')));
+
+/** A run that waits in its first step. */
+async function waiting(run: string): Promise<Going> {
+  const going = await begin(run);
+  const handle = ground.bench.link.client.workflow.getHandle(run);
+  const state = async () => (await handle.query<RunReport>(QUERIES.report)).state;
+  expect(await waitUntil(async () => (await state()) === 'getting a pristine machine', 30_000)).toBe(true);
+  return going;
+}
+
+const REQUEST = { run: 'crafted', suite: 'suite-crafted', profile: { install: { run: 'id > /tmp/owned' } } };
+
+describe('someone without the key', () => {
+  test.each([...Object.values(WORKFLOWS), 'leftBehind'])('starts %s, and nothing runs', async (workflowType) => {
+    const before = host.did.length;
+    const ways = { plain: [REQUEST], dressed: [orderFor(startOf(workflowType), [REQUEST])], nothing: [] };
+    for (const [way, args] of Object.entries(ways)) {
+      const workflowId = `crafted-${workflowType}-${way}`;
+      await stranger.workflow.start(workflowType, { workflowId, taskQueue: SHARED_TASK_QUEUE, args });
+      expect(await failureOf(workflowId)).toBe('REQUEST_UNSEALED');
+    }
+    expect(host.did.length).toBe(before);
+  });
+
+  test('replays a recorded request under another id, or as another workflow: it is refused', async () => {
+    open();
+    const going = await begin('schedule-honest');
+    expect((await going.ended()).verdict).toBe('passed');
+    close();
+    const did = [...host.did];
+    const payloads = (await recorded('schedule-honest')).flatMap(({ start }) => start ?? []);
+    expect(payloads).toHaveLength(1);
+    for (const [workflowType, workflowId] of [
+      [WORKFLOWS.run, 'replayed'],
+      [WORKFLOWS.run, 'schedule-honest-2026-11-30T02:00:00Z'],
+      ['leftBehind', 'schedule-honest'],
+    ] as const) {
+      await replay(workflowType, workflowId, payloads);
+      expect(await failureOf(workflowId)).toBe('REQUEST_UNSEALED');
+    }
+    expect(host.did).toEqual(did);
+  });
+
+  test('reads nothing of a run but what the Temporal UI shows', async () => {
+    const going = await waiting('read');
+    const { events } = await stranger.workflow.getHandle(going.run).fetchHistory();
+    const text = textIn(events);
+    expect(text).not.toContain('stallMs');
+    expect(text).toContain('find a host for sandbox');
+    open();
+    await going.ended();
+    close();
+  });
+
+  test('signals a run, with crafted, recorded or no payloads: it does nothing', async () => {
+    const [paused, other] = [await waiting('paused'), await waiting('other')];
+    const { workflow } = ground.bench.link.client;
+    await workflow.getHandle(paused.run).signal(SIGNALS.pause);
+    await workflow.getHandle(paused.run).signal(SIGNALS.resume);
+    const [pause = []] = (await recorded(paused.run)).flatMap(({ signal }) => (signal ? [signal] : []));
+    expect(pause).toHaveLength(1);
+    for (const { run } of [paused, other]) {
+      await sendSignal(run, SIGNALS.pause, pause);
+      await sendSignal(run, SIGNALS.pause, []);
+      await stranger.workflow.getHandle(run).signal(SIGNALS.pause);
+      await stranger.workflow.getHandle(run).signal(SIGNALS.pause, orderFor(signalOf(SIGNALS.pause), [], 'x'));
+    }
+    open();
+    expect((await paused.ended()).verdict).toBe('passed');
+    expect((await other.ended()).verdict).toBe('passed');
+    close();
+  });
+
+  test('gives the result of a step: the run ends in an error, and believes nothing of it', async () => {
+    open();
+    const going = await begin('forged');
+    const { activity, workflow } = stranger;
+    const pending = async () => (await workflow.getHandle(going.run).describe()).raw.pendingActivities ?? [];
+    const verifying = async () => (await pending()).find(({ activityType }) => activityType?.name === 'verify');
+    expect(await waitUntil(async () => (await verifying()) !== undefined, 30_000)).toBe(true);
+    const activityId = (await verifying())?.activityId ?? '';
+    await activity.complete({ workflowId: going.run, activityId }, []);
+    expect(await going.ended()).toMatchObject({ verdict: 'error', fault: { code: 'REQUEST_UNSEALED' } });
+    close();
+  });
+});
