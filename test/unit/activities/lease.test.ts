@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
@@ -47,6 +47,28 @@ test('a take-over renames: it needs no room, and what the elder had begun is gon
   await takeLease(folder, tryOf(6, 1));
   expect(await readdir(leases, { recursive: true })).toEqual(['one.000006.0001']);
   expect((await stat(path.join(leases, 'one.000006.0001'))).ino).toBe(ino);
+});
+
+test('a lease that cannot be renamed for another reason is an error, and stays', async () => {
+  const { folder } = await newRun();
+  const lease = path.join(folder, 'lease');
+  await mkdir(lease, { recursive: true });
+  // A file where a try's folder is to be.
+  await writeFile(path.join(lease, 'one.000006.0001'), '');
+  await mkdir(path.join(lease, 'one.000005.0001'));
+  await expect(takeLease(folder, tryOf(6, 1))).rejects.toMatchObject({ code: 'ENOTDIR' });
+  expect((await readdir(lease)).sort()).toEqual(['one.000005.0001', 'one.000006.0001']);
+});
+
+test('a try that has a folder already keeps it, and the elder’s goes', async () => {
+  const { folder } = await newRun();
+  const lease = path.join(folder, 'lease');
+  for (const name of ['one.000005.0001', 'one.000006.0001']) {
+    await mkdir(path.join(lease, name), { recursive: true });
+    await writeFile(path.join(lease, name, 'begun'), name);
+  }
+  await takeLease(folder, tryOf(6, 1));
+  expect(await readdir(lease, { recursive: true })).toEqual(['one.000006.0001', 'one.000006.0001/begun']);
 });
 
 test('tries on two machines of a run have leases of their own', async () => {

@@ -67,10 +67,11 @@ describe('the failure of an attempt', () => {
         tail: [
           { text: 't1', offset: 5 },
           { text: 't2', offset: 7 },
+          { text: 't3', offset: 9 },
         ],
       },
-      't2',
-      7,
+      't3',
+      9,
     ],
     ['how it ended, without a line', {}, REASON, 900],
   ])('quotes %s', (_what, more, line, offset) => {
@@ -81,8 +82,9 @@ describe('the failure of an attempt', () => {
     const phases = [
       { name: 'A', at: 0 },
       { name: 'B', at: 1 },
+      { name: 'C', at: 2 },
     ];
-    expect(failureOf({ ...attempt, phases })?.phase).toBe('B');
+    expect(failureOf({ ...attempt, phases })?.phase).toBe('C');
   });
 
   const diagnosis = {
@@ -131,8 +133,9 @@ describe('a checkpoint', () => {
   test.each([
     [[], 3, 'a2-p3'],
     [[1, 12], 14, 'a2-p14-h1-h12'],
-  ])('is named for the guest’s attempt, the phase and its heals %j', (heals, barrier, name) => {
-    expect(checkpointName({ ...ref, heals }, barrier)).toBe(name);
+    [[3], 4, 'a12-p4-h3', 12],
+  ])('is named for the guest’s attempt, the phase and its heals %j', (heals, barrier, name, guest = 2) => {
+    expect(checkpointName({ ...ref, guest, heals }, barrier)).toBe(name);
     expect(barrierOf(name)).toBe(barrier);
   });
 

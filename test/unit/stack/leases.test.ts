@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { writeJson } from '../../../src/host/files.js';
@@ -65,6 +65,13 @@ test('a lease that was given up counts for its suites only, whoever lives', asyn
   await lease.holdFor('one');
   await lease.release();
   expect(await needed('other')).toBe(false);
+});
+
+test('a lease without suites, or one that vanished, holds nothing', async () => {
+  await mkdir(files.leases, { recursive: true });
+  await writeFile(path.join(files.leases, '1.json'), JSON.stringify({ owner: GONE, released: true }));
+  await symlink('nowhere', path.join(files.leases, '2.json'));
+  expect(await needed('any', 'undefined')).toBe(false);
 });
 
 test('what is no lease is passed over', async () => {
