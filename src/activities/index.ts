@@ -34,6 +34,7 @@ import { requireNames } from './request-names.js';
 import { leaveAsItWas } from './releasing.js';
 import { createSchedulingActivities } from './scheduling.js';
 import type { Work } from '../machines/machine.js';
+import { requireStillUntrusted } from '../suites/untrusted.js';
 import { createSecretStore } from '../secrets/store.js';
 import { redactedConnection } from '../secrets/redacted-machine.js';
 import { openConnection } from '../machines/connection.js';
@@ -104,6 +105,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         artifactQuota();
         return turn(request, work, async () => {
           await requireSource(request, layout, work);
+          await requireStillUntrusted({ ...request.profile, driver: request.driver });
           // One that cannot be read is no reason to make a machine.
           await secrets.of(request, work.signal);
           await writeRunRequest(filesOf(request), request);
@@ -119,6 +121,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inTurn(request, async (work) => {
         await requireSource(request, layout, work);
+        await requireStillUntrusted({ ...request.profile, driver: request.driver });
         return onInstaller(request, work, (scene) =>
           deployTree(scene.machine, request.profile.deploy, layout.home, scene.work),
         );

@@ -196,6 +196,11 @@ export interface Profile {
   readonly healing: HealingPolicy;
   /** How long each step may take, milliseconds; absent: as long as the bench lets it. */
   readonly timeouts?: Readonly<Partial<Record<LimitedStep, number>>>;
+  /**
+   * Set if nobody vouches for the configuration: it may run nothing on a host, and read only what is in its repository there.
+   * `base`: whether the command line has chosen what it boots.
+   */
+  readonly untrusted?: { readonly repository: string; readonly base: boolean };
   /** What `--drill` injects, a run each; absent: all that its machine can suffer. */
   readonly drills?: readonly FaultRequest[];
 }

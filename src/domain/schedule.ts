@@ -31,6 +31,8 @@ export interface ProfileChoice {
   readonly bases?: readonly string[];
   readonly heal?: HealingPolicy['policy'];
   readonly maxHeals?: number;
+  /** Whether the configuration may run nothing on a host and read nothing outside its repository. */
+  readonly untrusted?: true;
 }
 
 /** Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves. */

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { parallelFromEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
@@ -53,10 +54,14 @@ async function openSource(
   scheduled: ScheduledSuite,
   place: Place,
 ): Promise<{ readonly source: SourceTree; readonly folder: string; readonly config: LoadedConfig }> {
-  const source = await pinSource(scheduled.source, place.layout, place);
+  const pinned = await pinSource(scheduled.source, place.layout, place);
+  const source = { ...pinned, tree: await realpath(pinned.tree) };
   const folder = path.join(source.tree, scheduled.source.kind === 'git' ? scheduled.source.folder : '');
   if (!(await isFolder(folder))) throw notThere(source);
-  const config = await openConfig(folder, scheduled.config, { signal: place.signal });
+  const config = await openConfig(folder, scheduled.config, {
+    signal: place.signal,
+    ...(scheduled.choice.untrusted ? { untrusted: { repository: source.tree } } : {}),
+  });
   // Who looks upwards for a configuration finds this home's surroundings too.
   if (path.relative(source.tree, config.file).startsWith('..')) throw notThere(source);
   for (const note of config.notes) place.progress(note);

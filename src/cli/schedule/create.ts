@@ -67,6 +67,7 @@ export function registerScheduleCreate(schedule: Command): void {
         .argParser(duration)
         .default(HOUR_MS, '1h'),
     )
+    .option('--untrusted', 'the configuration may run nothing on a host and read nothing outside its repository')
     .option('--jitter <duration>', 'each firing is late by a random time up to this', duration)
     .option('--paused', 'it does not fire before `nixproof schedule resume`')
     .option(

@@ -25,7 +25,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'an unknown key that resembles none',
     yaml('    colour: red\n'),
     [
-      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, labels, machines, deploy, install, checks, timeouts or drills',
+      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, labels, machines, deploy, install, files, checks, timeouts or drills',
     ],
   ],
   ['a missing key', 'profiles:\n  vm:\n    base: debian\n', ['nixproof.yaml:2:3: profiles.vm: missing key "install"']],
