@@ -29,10 +29,7 @@ export function secretsOf({ install, files: written }: ProfileConfig, config: Co
     ...files.flatMap(({ content }) => ('secret' in content ? [content.secret] : [])),
   ];
   const secrets = Object.fromEntries(
-    [...new Set(used)].flatMap((name) => {
-      const source = config.secrets[name];
-      return source === undefined ? [] : [[name, secretSourceOf(source, folder)]];
-    }),
+    Object.entries(secretSources(config, folder)).filter(([name]) => used.includes(name)),
   );
   return {
     env,
@@ -42,8 +39,13 @@ export function secretsOf({ install, files: written }: ProfileConfig, config: Co
   };
 }
 
+/** Where each secret of a configuration comes from. */
+export function secretSources({ secrets }: Config, folder: string): Readonly<Record<string, SecretSource>> {
+  return Object.fromEntries(Object.entries(secrets).map(([name, source]) => [name, secretSourceOf(source, folder)]));
+}
+
 /** A secret's source with its paths absolute. */
-export function secretSourceOf({ env, file, command }: SecretSourceConfig, folder: string): SecretSource {
+function secretSourceOf({ env, file, command }: SecretSourceConfig, folder: string): SecretSource {
   if (env !== undefined) return { kind: 'env', name: env };
   if (file !== undefined) return { kind: 'file', path: absolutePath(folder, file) };
   return { kind: 'command', argv: command ?? [], folder };

@@ -1,4 +1,4 @@
-import type { DriverName, HealingPolicy } from './profile.js';
+import type { DriverName, HealingPolicy, SecretSource } from './profile.js';
 import type { FaultRecord } from './run.js';
 import type { PinnedSource, Source } from './source.js';
 import type { Verdict } from './verdict.js';
@@ -35,9 +35,13 @@ export interface ProfileChoice {
   readonly untrusted?: true;
 }
 
-/** Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves. */
+/**
+ * Who is told. A webhook's address may be a reference that the worker resolves: `env:NAME`, `file:PATH`, or `secret:NAME`, whose
+ * `secret` says where the configuration had it from.
+ */
 export type Receiver =
-  { readonly kind: 'webhook'; readonly url: string } | { readonly kind: 'command'; readonly command: string };
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource }
+  | { readonly kind: 'command'; readonly command: string };
 
 /** What a schedule starts each time: the input of the scheduledSuite workflow. */
 export interface ScheduledSuite {

@@ -18,7 +18,9 @@ export function withoutSecrets(machine: Machine, redactor: Redactor): Machine {
       connect: clean(async (work: Work) => redactedConnection(await machine.connect(work), redactor)),
       restartInstalled: clean((work: Work, deadlineMs?: number) => machine.restartInstalled(work, deadlineMs)),
       reboot: clean((work: Work) => machine.reboot(work)),
-      ...(console && { console: { ...console, exec: clean(redactedExec((argv, options) => console.exec(argv, options), redactor)) } }),
+      ...(console && {
+        console: { ...console, exec: clean(redactedExec((argv, options) => console.exec(argv, options), redactor)) },
+      }),
       ...(checkpoints && {
         checkpoints: {
           ...checkpoints,

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { parallelFromEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import { openConfig } from '../config/open.js';
+import { secretSources } from '../config/secrets.js';
 import { NixproofError } from '../domain/error.js';
-import type { Profile } from '../domain/profile.js';
+import type { Profile, SecretSource } from '../domain/profile.js';
 import type { ScheduledSuite } from '../domain/schedule.js';
 import { sourceText, type SourceTree } from '../domain/source.js';
 import type { SuiteRequest } from '../domain/suite.js';
@@ -45,9 +46,14 @@ export async function planFromSource(
 export async function previewSource(
   scheduled: ScheduledSuite,
   place: Place,
-): Promise<{ readonly source: SourceTree; readonly profiles: readonly Profile[] }> {
+): Promise<{
+  readonly source: SourceTree;
+  readonly profiles: readonly Profile[];
+  readonly secrets: Readonly<Record<string, SecretSource>>;
+}> {
   const { source, folder, config } = await openSource(scheduled, place);
-  return { source, profiles: await resolveChoice(config, scheduled.choice, folder) };
+  const profiles = await resolveChoice(config, scheduled.choice, folder);
+  return { source, profiles, secrets: secretSources(config.config, config.folder) };
 }
 
 async function openSource(
