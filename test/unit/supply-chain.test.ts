@@ -75,4 +75,8 @@ test('the package carries a list of what it is made of', async () => {
   const { packages } = await lock();
   const direct = Object.keys((packages[''] as unknown as { dependencies: object }).dependencies);
   expect(direct.filter((dependency) => !listed.has(dependency))).toEqual([]);
+  const shipped = Object.entries(packages).filter(([place, { dev }]) => place !== '' && !dev);
+  expect(list.components.length).toBeGreaterThan(direct.length);
+  expect(list.components.length).toBeLessThanOrEqual(shipped.length);
+  expect(listed.has('vitest')).toBe(false);
 }, 60_000);
