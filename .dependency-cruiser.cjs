@@ -36,11 +36,16 @@ module.exports = {
     only('bases', ['host/', 'machines/qemu/', 'machines/machine'], 'how a base is made'),
     only(
       'installers',
-      ['machines/machine', 'machines/quote', 'machines/known-hosts', 'machines/missing-program'],
+      ['machines/machine', 'machines/quote', 'machines/known-hosts', 'machines/missing-program', 'host/programs'],
       'what runs in the guest',
     ),
     only('faults', [], 'what can be made to go wrong: pure'),
     only('checks', ['machines/machine', 'machines/connection'], 'what is verified'),
+    only(
+      'secrets',
+      ['host/', 'machines/machine'],
+      'where secrets come from, and what keeps them out of all that is written',
+    ),
     only('config', ['host/'], 'schema and loading'),
     only(
       'suites',
@@ -62,6 +67,7 @@ module.exports = {
         'faults/',
         'installers/',
         'checks/',
+        'secrets/',
         'records/',
         'reports/',
         'suites/',

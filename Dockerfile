@@ -2,7 +2,7 @@
 FROM node:20.19.5-bookworm-slim AS build
 WORKDIR /opt/nixproof
 COPY package.json package-lock.json ./
-RUN npm ci --no-audit --no-fund
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN npm run --silent build && npm prune --omit=dev --no-audit --no-fund
 

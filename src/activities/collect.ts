@@ -1,13 +1,15 @@
-import { createWriteStream } from 'node:fs';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FULL_DISK_HINT, NixproofError, messageOf } from '../domain/error.js';
 import type { Verdict } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
 import { isFull } from '../host/room.js';
-import type { Machine, Screen, Work } from '../machines/machine.js';
-import type { RunFiles } from '../records/artifacts.js';
+import type { Screen, Work } from '../machines/machine.js';
+import { redacting } from '../secrets/redacting.js';
+import type { Redactor } from '../secrets/redactor.js';
+import type { Scene } from './scene.js';
 
 /** What is worth keeping of the machine's last state: file name → command, cut off at `MAX_BYTES`. */
 const COLLECTED: readonly { readonly file: string; readonly argv: readonly string[] }[] = [
@@ -21,11 +23,14 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Brings what there is into the run's folder, its screen too where the run went wrong. A machine that no longer answers gives its console only; a command it does not
- * have gives nothing. The sandbox is this host: its journal is nobody's business.
+ * have gives nothing. The sandbox is this host: its journal is nobody's business. Secrets are masked, but for those on the screen.
  */
-export async function collectFrom(machine: Machine, files: RunFiles, verdict: Verdict, work: Work): Promise<void> {
+export async function collectFrom(
+  { machine, files, work, secrets: { redactor } }: Pick<Scene, 'machine' | 'files' | 'work' | 'secrets'>,
+  verdict: Verdict,
+): Promise<void> {
   const { consoleLog } = machine;
-  if (consoleLog !== undefined) await keepWhole(files.console, () => copyIfThere(consoleLog, files.console));
+  if (consoleLog !== undefined) await keepWhole(files.console, () => copyIfThere(consoleLog, files.console, redactor));
   if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
   if (machine.screen && (verdict === 'failed' || verdict === 'error'))
     await capture(machine.screen, files.screen, work);
@@ -40,7 +45,7 @@ export async function collectFrom(machine: Machine, files: RunFiles, verdict: Ve
       const command = `exec "$@" 2>&1 | head -c ${MAX_BYTES}`;
       const stream = await connection.stream(['sh', '-c', command, 'sh', ...argv], { signal: work.signal });
       const kept = path.join(files.collected, file);
-      await keepWhole(kept, () => pipeline(stream, createWriteStream(kept)));
+      await keepWhole(kept, () => pipeline(stream, redacting(redactor), createWriteStream(kept)));
     }
   } catch (error) {
     // One that stands still for want of room is not waited for: it may be what fills the disk.
@@ -79,9 +84,9 @@ async function capture(screen: Screen, file: string, work: Work): Promise<void> 
   }
 }
 
-async function copyIfThere(from: string, to: string): Promise<void> {
+async function copyIfThere(from: string, to: string, redactor: Redactor): Promise<void> {
   try {
-    await copyFile(from, to);
+    await pipeline(createReadStream(from), redacting(redactor), createWriteStream(to));
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }

@@ -12,7 +12,8 @@ import type { Connection, GuestConsole, Machine, Work } from '../machines/machin
 import type { AttemptFiles } from '../records/artifacts.js';
 import { diagnoseAttempt } from './diagnose-attempt.js';
 import { endOf, lookAt, type GuestState, type Shell } from './guest-state.js';
-import { openRecording, type Recording } from './recording.js';
+import { openRecording, type LogPart, type Recording } from './recording.js';
+import type { Redactor } from '../secrets/redactor.js';
 import { stalledProcesses } from './stalled-processes.js';
 import { watchSystem } from './system-watch.js';
 
@@ -32,6 +33,8 @@ export interface Following {
   readonly onReleased: (phase: string) => Promise<void>;
   /** Templates of the lines that this installer prints when it succeeds, for the diagnosis of one that fails. */
   readonly usualLines: () => Promise<TemplatesState | undefined>;
+  /** Masks the secrets in the log; absent: there are none. */
+  readonly redactor?: Redactor;
   /** Told about every second, and at every change of phase. */
   readonly onProgress: (progress: InstallProgress) => void;
 }
@@ -64,7 +67,7 @@ const SUM_MS = 10 * 60_000;
 export async function followInstaller(following: Following): Promise<AttemptOutcome> {
   const { machine, attempt, files, work } = following;
   const guest = guestAttempt(machine, attempt.guest);
-  await using recording = await openRecording(files, Date.now, following.install.maxLogBytes);
+  await using recording = await openRecording(files, Date.now, following.install.maxLogBytes, following.redactor);
   const watch = startWatch(following, recording);
   const system = watchSystem({ ...following, file: files.system });
   try {
@@ -159,10 +162,10 @@ async function drainThroughConsole(
   recording: Recording,
   bytes: number,
 ): Promise<void> {
-  while (recording.offset < bytes) {
-    const count = Math.min(bytes - recording.offset, CONSOLE_BYTES);
-    const argv = ['sh', '-c', `${REST} | base64 -w 0`, 'sh', guest.log, String(recording.offset + 1), String(count)];
-    const read = Buffer.from((await console.exec(argv)).stdout.trim(), 'base64');
+  while (recording.next < bytes) {
+    const count = Math.min(bytes - recording.next, CONSOLE_BYTES);
+    const argv = ['sh', '-c', `${REST} | base64 -w 0`, 'sh', guest.log, String(recording.next + 1), String(count)];
+    const read = Buffer.from((await console.exec(argv, { raw: true })).stdout.trim(), 'base64');
     if (read.length === 0 || !(await recording.write(read))) return;
   }
 }
@@ -248,7 +251,7 @@ async function tail(
     tail -c +"$2" -f "$1/install.log" & t=$!
     while kill -0 "$p" 2>/dev/null && kill -0 $t 2>/dev/null; do sleep 0.5; done
     kill $t 2>/dev/null`;
-  const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.offset + 1)];
+  const argv = ['sh', '-c', script, 'sh', guest.folder, String(recording.next + 1)];
   const stream = await connection.stream(argv, { signal: following.work.signal });
   watch.attach(stream);
   const serveBarrier = barrierService(connection, guest, recording, following);
@@ -275,9 +278,9 @@ async function drain(
   bytes: number,
   { signal }: Work,
 ): Promise<void> {
-  const left = bytes - recording.offset;
+  const left = bytes - recording.next;
   if (left <= 0) return;
-  const argv = ['sh', '-c', REST, 'sh', guest.log, String(recording.offset + 1), String(left)];
+  const argv = ['sh', '-c', REST, 'sh', guest.log, String(recording.next + 1), String(left)];
   for await (const chunk of await connection.stream(argv, { signal })) {
     if (!(await recording.write(chunk as Buffer))) return;
   }
@@ -296,9 +299,12 @@ function barrierService(
   let seen = 0;
   return async () => {
     // Its marker comes right before it waits: without a new phase there is nothing to look for.
-    if (recording.summary.phaseCount === seen) return;
+    if (recording.summary.phaseCount === seen && !recording.holding) return;
     const state = await lookAt(connection, guest);
-    if (state.barrier > state.go && state.bytes > recording.offset) return;
+    if (state.barrier > state.go && state.bytes > recording.next) return;
+    // An installer that waits prints nothing more that could tell whether a secret has begun.
+    if (state.barrier > state.go) await recording.settle();
+    if (recording.summary.phaseCount === seen) return;
     seen = recording.summary.phaseCount;
     const phase = recording.summary.phases.at(-1)?.name ?? '';
     if (state.barrier > state.go) {
@@ -310,10 +316,10 @@ function barrierService(
   };
 }
 
-/** The guest's log when the installer had ended, and its sum as far as we have it. */
+/** The guest's log when the installer had ended, and the sums of its parts as we have them. */
 interface GuestLog {
   readonly bytes: number;
-  readonly sha256: string;
+  readonly sums: readonly string[];
 }
 
 /** What the last look into the guest leaves behind. */
@@ -333,20 +339,24 @@ async function bringHome(
 ): Promise<GuestLog> {
   await drainTo(bytes);
   for (let drains = 1; ; drains += 1) {
-    const log = await guestLog(shell, guest, recording.offset);
-    const cut = recording.offset >= recording.limitBytes;
-    if (log.bytes <= recording.offset || cut || drains === MOST_DRAINS) return log;
+    const log = await guestLog(shell, guest, recording.parts);
+    const cut = recording.next >= recording.limitBytes;
+    if (log.bytes <= recording.next || cut || drains === MOST_DRAINS) return log;
     await drainTo(log.bytes);
   }
 }
 
-async function guestLog(shell: Shell, guest: GuestAttempt, bytes: number): Promise<GuestLog> {
+async function guestLog(shell: Shell, guest: GuestAttempt, parts: Recording['parts']): Promise<GuestLog> {
   // The size first: what is written in between makes it no longer than we take it for.
-  const script = 'wc -c <"$1"; head -c "$2" "$1" | sha256sum';
-  const argv = ['sh', '-c', script, 'sh', guest.log, String(bytes)];
-  const { stdout } = await shell.exec(argv, { timeoutMs: SUM_MS });
-  const [, size = '0', sha256 = ''] = /^(?:\s*(\d+)\s)?\s*([0-9a-f]{64})\b/.exec(stdout) ?? [];
-  return { bytes: Number(size), sha256 };
+  const script = `log=$1; wc -c <"$log"; shift
+    while [ $# -gt 0 ]; do
+      if [ "$1" -eq 0 ]; then head -c "$2" "$log"; else tail -c +$(($1 + 1)) "$log" | head -c "$2"; fi | sha256sum
+      shift 2
+    done`;
+  const ranges = parts.flatMap(({ from, to }) => [String(from), String(to - from)]);
+  const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.log, ...ranges], { timeoutMs: SUM_MS });
+  const [, size = '0'] = /^\s*(\d+)\s*$/m.exec(stdout) ?? [];
+  return { bytes: Number(size), sums: [...stdout.matchAll(/^\s*([0-9a-f]{64})\b/gm)].map(([, sum = '']) => sum) };
 }
 
 /** @param guestLog absent if it could not be asked for */
@@ -357,7 +367,7 @@ async function outcomeOf(
   { barrier, left }: LastSeen,
   guestLog?: GuestLog,
 ): Promise<AttemptOutcome> {
-  const sha256 = await recording.finish();
+  const { sha256, parts: ours } = await recording.finish();
   const { phases, errors, tail } = recording.summary;
   const succeeded = end.kind === 'exited' && end.exitCode === 0;
   const diagnosed = succeeded ? [] : await diagnoseAttempt(following.files, await following.usualLines());
@@ -373,14 +383,14 @@ async function outcomeOf(
     ...(left.length === 0 ? {} : { left }),
     barrier,
     checkpoints: await checkpointsOf(following),
-    log: { bytes: recording.offset, lines: recording.lines, sha256, ...compared(recording.offset, sha256, guestLog) },
+    log: { bytes: recording.offset, lines: recording.lines, sha256, ...compared(recording.offset, ours, guestLog) },
   };
 }
 
 /** Our log beside the guest's. */
-function compared(bytes: number, sha256: string, guest?: GuestLog): Pick<LogSummary, 'verified' | 'partOf'> {
+function compared(bytes: number, ours: readonly LogPart[], guest?: GuestLog): Pick<LogSummary, 'verified' | 'partOf'> {
   if (!guest) return { verified: false };
-  const same = guest.sha256 === sha256;
+  const same = guest.sums.length === ours.length && ours.every(({ sha256 }, index) => sha256 === guest.sums[index]);
   if (guest.bytes <= bytes) return { verified: same && guest.bytes === bytes };
   return { verified: false, partOf: { bytes: guest.bytes, same } };
 }

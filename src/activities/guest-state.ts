@@ -65,7 +65,7 @@ export function endOf(
   if (state.bytes > recording.limitBytes) return { kind: 'talkative', limitBytes: recording.limitBytes };
   if (state.exitCode !== undefined) return { kind: 'exited', exitCode: state.exitCode };
   // What was printed while nobody followed is no silence.
-  if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.offset)) return overdue;
+  if (overdue && (overdue.kind !== 'stalled' || state.bytes <= recording.next)) return overdue;
   if (state.started) return state.alive ? undefined : { kind: 'killed' };
   return recording.followedMs < START_MS ? undefined : { kind: 'killed' };
 }

@@ -34,6 +34,10 @@ import { requireNames } from './request-names.js';
 import { leaveAsItWas } from './releasing.js';
 import { createSchedulingActivities } from './scheduling.js';
 import type { Work } from '../machines/machine.js';
+import { requireStillUntrusted } from '../suites/untrusted.js';
+import { createSecretStore } from '../secrets/store.js';
+import { redactedConnection } from '../secrets/redacted-machine.js';
+import { openConnection } from '../machines/connection.js';
 import { inActivity } from './temporal.js';
 
 /**
@@ -82,7 +86,8 @@ export function createSharedActivities({ hostId, layout, machines, labels }: Act
 /** Activities of the host that has the machine. Each looks at the world before it changes it, so each may be done again. */
 export function createHostActivities({ hostId, layout, machines }: ActivityDependencies) {
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
-  const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf);
+  const secrets = createSecretStore();
+  const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf, secrets);
   const turns = createTurns(STEPS_A_CORE * availableParallelism());
   /** What takes the processor and waits for no other run; on other machines than sandboxes it may wait for those. */
   const turn = <T>({ driver }: RunRequest, work: Work, body: () => Promise<T>): Promise<T> =>
@@ -100,6 +105,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         artifactQuota();
         return turn(request, work, async () => {
           await requireSource(request, layout, work);
+          await requireStillUntrusted({ ...request.profile, driver: request.driver });
+          // One that cannot be read is no reason to make a machine.
+          await secrets.of(request, work.signal);
           await writeRunRequest(filesOf(request), request);
           await writeRunReport(filesOf(request), draft);
           await makeOutside(machines, request, work);
@@ -113,8 +121,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     deploy: (request: RunRequest): Promise<DeployedTree> =>
       inTurn(request, async (work) => {
         await requireSource(request, layout, work);
-        return onInstaller(request, work, ({ machine }) =>
-          deployTree(machine, request.profile.deploy, layout.home, work),
+        await requireStillUntrusted({ ...request.profile, driver: request.driver });
+        return onInstaller(request, work, (scene) =>
+          deployTree(scene.machine, request.profile.deploy, layout.home, scene.work),
         );
       }),
 
@@ -150,41 +159,43 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
 
     applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>
       inActivity((work) =>
-        onInstaller(request, work, ({ machine, files }) =>
-          applyHeal(machine, request, application, (heal) => files.heal(heal), work),
+        onInstaller(request, work, (scene) =>
+          applyHeal(scene.machine, request, application, (heal) => scene.files.heal(heal), scene.work),
         ),
       ),
 
     /** Makes machines that go on from checkpoints of the run's own. @returns those for which there was room */
     forkMachine: (request: RunRequest, forks: readonly Fork[]): Promise<readonly string[]> =>
-      inActivity((work) => onMachine(request, work, ({ machine }) => forkMachine(machine, forks, work))),
+      inActivity((work) => onMachine(request, work, (scene) => forkMachine(scene.machine, forks, scene.work))),
 
     undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
       inActivity((work) =>
-        onInstaller(request, work, ({ machine, files }) =>
-          undoHeal(machine, request, application, files.heal(application.number), work),
+        onInstaller(request, work, (scene) =>
+          undoHeal(scene.machine, request, application, scene.files.heal(application.number), scene.work),
         ),
       ),
 
     restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
       inTurn(request, (work) =>
-        onMachine(request, work, ({ machine }) => bootInstalled(machine, work, request.profile.timeouts?.boot)),
+        onMachine(request, work, (scene) => bootInstalled(scene.machine, scene.work, request.profile.timeouts?.boot)),
       ),
 
     verify: (request: RunRequest): Promise<readonly CheckResult[]> =>
       inActivity((work) =>
-        onMachine(request, work, async ({ machine, files }) => {
+        onMachine(request, work, async (scene) => {
           const { checks, timeouts } = request.profile;
-          const results = await verify(machine, checks, work, timeouts?.checks);
-          await writeJson(files.checks, results);
+          const { redactor } = scene.secrets;
+          const results = await verify(scene.machine, checks, scene.work, {
+            ...(timeouts?.checks === undefined ? {} : { limitMs: timeouts.checks }),
+            open: async (...to) => redactedConnection(await openConnection(...to), redactor),
+          });
+          await writeJson(scene.files.checks, results);
           return results;
         }),
       ),
 
     collect: (request: RunRequest, verdict: Verdict): Promise<void> =>
-      inTurn(request, (work) =>
-        onMachine(request, work, ({ machine, files }) => collectFrom(machine, files, verdict, work)),
-      ),
+      inTurn(request, (work) => onMachine(request, work, (scene) => collectFrom(scene, verdict))),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
       inActivity(async (work) => {
@@ -212,7 +223,12 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         // A person may have made it theirs since the run ended without it.
         const theirs = (await madeByHand(layout, machineOf(request))) !== undefined;
         if (fate === 'destroy' && !theirs) await machines.driver(request.driver).destroy(machineOf(request), work);
-        if (fate === 'freeze') await onMachine(request, work, (scene) => freeze(scene, FAILURE_CHECKPOINT));
+        if (fate === 'destroy') secrets.forget(request.run);
+        if (fate === 'freeze') {
+          // Without its secrets, which this host may have no more: nothing is read from the machine.
+          await using machine = await machines.driver(request.driver).attach(machineOf(request), work);
+          await freeze({ machine, work }, FAILURE_CHECKPOINT);
+        }
       }),
   });
 }

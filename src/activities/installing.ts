@@ -9,18 +9,37 @@ import type { Machine, Work } from '../machines/machine.js';
 import { injectFaults, needsBarriers, noteSurvival, type Occasion } from './faults/inject-faults.js';
 import { faultResults } from './faults/journal.js';
 import { followInstaller } from './follow-installer.js';
+import { placeFiles } from './place-files.js';
 import { createPhaseUpdates } from './phase-updates.js';
 import type { InstallScene, Scene } from './scene.js';
 import { cancellationReason } from './temporal.js';
 import { readUsualLines } from './usual-lines.js';
 
 /** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
-export async function install({ machine, target, request, work }: InstallScene, { guest }: AttemptRef): Promise<void> {
+export async function install(scene: InstallScene, { guest }: AttemptRef): Promise<void> {
+  const { machine, target, request, work, secrets } = scene;
   const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
   if (!target) throw new NixproofError('MACHINE_GONE', `the machine ${request.run} does not answer`);
   // Once connected to, its host key is pinned.
   await target.connect(work);
-  await startInstaller(machine, await machine.connect(work), request.profile, { attempt: guest, barrier, target });
+  const environment = Object.fromEntries(
+    Object.entries(request.profile.install.secretEnv ?? {}).map(([variable, secret]) => [
+      variable,
+      variableText(secret, secrets),
+    ]),
+  );
+  const start = { attempt: guest, barrier, target, environment };
+  await startInstaller(machine, await machine.connect(work), request.profile, start);
+}
+
+/** @throws NixproofError `CONFIG_SECRET` if a variable cannot hold it */
+function variableText(name: string, { values }: Scene['secrets']): string {
+  const value = values.get(name)?.value;
+  if (value !== undefined && !value.includes(0)) return value.toString('utf8');
+  throw new NixproofError('CONFIG_SECRET', `the secret ${name} has a zero byte, which no variable can hold`, {
+    hint: 'put it into the system as a file, with `files:`',
+    details: { secret: name },
+  });
 }
 
 /** What following an installer takes beside it. */
@@ -39,7 +58,7 @@ export async function follow(
   { phaseUpdates, home, host }: FollowedFrom,
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
-  const { machine, target, request, files, work } = scene;
+  const { machine, target, request, files, work, secrets } = scene;
   const workflow = Context.current().client.workflow.getHandle(request.run);
   const tell = createPhaseUpdates(
     phaseUpdates,
@@ -60,6 +79,7 @@ export async function follow(
       install: request.profile.install,
       files: files.attempt(attempt.number),
       work,
+      redactor: secrets.redactor,
       onBarrier: async (barrier, phase) => {
         await strike({ kind: 'barrier', phase });
         if (wantsCheckpoints(request)) await freeze(scene, checkpointName(attempt, barrier));
@@ -75,6 +95,8 @@ export async function follow(
         tell(progress);
       },
     });
+    const { end } = outcome;
+    if (end.kind === 'exited' && end.exitCode === 0) await placeFiles(scene);
     return request.faults === undefined ? outcome : { ...outcome, faults: await faultResults(files) };
   } catch (error) {
     // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.

@@ -3,6 +3,9 @@ import { NixproofError, messageOf } from '../domain/error.js';
 import type { Notification, Receiver } from '../domain/schedule.js';
 import type { Work } from '../domain/work.js';
 import { runCommand } from '../host/process.js';
+import { readSecret } from '../secrets/read.js';
+
+type WebHook = Extract<Receiver, { kind: 'webhook' }>;
 
 const ANSWER_MS = 30_000;
 const COMMAND_MS = 5 * 60_000;
@@ -16,7 +19,7 @@ const LATER = new Set([408, 425, 429]);
  */
 export async function notifyReceiver(receiver: Receiver, notification: Notification, work: Work): Promise<void> {
   if (receiver.kind === 'command') await runReceiver(receiver.command, notification, work);
-  else await post(await addressOf(receiver.url), notification, work);
+  else await post(await addressOf(receiver, work), notification, work);
 }
 
 async function runReceiver(command: string, notification: Notification, { signal }: Work): Promise<void> {
@@ -60,9 +63,11 @@ function reasonOf(error: unknown): string {
   return code ?? (error instanceof Error ? error.name : 'unknown');
 }
 
-/** @throws NixproofError `CONFIG_NOTIFY` */
-async function addressOf(written: string): Promise<URL> {
-  const text = await resolveReference(written);
+/** @throws NixproofError `CONFIG_NOTIFY`, `CONFIG_SECRET` */
+async function addressOf({ url: written, secret }: WebHook, { signal }: Work): Promise<URL> {
+  const text = secret
+    ? (await readSecret(written.slice('secret:'.length), secret, signal)).value.toString('utf8')
+    : await resolveReference(written);
   if (URL.canParse(text)) {
     const url = new URL(text);
     if (url.protocol === 'http:' || url.protocol === 'https:') return url;

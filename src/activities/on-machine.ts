@@ -7,11 +7,16 @@ import type { Machine, Work } from '../machines/machine.js';
 import type { Registry } from '../machines/registry.js';
 import type { RunFiles } from '../records/artifacts.js';
 import { noteConsoleTimes } from './console-times.js';
+import { withoutSecrets } from '../secrets/redacted-machine.js';
+import type { SecretStore } from '../secrets/store.js';
 import { keepCable } from './faults/cable.js';
 import type { InstallScene, Scene } from './scene.js';
 
-/** Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. */
-export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles) {
+/**
+ * Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. The secrets of
+ * the run are read first. What the step gets from the machine, tells and throws has none in it.
+ */
+export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles, store: SecretStore) {
   const attach = async (request: RunRequest, work: Work): Promise<{ readonly machine: Machine } & AsyncDisposable> => {
     const machine = await machines.driver(request.driver).attach(machineOf(request), work);
     // Several consoles at once cannot be noted in one file: those of a race's copies have no times.
@@ -28,16 +33,35 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     };
   };
 
-  const onMachine = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
-    await using at = await attach(request, work);
-    return await use({ machine: at.machine, request, files: filesOf(request), work });
+  const inScene = async <T>(
+    request: RunRequest,
+    work: Work,
+    attached: () => Promise<{ readonly machine: Machine } & AsyncDisposable>,
+    use: (scene: Scene) => Promise<T>,
+  ): Promise<T> => {
+    const secrets = await store.of(request, work.signal);
+    const { redactor, values } = secrets;
+    const quiet: Work = { ...work, progress: (message) => work.progress(redactor.text(message)) };
+    try {
+      await using at = await attached();
+      const machine = values.size === 0 ? at.machine : withoutSecrets(at.machine, redactor);
+      return await use({ machine, secrets, request, files: filesOf(request), work: quiet });
+    } catch (error) {
+      throw redactor.error(error);
+    }
   };
+
+  const onMachine = <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> =>
+    inScene(request, work, () => attach(request, work), use);
 
   /** Without a look at the machine itself, which may be away. */
   const onInstaller = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
     if (!installsFromOutside(request.profile.install)) return onMachine(request, work, use);
-    await using machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
-    return await use({ machine, request, files: filesOf(request), work });
+    const outside = async () => {
+      const machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
+      return { machine, [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose]() };
+    };
+    return inScene(request, work, outside, use);
   };
 
   const onBoth = async <T>(request: RunRequest, work: Work, use: (scene: InstallScene) => Promise<T>): Promise<T> => {
@@ -46,7 +70,9 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     }
     // One that is away is for the installer to fail at, and for heals to bring back.
     await using at = await attach(request, work).catch(unlessGone);
-    return await onInstaller(request, work, (scene) => use({ ...scene, target: at?.machine }));
+    return await onInstaller(request, work, (scene) =>
+      use({ ...scene, target: at && withoutSecrets(at.machine, scene.secrets.redactor) }),
+    );
   };
 
   return { onMachine, onInstaller, onBoth };

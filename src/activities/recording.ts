@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, stat, type FileHandle } from 'node:fs/promises';
 import { MAX_LOG_BYTES } from '../domain/profile.js';
 import type { LogSummary } from '../domain/run.js';
@@ -5,6 +6,7 @@ import { passFence } from '../host/fence.js';
 import { readJson, sha256Of, takeOver, writeJson } from '../host/files.js';
 import { whenThereIsRoom } from '../host/room.js';
 import type { AttemptFiles } from '../records/artifacts.js';
+import { createRedactor, type Redactor } from '../secrets/redactor.js';
 import { createStreamParser, type ParserState } from '../stream/parser.js';
 import { serializeEvents } from '../stream/serialize.js';
 import { emptySummary, summarize, type StreamSummary } from '../stream/summary.js';
@@ -18,6 +20,17 @@ interface FollowState {
   /** As a recording tells it; absent in files of older versions. */
   readonly followedMs?: number;
   readonly silentMs?: number;
+  /** If secrets are masked: what came of the guest's log. Another process begins a part of its own, at the parser's offset. */
+  readonly parts?: readonly LogPart[];
+}
+
+/** A part of the guest's log, as it came. */
+export interface LogPart {
+  /** Byte offsets; `to` is the first that is not in it. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the guest's own bytes, before secrets in them were masked. */
+  readonly sha256: string;
 }
 
 /** Milliseconds since it was made, and those before. */
@@ -29,7 +42,13 @@ function stopwatch(beforeMs = 0): () => number {
 /** An attempt's log and events on their way to disk. */
 export interface Recording extends AsyncDisposable {
   /** The next byte of the guest's log that is wanted. */
+  readonly next: number;
+  /** How much of it is on disk. */
   readonly offset: number;
+  /** Whether bytes that came are not on disk yet, because a secret may have begun in them. */
+  readonly holding: boolean;
+  /** Parts that are together all of the log that came; they may overlap. */
+  readonly parts: readonly Omit<LogPart, 'sha256'>[];
   readonly lines: number;
   readonly summary: StreamSummary;
   /** When the attempt was first followed, milliseconds since the epoch. */
@@ -41,29 +60,38 @@ export interface Recording extends AsyncDisposable {
   readonly limitBytes: number;
   /** Takes the log's next bytes; resolves when they and their events are written. False where they were more than it takes. */
   write(chunk: Uint8Array): Promise<boolean>;
+  /** Writes what is held back: nothing more comes for now. */
+  settle(): Promise<void>;
   /**
    * Makes what was written the point where another process goes on.
    * @param restMs where nothing was written since, not within so long of the last one
    */
   checkpoint(restMs?: number): Promise<void>;
-  /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the whole log. */
-  finish(): Promise<string>;
+  /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the artifact, and that of each of `parts`. */
+  finish(): Promise<{ readonly sha256: string; readonly parts: readonly LogPart[] }>;
 }
 
 /**
  * Opens an attempt's recording where the last checkpoint left it, in this process or another that was killed. What stands in
  * the files behind the checkpoint is cut off and comes again from the guest's log: byte offsets are identity, so nothing is
- * lost or doubled.
+ * lost or doubled. Secrets are masked before anything is written; the masks have the secrets' lengths.
  */
 export async function openRecording(
   files: AttemptFiles,
   now: () => number,
   limitBytes: number = MAX_LOG_BYTES,
+  redactor: Redactor = createRedactor([]),
 ): Promise<Recording> {
   await mkdir(files.folder, { recursive: true });
   const state = await readJson<FollowState>(files.follow);
   const parser = createStreamParser(state?.parser);
-  let offset = state?.parser.resumeOffset ?? 0;
+  const begin = state?.parser.resumeOffset ?? 0;
+  let offset = begin;
+  // What came before shows where a secret ends that reaches over the beginning.
+  let next = Math.max(0, begin - redactor.reach);
+  const clean = redactor.stream(begin - next);
+  const earlier = state?.parts ?? [];
+  const sum = createHash('sha256');
   let eventsBytes = state?.eventsBytes ?? 0;
   let summary = state?.summary ?? emptySummary;
   const startedAt = state?.startedAt ?? now();
@@ -92,6 +120,18 @@ export async function openRecording(
     return turn;
   }
 
+  /** The parts, the last of them as far as it came. */
+  const partsSoFar = (): readonly LogPart[] =>
+    next <= begin ? earlier : [...earlier, { from: begin, to: next, sha256: sum.copy().digest('hex') }];
+
+  /** Writes bytes that are free of secrets, and their events. */
+  async function store(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    await writeAll(log, bytes, offset);
+    await append(() => parser.push(bytes));
+    offset += bytes.length;
+  }
+
   async function append(parse: () => ReturnType<typeof parser.push>): Promise<void> {
     torn = true;
     const at = now();
@@ -104,6 +144,15 @@ export async function openRecording(
   }
 
   return {
+    get next() {
+      return next;
+    },
+    get holding() {
+      return clean.holding;
+    },
+    get parts() {
+      return redactor.reach === 0 ? [{ from: 0, to: next }] : partsSoFar();
+    },
     get offset() {
       return offset;
     },
@@ -123,30 +172,35 @@ export async function openRecording(
     },
     write: (chunk) =>
       inTurn(async () => {
-        const taken = chunk.subarray(0, limitBytes - offset);
+        const taken = chunk.subarray(0, limitBytes - next);
         await passFence();
-        await writeAll(log, taken, offset);
-        await append(() => parser.push(taken));
-        offset += taken.length;
+        // Bytes from before the beginning are only shown to the redactor.
+        if (redactor.reach > 0) sum.update(taken.subarray(Math.max(0, begin - next)));
+        next += taken.length;
+        await store(clean.push(taken));
         silent = stopwatch();
         unsaved = true;
         return taken.length === chunk.length;
       }),
+    settle: () => inTurn(async () => store(clean.release())),
     checkpoint: (restMs = 0) =>
       inTurn(async () => {
         // Silence is saved as well, now and then and at the end: it is known when somebody else goes on.
         if (torn || (!unsaved && saved() < restMs)) return;
         const times = { startedAt, followedMs: followed(), silentMs: silent() };
-        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, ...times };
+        const parts = redactor.reach === 0 ? {} : { parts: partsSoFar() };
+        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, ...times, ...parts };
         await whenThereIsRoom(() => writeJson(files.follow, follow));
         unsaved = false;
         saved = stopwatch();
       }),
     async finish() {
       await queue;
+      await store(clean.release());
       await append(() => parser.end());
       await Promise.all([log.sync(), events.sync()]);
-      return sha256Of(files.log);
+      const sha256 = await sha256Of(files.log);
+      return { sha256, parts: redactor.reach === 0 ? [{ from: 0, to: offset, sha256 }] : partsSoFar() };
     },
     async [Symbol.asyncDispose]() {
       await log.close();

@@ -1,10 +1,13 @@
 import type { RunRequest } from '../domain/run.js';
 import type { Machine, Work } from '../machines/machine.js';
 import type { RunFiles } from '../records/artifacts.js';
+import type { RunSecrets } from '../secrets/store.js';
 
 /** What a step of a run on its machine works with. */
 export interface Scene {
+  /** Whose answers have no secrets: see `withoutSecrets`. */
   readonly machine: Machine;
+  readonly secrets: RunSecrets;
   readonly request: RunRequest;
   readonly files: RunFiles;
   readonly work: Work;

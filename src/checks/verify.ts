@@ -23,9 +23,20 @@ const CANNOT_CONNECT: ReadonlySet<string> = new Set(['TRANSPORT_REFUSED', 'TRANS
 const LOST = 2;
 const DETAIL_CHARS = 300;
 
-/** What is left of the time for which a way in that fails is tried again. */
+/** How checks log in, and what is left of the time for which a way in that fails is tried again. */
 interface WayIn {
   leftMs: number;
+  readonly open: typeof openConnection;
+}
+
+/** What may be set for all checks together. */
+export interface VerifyOptions {
+  /** How long all of them may take, milliseconds; what has not ended by then is red. Default: no limit. */
+  readonly limitMs?: number;
+  /** How long a way in that fails is tried again, milliseconds. */
+  readonly wayInMs?: number;
+  /** Logs in as somebody else; default: `openConnection`. */
+  readonly open?: typeof openConnection;
 }
 
 type Seen = Pick<CheckResult, 'status' | 'detail'>;
@@ -33,18 +44,16 @@ type Seen = Pick<CheckResult, 'status' | 'detail'>;
 /**
  * Runs the checks in their order: those behind a `reboot` see the rebooted system. A check that cannot be run is red; one whose connection
  * is lost is run again, as all are where a worker dies.
- * @param limitMs how long all of them may take; what has not ended by then is red
  */
 export async function verify(
   machine: Machine,
   checks: readonly Check[],
   work: Work,
-  limitMs?: number,
-  wayInMs = WAY_IN_MS,
+  { limitMs, wayInMs = WAY_IN_MS, open = openConnection }: VerifyOptions = {},
 ): Promise<CheckResult[]> {
   const late = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
   const limited: Work = late ? { ...work, signal: AbortSignal.any([work.signal, late]) } : work;
-  const wayIn: WayIn = { leftMs: wayInMs };
+  const wayIn: WayIn = { leftMs: wayInMs, open };
   const results: CheckResult[] = [];
   for (const check of checks) {
     work.progress(`check: ${check.name}`);
@@ -66,7 +75,7 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
     try {
       work.signal.throwIfAborted();
       if (check.kind === 'reboot') return await reboot(machine, check.times, work);
-      await using own = check.login && (await loginAs(machine, check.login, work));
+      await using own = check.login && (await loginAs(machine, check.login, wayIn.open, work));
       const connection = own ?? (await machine.connect(work));
       connected = true;
       return await perform(connection, check, work);
@@ -86,8 +95,13 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
   }
 }
 
-async function loginAs(machine: Machine, login: NonNullable<Check['login']>, { signal }: Work): Promise<Connection> {
-  return openConnection({ ...(await machine.endpoint()), user: login.user, keyFile: login.key }, { signal });
+async function loginAs(
+  machine: Machine,
+  login: NonNullable<Check['login']>,
+  open: typeof openConnection,
+  { signal }: Work,
+): Promise<Connection> {
+  return open({ ...(await machine.endpoint()), user: login.user, keyFile: login.key }, { signal });
 }
 
 async function reboot(machine: Machine, times: number, work: Work): Promise<Seen> {

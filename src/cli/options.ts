@@ -89,12 +89,13 @@ export interface ChoiceOptions {
   readonly driver?: readonly DriverName[];
   readonly base?: readonly string[];
   readonly maxHeals?: number;
+  readonly untrusted?: boolean;
 }
 
 /** Which profiles are tested, and how, as options say it. @param heal `--heal`, or what `--no-heal` means */
 export function choiceOf(
   profiles: readonly string[],
-  { driver, base, maxHeals }: ChoiceOptions,
+  { driver, base, maxHeals, untrusted }: ChoiceOptions,
   heal: HealingPolicy['policy'] | undefined,
 ): ProfileChoice {
   return {
@@ -103,5 +104,6 @@ export function choiceOf(
     ...(base === undefined ? {} : { bases: base }),
     ...(heal === undefined ? {} : { heal }),
     ...(maxHeals === undefined ? {} : { maxHeals }),
+    ...(untrusted === true ? { untrusted } : {}),
   };
 }

@@ -73,6 +73,7 @@ export function registerTest(program: Command): void {
     .option('--repeat <n>', 'run each so often, and say how steady it is', numberFrom(1))
     .option('--fail-fast', 'the first run that fails stops the others')
     .option('--retry-errors <n>', "run again what ended in the bench's own fault, so often at most", wholeNumber)
+    .option('--untrusted', 'the configuration may run nothing on this host and read nothing outside its repository')
     .option('--detach', 'start and leave: the test goes on')
     .option('--timeout <duration>', 'a limit for each run as a whole, such as 2h', duration)
     .option('--report-dir <folder>', 'copy the reports there')
@@ -131,7 +132,10 @@ async function profilesOf(session: Session, names: readonly string[], options: T
   const { openConfig } = await import('../config/open.js');
   const { createRegistry } = await import('../machines/registry.js');
   const { chooseProfiles } = await import('../suites/choose.js');
-  const config = await openConfig(process.cwd(), options.config, { signal: session.signal });
+  const config = await openConfig(process.cwd(), options.config, {
+    signal: session.signal,
+    ...(options.untrusted === true ? { untrusted: {} } : {}),
+  });
   for (const note of config.notes) session.progress(note);
   const heal = options.heal === false ? 'never' : options.heal === true ? undefined : options.heal;
   const choice = choiceOf([...names, ...(options.profiles ?? [])], options, heal);

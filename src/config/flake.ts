@@ -26,6 +26,8 @@ export interface Flake {
 export interface DiscoverOptions {
   /** The nix program; default: the one in the PATH. */
   readonly nix?: string;
+  /** Whether Nix may evaluate the flake on this host; default: yes. Else its text is read. */
+  readonly evaluate?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -40,14 +42,21 @@ export async function discoverFlake(cwd: string, options: DiscoverOptions = {}):
 
 async function readFlake(file: string, folder: string, options: DiscoverOptions): Promise<Flake> {
   const text = readFlakeText(await readFile(file, 'utf8'));
-  const names = await askNix(folder, options).catch((error: unknown) => {
-    options.signal?.throwIfAborted();
-    return guessed(text, error);
-  });
+  const names = await namesOf(text, folder, options);
   const hosts = names.hosts.filter((name) => PROFILE_NAME.test(name));
   const unfit = names.hosts.filter((name) => !PROFILE_NAME.test(name));
   const notes = unfit.map((name) => `${JSON.stringify(name)} cannot be a profile: its name is not made for file names`);
   return { file, folder, hosts, source: names.source, disko: text.disko, notes: [...names.notes, ...notes] };
+}
+
+async function namesOf(text: FlakeText, folder: string, options: DiscoverOptions): Promise<Names> {
+  if (options.evaluate === false) return guessed(text, 'nobody vouches for the flake: Nix does not evaluate it here');
+  return askNix(folder, options).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';
+    const why = missing ? 'nix is not installed here' : `nix could not say (${messageOf(error).split('\n')[0] ?? ''})`;
+    return guessed(text, why);
+  });
 }
 
 type Names = Pick<Flake, 'hosts' | 'source' | 'notes'>;
@@ -63,9 +72,8 @@ async function askNix(folder: string, { nix = 'nix', signal }: DiscoverOptions):
   return { hosts: answer.map(String), source: 'nix', notes: [] };
 }
 
-function guessed(text: FlakeText, error: unknown): Names {
-  const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';
-  const why = missing ? 'nix is not installed here' : `nix could not say (${messageOf(error).split('\n')[0] ?? ''})`;
+/** @param why Nix does not say */
+function guessed(text: FlakeText, why: string): Names {
   const notes = [`${why}: the hosts were read from the text of flake.nix`];
   if (text.computed) notes.push('nixosConfigurations is computed: there may be hosts that its text does not name');
   return { hosts: text.hosts, source: 'text', notes };

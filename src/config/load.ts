@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, NixproofError } from '../domain/error.js';
 import { isErrno } from '../host/files.js';
+import { requireInside, untrusted } from './inside.js';
 import { shownPath, upwards } from './paths.js';
 import { withHealFiles } from './heal-files.js';
 import { configSchema, type Config } from './schema.js';
@@ -15,6 +16,9 @@ export const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js'
   (extension) => `nixproof.${extension}`,
 );
 
+/** Names of configurations that are data; the others are programs. */
+const DATA = /\.(ya?ml|json)$/;
+
 /** A configuration and where it came from. */
 export interface LoadedConfig {
   /** Absolute path of the file: the configuration, or the flake it was made from. */
@@ -22,6 +26,8 @@ export interface LoadedConfig {
   /** Its folder, which the paths in it are relative to. */
   readonly folder: string;
   readonly config: Config;
+  /** Set if nobody vouches for it: the repository that it may read, an absolute path without links. */
+  readonly repository?: string;
 }
 
 /** The configuration that holds for a folder: in it, or in the nearest one above. */
@@ -44,16 +50,29 @@ export async function isFile(file: string): Promise<boolean> {
 /**
  * Reads and validates a configuration; its name's end tells the format.
  * @param cwd names of files in messages are relative to it
- * @throws NixproofError `CONFIG_NOT_FOUND`; `CONFIG_INVALID` with every problem, `file:line:column: path: what`, in `details.problems`
+ * @param repository outside of which nothing is read for it, if nobody vouches for it; it may not be a program then
+ * @throws NixproofError `CONFIG_NOT_FOUND`, `CONFIG_UNTRUSTED`; `CONFIG_INVALID` with every problem, `file:line:column: path: what`, in `details.problems`
  */
-export async function loadConfig(file: string, cwd = process.cwd()): Promise<LoadedConfig> {
+export async function loadConfig(file: string, cwd = process.cwd(), repository?: string): Promise<LoadedConfig> {
   const absolute = path.resolve(cwd, file);
   const name = shownPath(absolute, cwd);
+  if (repository !== undefined) await requireData(absolute, name, repository);
   const folder = path.dirname(absolute);
-  const config = /\.(ya?ml|json)$/.test(absolute)
+  const config = DATA.test(absolute)
     ? parseYaml(configSchema, await readConfig(absolute, name), name, 'profiles')
     : await fromModule(absolute, name);
-  return { file: absolute, folder, config: await withHealFiles(config, folder, cwd) };
+  const whole = await withHealFiles(config, folder, cwd, repository);
+  return { file: absolute, folder, config: whole, ...(repository === undefined ? {} : { repository }) };
+}
+
+/** @throws NixproofError `CONFIG_UNTRUSTED` for a configuration that is a program, or a link to somewhere else */
+async function requireData(file: string, name: string, repository: string): Promise<void> {
+  if (!DATA.test(file)) {
+    const problem = 'a configuration in TypeScript or JavaScript is a program that runs on this host';
+    throw untrusted([{ path: name, problem, remedy: 'write it as nixproof.yaml or nixproof.json' }]);
+  }
+  await requireFile(file, name);
+  await requireInside(repository, file, name);
 }
 
 async function fromModule(file: string, name: string): Promise<Config> {

@@ -8,6 +8,7 @@ import { parseFault } from './fault-spec.js';
 import { duration, machinePath, patterned, section, size, text, variableName, wholeNumber } from './fields.js';
 import { machineName } from './machine-schema.js';
 import { describeIssue, expectedOneOf } from './messages.js';
+import { installedFile, secretReference } from './secrets-schema.js';
 
 const INSTALL_KINDS = ['script', 'nixos', 'nix-check', 'nixos-anywhere'] as const;
 
@@ -60,10 +61,15 @@ const limits = {
     .record(
       variableName,
       // The value is not shown: it may be a secret.
-      z.string({ error: (issue) => `expected text, got a value of type ${typeof issue.input}; put it in quotes` }),
+      z.union([z.string(), secretReference], {
+        error: (issue) =>
+          `expected text or { secret: NAME }, got a value of type ${typeof issue.input}; put it in quotes`,
+      }),
     )
     .default({})
-    .describe("Set in the installer's environment. No place for secrets: it is recorded with the run."),
+    .describe(
+      "Set in the installer's environment: text, which is recorded with the run, or `{ secret: NAME }`, which is not.",
+    ),
 };
 
 const scriptInstall = section({
@@ -143,6 +149,10 @@ export const profile = section({
     .describe('For driver ssh: the names of the machines it may use. Default: any.'),
   deploy: deploy.prefault({}).describe('What is copied into the machine before the installer runs.'),
   install: install.describe('How the system is installed.'),
+  files: z
+    .array(installedFile)
+    .default([])
+    .describe('Files that are put into the installed system before its first boot.'),
   checks: z.array(check).default([]).describe('What is verified on the installed system, in order.'),
   timeouts: timeouts
     .optional()
@@ -156,7 +166,14 @@ export const profile = section({
     .describe(
       'What `nixproof test --drill` makes go wrong, a run each: FAULT or FAULT@PHASE. Default: all that the machine can suffer.',
     ),
-}).superRefine(({ install, driver }, context) => {
+}).superRefine(({ install, driver, files }, context) => {
+  if (files.length > 0 && (install.kind === 'nix-check' || install.kind === 'nixos-anywhere')) {
+    const message =
+      install.kind === 'nix-check'
+        ? 'expected none: kind nix-check installs no system'
+        : 'expected none: nixos-anywhere unmounts what it installs; give it --extra-files in install.args';
+    context.addIssue({ code: 'custom', path: ['files'], message });
+  }
   if (install.kind !== 'nix-check' || driver === undefined || driver === 'sandbox') return;
   const message = `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;
   context.addIssue({ code: 'custom', path: ['driver'], message });

@@ -11,6 +11,7 @@ import type { LoadedConfig } from './load.js';
 import { absolutePath, shownPath } from './paths.js';
 import type { ProfileConfig } from './profile-schema.js';
 import type { Config } from './schema.js';
+import { secretsOf, type ProfileSecrets } from './secrets.js';
 import { didYouMean } from './suggest.js';
 import { parseDuration, parseSize, validated } from './units.js';
 
@@ -63,6 +64,7 @@ export async function resolveProfiles(
       const fileBase = config.base === undefined ? defaultBase : absoluteBase(config.base, loaded.folder);
       const boots = flagBase ?? fileBase;
       const hosts = await hostsOf(name, config, driver, loaded);
+      const { files, secrets, ...variables } = secretsOf(config, loaded.config, loaded.folder);
       return {
         name,
         ...(boots === undefined ? {} : { base: boots }),
@@ -71,7 +73,9 @@ export async function resolveProfiles(
         ...(config.labels === undefined ? {} : { labels: config.labels }),
         ...(hosts === undefined ? {} : { hosts }),
         deploy: { ...config.deploy, from: await deployedFolder(name, config, loaded, cwd) },
-        install: installationOf(config),
+        install: installationOf(config, variables),
+        ...(files === undefined ? {} : { files }),
+        ...(secrets === undefined ? {} : { secrets }),
         checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
         healing: healingOf(loaded.config, settings, flags),
         ...(config.timeouts === undefined ? {} : { timeouts: timeoutsOf(config.timeouts) }),
@@ -108,9 +112,13 @@ function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSetti
   };
 }
 
-function installationOf({ install }: ProfileConfig): Installation {
-  const { timeout, stall, maxLog, ...rest } = install;
+function installationOf(
+  { install }: ProfileConfig,
+  variables: Pick<ProfileSecrets, 'env' | 'secretEnv'>,
+): Installation {
+  const { timeout, stall, maxLog, env: _, ...rest } = install;
   const limits = {
+    ...variables,
     timeoutMs: validated(parseDuration(timeout)),
     stallMs: validated(parseDuration(stall)),
     maxLogBytes: validated(parseSize(maxLog)),

@@ -5,6 +5,7 @@ import { duration, fraction, profileName, section, text, treePath, wholeNumber }
 import { existingMachine, machineName } from './machine-schema.js';
 import { expectedOneLike } from './messages.js';
 import { profile } from './profile-schema.js';
+import { secretName, secretSource } from './secrets-schema.js';
 import { didYouMean, listed } from './suggest.js';
 
 const commands = z.array(text('a shell command')).default([]);
@@ -74,8 +75,29 @@ export const configSchema = section({
     .record(machineName, existingMachine)
     .default({})
     .describe('Machines that exist already, by name, for driver ssh.'),
+  secrets: z
+    .record(secretName, secretSource)
+    .default({})
+    .describe('Where secrets come from, by name. Their values are read where they are used and recorded nowhere.'),
   healing: healing.prefault({}).describe('What is done when an installer fails.'),
-}).superRefine(({ profiles, machines }, context) => {
+}).superRefine(({ profiles, machines, secrets }, context) => {
+  for (const [profileName, { install, files }] of Object.entries(profiles)) {
+    const used = [
+      ...Object.entries(install.env).map(([name, value]) => ({
+        path: ['install', 'env', name, 'secret'],
+        secret: typeof value === 'string' ? undefined : value.secret,
+      })),
+      ...files.map(({ secret }, index) => ({ path: ['files', index, 'secret'], secret })),
+    ];
+    for (const { path, secret } of used) {
+      if (secret === undefined || Object.hasOwn(secrets, secret)) continue;
+      const names = Object.keys(secrets);
+      const guess =
+        didYouMean(secret, names) || (names.length === 0 ? '; there are none' : `, expected ${listed(names)}`);
+      const message = `unknown secret ${JSON.stringify(secret)}${guess}`;
+      context.addIssue({ code: 'custom', path: ['profiles', profileName, ...path], message });
+    }
+  }
   const known = Object.keys(machines);
   for (const [profileName, { machines: names = [] }] of Object.entries(profiles)) {
     names.forEach((name, index) => {

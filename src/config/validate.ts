@@ -44,9 +44,17 @@ function problemsOf(issue: z.core.$ZodIssue, above: ConfigPath): Problem[] {
       message: messages[index] ?? issue.message,
     }));
   }
-  if (issue.code === 'invalid_union' && issue.discriminator === undefined) return problemsOfCheck(issue, path);
+  if (issue.code === 'invalid_union' && issue.discriminator === undefined) {
+    if (path.at(-2) === 'checks') return problemsOfCheck(issue, path);
+    // Of text or a mapping, a mapping was meant.
+    if (isMapping(issue.input)) return (issue.errors.at(-1) ?? []).flatMap((inner) => problemsOf(inner, path));
+  }
   if (issue.input === undefined && typeof last === 'string') return [missing(path.slice(0, -1), last)];
   return [{ path, at: issue.code === 'invalid_key' ? 'key' : 'value', message: issue.message }];
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const missing = (path: ConfigPath, key: string): Problem => ({

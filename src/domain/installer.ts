@@ -13,13 +13,15 @@ interface InstallerTraits {
    * Whether it runs on the host, in a sandbox of its own, and installs the machine from outside.
    */
   readonly fromOutside: boolean;
+  /** Programs of the host that it runs, whatever its configuration's environment and folders have; none: it uses the machine's. */
+  readonly hostTools: readonly string[];
 }
 
 const INSTALLERS: Readonly<Record<Installation['kind'], InstallerTraits>> = {
-  script: { partitionsDisks: false, fromOutside: false },
-  nixos: { partitionsDisks: true, fromOutside: false },
-  'nix-check': { partitionsDisks: false, fromOutside: false },
-  'nixos-anywhere': { partitionsDisks: true, fromOutside: true },
+  script: { partitionsDisks: false, fromOutside: false, hostTools: [] },
+  nixos: { partitionsDisks: true, fromOutside: false, hostTools: [] },
+  'nix-check': { partitionsDisks: false, fromOutside: false, hostTools: ['nix'] },
+  'nixos-anywhere': { partitionsDisks: true, fromOutside: true, hostTools: ['nixos-anywhere', 'ssh'] },
 };
 
 /**
@@ -28,6 +30,11 @@ const INSTALLERS: Readonly<Record<Installation['kind'], InstallerTraits>> = {
  */
 export function installsFromOutside({ kind }: Installation): boolean {
   return INSTALLERS[kind].fromOutside;
+}
+
+/** The programs of the host that an installer runs there. */
+export function hostToolsOf({ kind }: Installation): readonly string[] {
+  return INSTALLERS[kind].hostTools;
 }
 
 /**

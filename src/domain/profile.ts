@@ -37,6 +37,24 @@ export interface Deployment {
 /** What an installer may print where nothing else is said. */
 export const MAX_LOG_BYTES = 4 * 2 ** 30;
 
+/** Where a secret's value comes from, on the host of the worker that needs it. Plain data, never the value. */
+export type SecretSource =
+  | { readonly kind: 'env'; readonly name: string }
+  /** Absolute path on the host. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** Run in the configuration's folder; what it prints is the value. */
+  | { readonly kind: 'command'; readonly argv: readonly string[]; readonly folder: string };
+
+/** A file that is put into the installed system before its first boot. */
+export interface InstalledFile {
+  /** A secret's name, or the absolute path of a file on the host. */
+  readonly content: { readonly secret: string } | { readonly from: string };
+  /** Absolute path in the installed system. */
+  readonly to: string;
+  /** Octal, such as `0400`. */
+  readonly mode: string;
+}
+
 interface InstallLimits {
   readonly timeoutMs: number;
   /** No output for so long is a stall. */
@@ -47,6 +65,8 @@ interface InstallLimits {
   readonly reboot: boolean;
   /** Set in the installer's environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** The same, of secrets: variable → the secret's name. */
+  readonly secretEnv?: Readonly<Record<string, string>>;
 }
 
 export type Installation =
@@ -168,10 +188,19 @@ export interface Profile {
   readonly hosts?: readonly ExistingMachine[];
   readonly deploy: Deployment;
   readonly install: Installation;
+  /** Put into the installed system before its first boot; absent: none. */
+  readonly files?: readonly InstalledFile[];
+  /** Where the secrets come from that it uses, by name; absent: it uses none. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>;
   readonly checks: readonly Check[];
   readonly healing: HealingPolicy;
   /** How long each step may take, milliseconds; absent: as long as the bench lets it. */
   readonly timeouts?: Readonly<Partial<Record<LimitedStep, number>>>;
+  /**
+   * Set if nobody vouches for the configuration: it may run nothing on a host, and read only what is in its repository there.
+   * `base`: whether the command line has chosen what it boots.
+   */
+  readonly untrusted?: { readonly repository: string; readonly base: boolean };
   /** What `--drill` injects, a run each; absent: all that its machine can suffer. */
   readonly drills?: readonly FaultRequest[];
 }

@@ -1,4 +1,4 @@
-import type { DriverName, HealingPolicy } from './profile.js';
+import type { DriverName, HealingPolicy, SecretSource } from './profile.js';
 import type { FaultRecord } from './run.js';
 import type { PinnedSource, Source } from './source.js';
 import type { Verdict } from './verdict.js';
@@ -31,11 +31,17 @@ export interface ProfileChoice {
   readonly bases?: readonly string[];
   readonly heal?: HealingPolicy['policy'];
   readonly maxHeals?: number;
+  /** Whether the configuration may run nothing on a host and read nothing outside its repository. */
+  readonly untrusted?: true;
 }
 
-/** Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves. */
+/**
+ * Who is told. A webhook's address may be a reference that the worker resolves: `env:NAME`, `file:PATH`, or `secret:NAME`, whose
+ * `secret` says where the configuration had it from.
+ */
 export type Receiver =
-  { readonly kind: 'webhook'; readonly url: string } | { readonly kind: 'command'; readonly command: string };
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource }
+  | { readonly kind: 'command'; readonly command: string };
 
 /** What a schedule starts each time: the input of the scheduledSuite workflow. */
 export interface ScheduledSuite {

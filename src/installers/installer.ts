@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NixproofError } from '../domain/error.js';
-import { requireOwnDisks } from '../domain/installer.js';
+import { hostToolsOf, requireOwnDisks } from '../domain/installer.js';
 import type { Installation, Profile } from '../domain/profile.js';
+import { findProgram, hostPath } from '../host/programs.js';
 import { requirePrograms } from '../machines/missing-program.js';
 import { knownHostsLine } from '../machines/known-hosts.js';
 import type { Connection, Endpoint, Machine } from '../machines/machine.js';
@@ -52,6 +53,8 @@ export interface Start {
   readonly barrier: boolean;
   /** The machine that is installed: the one the installer runs in, unless it does so from outside. */
   readonly target: Machine;
+  /** Secret variables of the installer's environment; absent: none. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** The systemd unit of one attempt, where the guest runs systemd. */
@@ -62,8 +65,8 @@ export function unitName(attempt: number): string {
 /**
  * Starts the installer detached: nothing of it depends on our connection. Idempotent: `nixproof-run` claims the attempt
  * atomically in the guest, so however often this is called the installer starts once.
- * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `MACHINE_TOOL_MISSING`,
- * `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `HOST_TOOL_MISSING`,
+ * `MACHINE_TOOL_MISSING`, `MACHINE_START_FAILED`, `MACHINE_WRITE_FAILED`
  */
 export async function startInstaller(
   machine: Machine,
@@ -73,6 +76,7 @@ export async function startInstaller(
 ): Promise<void> {
   const { attempt, target } = start;
   requireOwnDisks(profile, target.info.driver);
+  await requireHostTools(profile.install);
   const endpoint = await target.endpoint();
   const guest = guestAttempt(machine, attempt);
   const bin = `${guestFolder(machine)}/bin`;
@@ -80,6 +84,7 @@ export async function startInstaller(
   for (const tool of TOOLS) small.set(`${bin}/${tool}`, await readFile(path.join(ASSETS, tool), 'utf8'));
   if (target !== machine) small.set(knownHostsOf(guest), knownHostsLine(endpoint));
   await putFiles(connection, `${guest.folder}/install.sh`, installScript(machine, profile, start, endpoint), small);
+  await putSecrets(connection, guest, start.environment ?? {});
   const run = [`${bin}/nixproof-run`, guest.folder, machine.resolvePath(profile.deploy.to)];
   const started = await connection.exec([
     'sh',
@@ -134,6 +139,42 @@ async function putFiles(
     throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
 }
 
+/** The variables that no script has in it: read and removed by the script before the installer begins. */
+function secretsFile({ folder }: Pick<GuestAttempt, 'folder'>): string {
+  return `${folder}/secrets.env`;
+}
+
+/** They travel as a command's input. Where the attempt was claimed already, its installer has read them. */
+async function putSecrets(
+  connection: Connection,
+  guest: GuestAttempt,
+  environment: NonNullable<Start['environment']>,
+): Promise<void> {
+  const input = exportsOf(environment);
+  if (input === '') return;
+  const script = `umask 077; cat >"$1.$$" || exit
+    [ "$(wc -c <"$1.$$")" -eq "$2" ] || { rm -f "$1.$$"; echo 'its end is missing' >&2; exit 1; }
+    if [ -e "$3" ]; then rm -f "$1.$$"; else mv "$1.$$" "$1"; fi`;
+  const argv = ['sh', '-c', script, 'sh', secretsFile(guest), String(Buffer.byteLength(input)), guest.pid];
+  const { exitCode, stderr } = await connection.exec(argv, { input });
+  if (exitCode !== 0)
+    throw new NixproofError(
+      'MACHINE_WRITE_FAILED',
+      `cannot write the secret variables in the machine: ${stderr.trim()}`,
+    );
+}
+
+/** @throws NixproofError `HOST_TOOL_MISSING` */
+async function requireHostTools(install: Installation): Promise<void> {
+  for (const tool of hostToolsOf(install)) {
+    if ((await findProgram(tool)) !== undefined) continue;
+    throw new NixproofError('HOST_TOOL_MISSING', `${tool} is not on the PATH of the worker`, {
+      hint: `kind ${install.kind} runs ${tool} of the worker's host: install it there`,
+      details: { tool },
+    });
+  }
+}
+
 /** Of a machine that is installed from outside. */
 function knownHostsOf({ folder }: GuestAttempt): string {
   return `${folder}/known_hosts`;
@@ -152,9 +193,15 @@ function installScript(machine: Machine, profile: Profile, start: Start, endpoin
     NIXPROOF_BARRIER: start.barrier ? guest.barrier : '',
   };
   const bin = `${guestFolder(machine)}/bin`;
+  // Programs of the host are those of its own PATH: what the configuration adds comes behind it.
+  const first = hostToolsOf(install).length === 0 ? [bin] : [hostPath(), bin];
+  const secret = secretsFile(guest);
+  const hasSecrets = Object.keys(start.environment ?? {}).length > 0;
+  const readSecrets = hasSecrets ? `. ${quote([secret])}\nrm -f ${quote([secret])}\n` : '';
   return scriptOf(
     environment,
-    `export PATH=${quote([bin])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${bodyOf(install, { endpoint, knownHosts: knownHostsOf(guest) })}`,
+    `export PATH=${quote([first.join(':')])}:"$PATH"\n[ -z "$NIXPROOF_BARRIER" ] || mkdir -p "$NIXPROOF_BARRIER"\n${bodyOf(install, { endpoint, knownHosts: knownHostsOf(guest) })}`,
+    readSecrets,
   );
 }
 
@@ -171,10 +218,15 @@ function bodyOf(install: Installation, target: Target): string {
   }
 }
 
-/** A script for `nixproof-run`, with variables of its own. */
-export function scriptOf(environment: Readonly<Record<string, string>>, body: string): string {
-  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote([value])}\n`);
-  return `#!/bin/sh\n${exports.join('')}${body}\n`;
+/** A script for `nixproof-run`, with variables of its own. @param before done before they are set */
+export function scriptOf(environment: Readonly<Record<string, string>>, body: string, before = ''): string {
+  return `#!/bin/sh\n${before}${exportsOf(environment)}${body}\n`;
+}
+
+function exportsOf(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `export ${name}=${quote([value])}\n`)
+    .join('');
 }
 
 /** Kills the installer and all it started. Does nothing where it has ended. */

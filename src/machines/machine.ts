@@ -155,7 +155,7 @@ export interface Checkpoints {
 /** A root shell beside the network: the way in when SSH is dead. */
 export interface GuestConsole {
   /** Runs a command in the guest. Its two outputs come as one, in `stdout`. @throws NixproofError `TRANSPORT_*` */
-  exec(argv: readonly string[], options?: Pick<ExecOptions, 'signal' | 'timeoutMs'>): Promise<ExecResult>;
+  exec(argv: readonly string[], options?: Pick<ExecOptions, 'signal' | 'timeoutMs' | 'raw'>): Promise<ExecResult>;
   /** The terminal as it is, for a person; nobody else can use it until the stream is closed. @throws NixproofError `TRANSPORT_*` */
   attach?(work: Work): Promise<Duplex>;
 }
@@ -194,9 +194,13 @@ export interface ExecOptions {
    * child that was left behind still holds the streams open. That child is left alone.
    */
   readonly endMark?: string;
+  /** What it prints is decoded or summed, never kept or shown: secrets in it are not masked. */
+  readonly raw?: boolean;
 }
 
 export interface ExecResult {
+  /** Whether secrets were masked in what it printed; absent: none were. */
+  readonly redacted?: true;
   /** 128 + signal where a signal ended it. */
   readonly exitCode: number;
   readonly stdout: string;
@@ -218,7 +222,8 @@ export interface Connection extends AsyncDisposable {
 
   /**
    * Runs a command and hands out its standard output as it comes, with back-pressure down to the remote process. The stream
-   * ends when the command does, or is destroyed with `TRANSPORT_LOST`. Destroying it ends the command.
+   * ends when the command does, or is destroyed with `TRANSPORT_LOST`. Destroying it ends the command. Its bytes are as the
+   * machine sends them: who keeps them masks the secrets in them.
    */
   stream(argv: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<Readable>;
 }

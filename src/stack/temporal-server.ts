@@ -1,8 +1,7 @@
-import path from 'node:path';
-import { access, constants } from 'node:fs/promises';
 import { NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
 import { acquireLock } from '../host/lock.js';
+import { findProgram } from '../host/programs.js';
 import { acquireExecutable } from './acquire.js';
 import { findCached, serverCache } from './executable-cache.js';
 import { narrate } from './narrate.js';
@@ -59,7 +58,7 @@ async function underLock<T>(work: Work, env: NodeJS.ProcessEnv, fn: () => Promis
 
 async function look({ work, env = process.env }: FindOptions): Promise<{ found?: ServerExecutable; tried: string[] }> {
   const tried: string[] = [];
-  const onPath = await findOnPath('temporal', env);
+  const onPath = await findProgram('temporal', env);
   if (onPath === undefined) tried.push('PATH: no program named temporal');
   else {
     const probe = await probeExecutable(onPath, work.signal, env);
@@ -72,21 +71,6 @@ async function look({ work, env = process.env }: FindOptions): Promise<{ found?:
     return { found: { file: cached.file, version: versionText(cached.manifest.reports), source: 'cache' }, tried };
   tried.push(`${serverCache(env).folder}: nothing usable`);
   return { tried };
-}
-
-async function findOnPath(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (const folder of (env['PATH'] ?? '').split(path.delimiter)) {
-    if (!path.isAbsolute(folder)) continue;
-    const file = path.join(folder, name);
-    if (
-      await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-  }
-  return undefined;
 }
 
 function versionText(line: string): string {

@@ -8,15 +8,16 @@ import type { Work } from '../domain/work.js';
 import type { Layout } from '../host/paths.js';
 import type { Registry } from '../machines/registry.js';
 import { chooseDriver } from './plan.js';
+import { requireStillUntrusted, requireUntrusted } from './untrusted.js';
 
 /**
  * The profiles that are chosen: every driver with every base; what says nothing of one leaves it to the profiles.
  * @param cwd what paths in the choice are relative to
- * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`; whatever {@link resolveProfiles} throws
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `CONFIG_UNTRUSTED`; whatever {@link resolveProfiles} throws
  */
 export async function resolveChoice(
   config: LoadedConfig,
-  { profiles, drivers, bases, heal, maxHeals }: ProfileChoice,
+  { profiles, drivers, bases, heal, maxHeals, untrusted }: ProfileChoice,
   cwd: string,
 ): Promise<readonly Profile[]> {
   const chosen: Profile[] = [];
@@ -32,7 +33,13 @@ export async function resolveChoice(
     }
   }
   for (const profile of chosen) if (profile.driver) requireOwnDisks(profile, profile.driver);
-  return chosen;
+  if (!untrusted) return chosen;
+  const { repository } = config;
+  if (repository === undefined) throw new Error('an untrusted configuration was opened as a trusted one');
+  const given = { base: bases !== undefined };
+  const held: Profile[] = [];
+  for (const profile of chosen) held.push(await requireUntrusted(profile, repository, given));
+  return held;
 }
 
 /**
@@ -47,8 +54,11 @@ export async function chooseProfiles(
   work: Work & { readonly layout: Layout },
 ): Promise<readonly (Profile & { readonly driver: DriverName })[]> {
   const chosen: (Profile & { readonly driver: DriverName })[] = [];
-  for (const profile of await resolveChoice(config, choice, cwd))
-    chosen.push(await chooseDriver(profile, machines, work));
+  for (const profile of await resolveChoice(config, choice, cwd)) {
+    const driven = await chooseDriver(profile, machines, work);
+    await requireStillUntrusted(driven);
+    chosen.push(driven);
+  }
   // A check of a flake is built on this host, whatever was asked for: once.
   return chosen.filter((one, index) => chosen.findIndex((other) => isDeepStrictEqual(one, other)) === index);
 }

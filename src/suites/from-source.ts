@@ -1,9 +1,11 @@
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { parallelFromEnvironment } from '../config/environment.js';
 import type { LoadedConfig } from '../config/load.js';
 import { openConfig } from '../config/open.js';
+import { secretSources } from '../config/secrets.js';
 import { NixproofError } from '../domain/error.js';
-import type { Profile } from '../domain/profile.js';
+import type { Profile, SecretSource } from '../domain/profile.js';
 import type { ScheduledSuite } from '../domain/schedule.js';
 import { sourceText, type SourceTree } from '../domain/source.js';
 import type { SuiteRequest } from '../domain/suite.js';
@@ -44,19 +46,28 @@ export async function planFromSource(
 export async function previewSource(
   scheduled: ScheduledSuite,
   place: Place,
-): Promise<{ readonly source: SourceTree; readonly profiles: readonly Profile[] }> {
+): Promise<{
+  readonly source: SourceTree;
+  readonly profiles: readonly Profile[];
+  readonly secrets: Readonly<Record<string, SecretSource>>;
+}> {
   const { source, folder, config } = await openSource(scheduled, place);
-  return { source, profiles: await resolveChoice(config, scheduled.choice, folder) };
+  const profiles = await resolveChoice(config, scheduled.choice, folder);
+  return { source, profiles, secrets: secretSources(config.config, config.folder) };
 }
 
 async function openSource(
   scheduled: ScheduledSuite,
   place: Place,
 ): Promise<{ readonly source: SourceTree; readonly folder: string; readonly config: LoadedConfig }> {
-  const source = await pinSource(scheduled.source, place.layout, place);
+  const pinned = await pinSource(scheduled.source, place.layout, place);
+  const source = { ...pinned, tree: await realpath(pinned.tree) };
   const folder = path.join(source.tree, scheduled.source.kind === 'git' ? scheduled.source.folder : '');
   if (!(await isFolder(folder))) throw notThere(source);
-  const config = await openConfig(folder, scheduled.config, { signal: place.signal });
+  const config = await openConfig(folder, scheduled.config, {
+    signal: place.signal,
+    ...(scheduled.choice.untrusted ? { untrusted: { repository: source.tree } } : {}),
+  });
   // Who looks upwards for a configuration finds this home's surroundings too.
   if (path.relative(source.tree, config.file).startsWith('..')) throw notThere(source);
   for (const note of config.notes) place.progress(note);

@@ -14,6 +14,7 @@ import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { quote } from '../../src/machines/quote.js';
 import { runFiles, type RunFiles } from '../../src/records/artifacts.js';
+import { createRedactor } from '../../src/secrets/redactor.js';
 import { shareBases } from '../shared-bases.js';
 import { hasOrSkip } from './requirements.js';
 
@@ -22,6 +23,7 @@ const BASE = 'debian';
 const SHAPE: MachineShape = { memoryMiB: 1024, cpus: 1, diskBytes: [1024 ** 3], firmware: 'bios' };
 const MINUTE_MS = 60_000;
 const ID = `abilities-${process.pid}`;
+const secrets = { values: new Map(), redactor: createRedactor([]) };
 const work: Work = { signal: new AbortController().signal, progress: () => undefined };
 
 /** One machine for all of it, in the order in which it suffers more and more. */
@@ -128,8 +130,8 @@ function abilities(): void {
   test('a run that went wrong leaves its screen, a good one does not', async () => {
     const [good, bad] = ['good', 'bad'].map((run) => runFiles(layout.runs, run)) as [RunFiles, RunFiles];
     for (const { folder } of [good, bad]) await mkdir(folder, { recursive: true });
-    await collectFrom(machine, good, 'passed', work);
-    await collectFrom(machine, bad, 'failed', work);
+    await collectFrom({ machine, files: good, work, secrets }, 'passed');
+    await collectFrom({ machine, files: bad, work, secrets }, 'failed');
     expect((await readdir(good.folder)).sort()).toEqual(['collected', 'console.log']);
     expect((await readdir(bad.folder)).sort()).toEqual(['collected', 'console.log', 'screen.png']);
   });

@@ -40,7 +40,9 @@ interface Job {
 }
 
 /** Runs the action's own steps in order as GitHub's runner does: bash, inputs through the environment, files for what comes back. */
-async function job(workspace: string, inputs: Readonly<Record<string, string>>): Promise<Job> {
+async function job(workspace: string, given: Readonly<Record<string, string>>): Promise<Job> {
+  // Its configurations run in sandboxes.
+  const inputs: Readonly<Record<string, string>> = { untrusted: 'false', ...given };
   const temp = await mkdtemp(path.join(runners, 'runner-'));
   const added = path.join(temp, 'path');
   await writeFile(added, '');
@@ -82,12 +84,12 @@ async function job(workspace: string, inputs: Readonly<Record<string, string>>):
       if (name !== undefined) outputs.set(`steps.${step.id ?? ''}.outputs.${name}`, text ?? '');
     }
   }
-  const given = Object.entries(action.outputs).map(([name, output]) => [name, value(output.value)] as const);
+  const results = Object.entries(action.outputs).map(([name, output]) => [name, value(output.value)] as const);
   return {
     exit,
     stdout,
     summary: await readFile(summary, 'utf8'),
-    outputs: Object.fromEntries(given),
+    outputs: Object.fromEntries(results),
     reports: outputs.get('steps.test.outputs.reports') ?? '',
   };
 }
@@ -135,6 +137,13 @@ describe.concurrent('the GitHub action', () => {
     expect({ exit: done.exit, verdict: done.outputs['verdict'] }).toEqual({ exit: 1, verdict: 'failed' });
     expect(done.stdout).toMatch(/^::error file=machines\/flake\.nix,line=3,col=7,title=broken%3A nix\.eval::/m);
     expect(done.summary).toContain('undefined variable');
+  });
+
+  test('trusts no configuration unless it is told to', LONG, async () => {
+    const workspace = await bench.folder({ 'nixproof.json': CONFIG });
+    const done = await job(workspace, { profiles: 'good', untrusted: 'true' });
+    expect(done.exit).toBe(2);
+    expect(done.stdout).toContain('error: profiles.good.driver: driver sandbox runs the installer');
   });
 
   test(

@@ -15,7 +15,7 @@ import {
   type ChoiceOptions,
 } from '../options.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
-import { receiversOf } from './receivers.js';
+import { receiversOf, withSecrets } from './receivers.js';
 import { sourceOf } from './from.js';
 import { timezone } from './timezone.js';
 import { showSchedule } from './view.js';
@@ -67,11 +67,12 @@ export function registerScheduleCreate(schedule: Command): void {
         .argParser(duration)
         .default(HOUR_MS, '1h'),
     )
+    .option('--untrusted', 'the configuration may run nothing on a host and read nothing outside its repository')
     .option('--jitter <duration>', 'each firing is late by a random time up to this', duration)
     .option('--paused', 'it does not fire before `nixproof schedule resume`')
     .option(
       '--notify-url <url>',
-      'POST changes of verdict there: an address, env:NAME or file:/PATH; repeatable',
+      'POST changes of verdict there: an address, env:NAME, file:/PATH or secret:NAME; repeatable',
       repeatable('an address'),
     )
     .option(
@@ -98,7 +99,7 @@ async function create(session: Session, name: string, options: CreateOptions): P
   const receivers = receiversOf(options.notifyUrl ?? [], options.notifyCommand ?? []);
   const source = await sourceOf(options.from, options.ref, session);
   const { heal, parallel, timeout, config } = options;
-  const suite = (searchAttributes: boolean): ScheduledSuite => ({
+  const suite = (searchAttributes: boolean, notify = receivers): ScheduledSuite => ({
     schedule: name,
     source,
     ...(config === undefined ? {} : { config }),
@@ -106,16 +107,17 @@ async function create(session: Session, name: string, options: CreateOptions): P
     ...(parallel === undefined ? {} : { parallel }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     searchAttributes,
-    notify: receivers,
+    notify,
   });
   // What is wrong is said now, and not at night.
   const { previewSource } = await import('../../suites/from-source.js');
   const preview = await previewSource(suite(false), session);
+  const notify = withSecrets(receivers, preview.secrets, options.untrusted === true);
   const { useServer } = await import('../server.js');
   const { createSchedule, findSchedule } = await import('../../schedules.js');
   await using server = await useServer(session);
   session.signal.throwIfAborted();
-  await createSchedule(server.link, timing, suite(server.link.searchAttributes), options.paused ?? false);
+  await createSchedule(server.link, timing, suite(server.link.searchAttributes, notify), options.paused ?? false);
   const { sourceText } = await import('../../domain/source.js');
   session.say(
     `would test now: ${preview.profiles.map((profile) => profile.name).join(', ')} (${sourceText(preview.source)})`,

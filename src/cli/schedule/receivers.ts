@@ -1,4 +1,5 @@
 import { NixproofError } from '../../domain/error.js';
+import type { SecretSource } from '../../domain/profile.js';
 import type { Receiver } from '../../domain/schedule.js';
 
 /** @throws NixproofError `CONFIG_FLAG` */
@@ -9,13 +10,39 @@ export function receiversOf(urls: readonly string[], commands: readonly string[]
   ];
 }
 
+/**
+ * The receivers whose address is `secret:NAME` with the place where the configuration has that from.
+ * @throws NixproofError `CONFIG_FLAG`
+ */
+export function withSecrets(
+  receivers: readonly Receiver[],
+  secrets: Readonly<Record<string, SecretSource>>,
+  untrusted: boolean,
+): readonly Receiver[] {
+  return receivers.map((receiver) => {
+    const [, name] = (receiver.kind === 'webhook' && /^secret:(.*)$/.exec(receiver.url)) || [];
+    if (name === undefined) return receiver;
+    const secret = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
+    if (secret !== undefined && !untrusted) return { ...receiver, secret };
+    const what = untrusted
+      ? 'the configuration of an --untrusted schedule has no say in what the worker reads'
+      : `the configuration has no secret ${JSON.stringify(name)}`;
+    throw new NixproofError('CONFIG_FLAG', `--notify-url: ${what}`, {
+      hint: 'name a secret of `secrets:`, or give env:NAME or file:/PATH, which the worker reads',
+      details: { flag: '--notify-url' },
+    });
+  });
+}
+
 /** It goes into the server's records: a secret may only be referred to. */
 function requireAddress(url: string): string {
-  if (/^env:[A-Za-z_]\w*$/.test(url) || /^file:\/(?!\/)/.test(url)) return url;
+  if (/^(?:env:[A-Za-z_]\w*|secret:.+)$/.test(url) || /^file:\/(?!\/)/.test(url)) return url;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const http = parsed?.protocol === 'http:' || parsed?.protocol === 'https:';
   if (http && parsed.username === '' && parsed.password === '') return url;
-  const what = http ? 'must not hold a user or password' : 'expected an http or https address, env:NAME or file:/PATH';
+  const what = http
+    ? 'must not hold a user or password'
+    : 'expected an http or https address, env:NAME, file:/PATH or secret:NAME';
   throw new NixproofError('CONFIG_FLAG', `--notify-url: ${what}`, {
     hint: 'an address that is a secret stays out of the server’s records as env:NAME or file:/PATH, which the worker reads',
     details: { flag: '--notify-url' },

@@ -48,6 +48,19 @@ afterAll(async () => {
 const tell = (url: string) => notifyReceiver({ kind: 'webhook', url }, notification, work);
 
 describe('a webhook', () => {
+  test('gets its address from a secret of the configuration', async () => {
+    const file = path.join(folder, 'secret');
+    await writeFile(file, `${address}/200\n`);
+    const secret = { kind: 'file', path: file } as const;
+    const before = got.length;
+    await notifyReceiver({ kind: 'webhook', url: 'secret:chat', secret }, notification, work);
+    expect(got).toHaveLength(before + 1);
+    const gone = { ...secret, path: `${file}-gone` };
+    await expect(
+      notifyReceiver({ kind: 'webhook', url: 'secret:chat', secret: gone }, notification, work),
+    ).rejects.toMatchObject({ code: 'CONFIG_SECRET' });
+  });
+
   test.each([200, 204])('that answers %i has it', async (status) => {
     got.length = 0;
     await tell(`${address}/${status}`);

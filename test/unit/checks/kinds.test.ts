@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 async function seen(check: Check, on: Machine = machine) {
-  const [result] = await verify(on, [check], WORK, undefined, 1);
+  const [result] = await verify(on, [check], WORK, { wayInMs: 1 });
   return [result?.status, result?.detail];
 }
 
@@ -208,7 +208,7 @@ test('a check that has not ended when the time of all is up is red, and so are t
     { kind: 'run', name: 'next', run: 'true' },
   ];
   const detail = 'it had not ended when the time of timeouts.checks was used up';
-  expect(await verify(machine, checks, WORK, 100)).toMatchObject([
+  expect(await verify(machine, checks, WORK, { limitMs: 100 })).toMatchObject([
     { status: 'fail', detail },
     { status: 'fail', detail },
   ]);

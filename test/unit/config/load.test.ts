@@ -25,7 +25,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'an unknown key that resembles none',
     yaml('    colour: red\n'),
     [
-      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, labels, machines, deploy, install, checks, timeouts or drills',
+      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, labels, machines, deploy, install, files, checks, timeouts or drills',
     ],
   ],
   ['a missing key', 'profiles:\n  vm:\n    base: debian\n', ['nixproof.yaml:2:3: profiles.vm: missing key "install"']],
@@ -105,7 +105,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
       'nixproof.yaml:3:47: profiles.vm.install.timeout: expected a duration such as 90s, 15m or 1h30m, got 5',
       'nixproof.yaml:3:57: profiles.vm.install.stall: expected a duration such as 90s, 15m or 1h30m, got "soon"',
       `nixproof.yaml:3:70: profiles.vm.install.env.A-B: expected an environment variable's name (letters, digits and underscores, no digit first), got "A-B"`,
-      'nixproof.yaml:3:83: profiles.vm.install.env.PIN: expected text, got a value of type number; put it in quotes',
+      'nixproof.yaml:3:83: profiles.vm.install.env.PIN: expected text or { secret: NAME }, got a value of type number; put it in quotes',
     ],
   ],
   [
@@ -290,7 +290,7 @@ test.each([
     'export default { profiles: { vm: { instal: 1 } }, x: 1 };\n',
     [
       'nixproof.ts: profiles.vm.instal: unknown key "instal", did you mean "install"?',
-      'nixproof.ts: x: unknown key "x", expected $schema, profiles, machines or healing',
+      'nixproof.ts: x: unknown key "x", expected $schema, profiles, machines, secrets or healing',
     ],
   ],
   ['export default () => 1;\n', ['nixproof.ts: expected a mapping, got a function']],

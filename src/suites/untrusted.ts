@@ -1,0 +1,272 @@
+import { realpath } from 'node:fs/promises';
+import { whyNotPlain } from '../bases/plain-image.js';
+import { insideOf, untrusted, type Refusal } from '../config/inside.js';
+import { hostToolsOf } from '../domain/installer.js';
+import type { DriverName, Profile } from '../domain/profile.js';
+
+/** What of the host a configuration names: used only if it is inside the repository. */
+interface Place {
+  readonly path: string;
+  readonly file: string;
+  /** An image must not name other files either. */
+  readonly image?: true;
+}
+
+type Subject = Omit<Profile, 'driver'> & { readonly driver?: DriverName };
+type Finding = Refusal | Place;
+type Decision = (profile: Subject) => readonly Finding[];
+
+/** Acts inside the machine, is a number or a name, or chooses among what the host does anyway. */
+const harmless: Decision = () => [];
+/** Belongs to driver ssh alone, which is refused by `profiles.*.driver`. */
+const onlyForSsh: Decision = () => [];
+/** Belongs to a kind alone that is refused by `profiles.*.install.kind`. */
+const onlyForHostKinds: Decision = () => [];
+/** Decided by `loadConfig`, before it reads it. */
+const whenRead: Decision = () => [];
+
+const driver: Decision = ({ name, driver: chosen, install }) => {
+  if (chosen === undefined || chosen === 'qemu' || chosen === 'libvirt') return [];
+  // It has no other driver, and is refused itself.
+  if (install.kind === 'nix-check') return [];
+  const problem =
+    chosen === 'ssh'
+      ? 'driver ssh runs the commands and uses the keys of the configuration on this host'
+      : 'driver sandbox runs the installer, heals and checks of the configuration on this host';
+  return [{ path: `profiles.${name}.driver`, problem, remedy: 'use qemu or libvirt' }];
+};
+
+const kind: Decision = ({ name, install }) =>
+  hostToolsOf(install).length === 0
+    ? []
+    : [
+        {
+          path: `profiles.${name}.install.kind`,
+          problem: `kind ${install.kind} runs on this host`,
+          remedy: 'use kind nixos or script, which run in the machine',
+        },
+      ];
+
+const base: Decision = ({ name, base: chosen = '' }) => {
+  const path = `profiles.${name}.base`;
+  const image = imageOf(chosen);
+  if (image === undefined) return [];
+  if (!/^https?:/.test(image.file)) return [{ path, file: image.file, image: true }];
+  const problem = 'the configuration makes this host fetch an address of its choice';
+  return [{ path, problem, remedy: 'give the image with --base' }];
+};
+
+const deployed: Decision = ({ name, deploy }) => [{ path: `profiles.${name}.deploy.from`, file: deploy.from }];
+
+const checkKeys: Decision = ({ name, checks }) =>
+  checks.flatMap(({ login }, index) =>
+    login === undefined ? [] : [{ path: `profiles.${name}.checks[${index}].key`, file: login.key }],
+  );
+
+const copiedFiles: Decision = ({ name, files = [] }) =>
+  files.flatMap(({ content }, index) =>
+    'from' in content ? [{ path: `profiles.${name}.files[${index}].from`, file: content.from }] : [],
+  );
+
+const secretVariables: Decision = ({ secrets = {} }) =>
+  Object.entries(secrets).flatMap(([secret, source]) =>
+    source.kind === 'env'
+      ? [
+          {
+            path: `secrets.${secret}.env`,
+            problem: `the configuration reads ${source.name} of this host's environment`,
+            remedy: 'use no secret in a profile that pull requests test',
+          },
+        ]
+      : [],
+  );
+
+const secretCommands: Decision = ({ secrets = {} }) =>
+  Object.entries(secrets).flatMap(([secret, source]) =>
+    source.kind === 'command'
+      ? [
+          {
+            path: `secrets.${secret}.command`,
+            problem: 'the configuration runs a command on this host',
+            remedy: 'use no secret in a profile that pull requests test',
+          },
+        ]
+      : [],
+  );
+
+const secretFiles: Decision = ({ secrets = {} }) =>
+  Object.entries(secrets).flatMap(([secret, source]) =>
+    source.kind === 'file' ? [{ path: `secrets.${secret}.file`, file: source.path }] : [],
+  );
+
+/**
+ * What `--untrusted` decides of each place of the configuration's schema, by its path: `*` is any name, `[]` any element. A test
+ * compares the places with the schema. Whatever makes the host run, read or send something is decided here and nowhere else.
+ */
+export const DECISIONS: Readonly<Record<string, Decision>> = {
+  $schema: harmless,
+
+  'profiles.*.base': base,
+  'profiles.*.driver': driver,
+  'profiles.*.machine.memory': harmless,
+  'profiles.*.machine.cpus': harmless,
+  'profiles.*.machine.disks[]': harmless,
+  'profiles.*.machine.firmware': harmless,
+  'profiles.*.machine.accelerator': harmless,
+  'profiles.*.labels[]': harmless,
+  'profiles.*.machines[]': onlyForSsh,
+  'profiles.*.deploy.from': deployed,
+  'profiles.*.deploy.to': harmless,
+  'profiles.*.deploy.exclude[]': harmless,
+  'profiles.*.install.kind': kind,
+  'profiles.*.install.run': harmless,
+  'profiles.*.install.flake': harmless,
+  'profiles.*.install.disko': harmless,
+  'profiles.*.install.phases[]': onlyForHostKinds,
+  'profiles.*.install.args[]': onlyForHostKinds,
+  'profiles.*.install.timeout': harmless,
+  'profiles.*.install.stall': harmless,
+  'profiles.*.install.maxLog': harmless,
+  'profiles.*.install.reboot': harmless,
+  'profiles.*.install.env.*': harmless,
+  // Where the secret comes from is decided at `secrets`.
+  'profiles.*.install.env.*.secret': harmless,
+  'profiles.*.files[].secret': harmless,
+  'profiles.*.files[].from': copiedFiles,
+  'profiles.*.files[].to': harmless,
+  'profiles.*.files[].mode': harmless,
+  'profiles.*.checks[].name': harmless,
+  'profiles.*.checks[].user': harmless,
+  'profiles.*.checks[].key': checkKeys,
+  'profiles.*.checks[].run': harmless,
+  'profiles.*.checks[].expect': harmless,
+  'profiles.*.checks[].match': harmless,
+  'profiles.*.checks[].service': harmless,
+  'profiles.*.checks[].units': harmless,
+  'profiles.*.checks[].reboot': harmless,
+  'profiles.*.timeouts.machine': harmless,
+  'profiles.*.timeouts.deploy': harmless,
+  'profiles.*.timeouts.boot': harmless,
+  'profiles.*.timeouts.checks': harmless,
+  'profiles.*.timeouts.collect': harmless,
+  'profiles.*.drills[]': harmless,
+
+  'machines.*.address': onlyForSsh,
+  'machines.*.port': onlyForSsh,
+  'machines.*.user': onlyForSsh,
+  'machines.*.key': onlyForSsh,
+  'machines.*.hostKey': onlyForSsh,
+  'machines.*.hostKeyChangesOnReset': onlyForSsh,
+  'machines.*.disks[]': onlyForSsh,
+  'machines.*.reset': onlyForSsh,
+  'machines.*.start': onlyForSsh,
+  'machines.*.stop': onlyForSsh,
+  'machines.*.ready': onlyForSsh,
+  'machines.*.commandTimeout': onlyForSsh,
+  'machines.*.bootTimeout': onlyForSsh,
+
+  'secrets.*.env': secretVariables,
+  'secrets.*.file': secretFiles,
+  'secrets.*.command[]': secretCommands,
+
+  'healing.policy': harmless,
+  'healing.threshold': harmless,
+  'healing.max': harmless,
+  'healing.ask': harmless,
+  'healing.heals[].name': harmless,
+  'healing.heals[].for': harmless,
+  'healing.heals[].confidence': harmless,
+  // Heals run in the machine; in a sandbox, which is refused, on the host.
+  'healing.heals[].run[]': harmless,
+  'healing.heals[].config.*': harmless,
+  'healing.heals[].undo[]': harmless,
+  'healing.heals[].resume': harmless,
+  'healing.from': whenRead,
+};
+
+/**
+ * Holds a profile of a configuration that nobody vouches for to what it may do: nothing on this host, and nothing outside its
+ * repository. Asked when a suite is planned, and again by the worker before it reads anything the profile names.
+ * @param given what the command line has chosen instead of the configuration
+ * @returns the profile with its paths as they really are, links followed
+ * @throws NixproofError `CONFIG_UNTRUSTED` with everything that is refused
+ */
+export async function requireUntrusted<P extends Subject>(
+  profile: P,
+  repository: string,
+  given: { readonly base: boolean },
+): Promise<P> {
+  const findings = Object.entries(DECISIONS)
+    .filter(([path]) => !(given.base && path === 'profiles.*.base'))
+    .flatMap(([, decide]) => decide(profile));
+  const refusals = findings.flatMap((finding) => ('problem' in finding ? [finding] : []));
+  const places = findings.flatMap((finding) => ('file' in finding ? [finding] : []));
+  const real = new Map<string, string>();
+  for (const place of places) {
+    const found = await realPlace(repository, place);
+    if (typeof found === 'string') real.set(place.file, found);
+    else refusals.push(found);
+  }
+  if (refusals.length > 0) throw untrusted(refusals);
+  return withPlaces({ ...profile, untrusted: { repository, base: given.base } }, (file) => real.get(file) ?? file);
+}
+
+/**
+ * Asks again of a profile that was held to that before, with its driver or on another host; does nothing for any other.
+ * @throws NixproofError `CONFIG_UNTRUSTED`
+ */
+export async function requireStillUntrusted(profile: Subject): Promise<void> {
+  const { untrusted: held } = profile;
+  if (held) await requireUntrusted(profile, await realpath(held.repository), held);
+}
+
+async function realPlace(repository: string, { path, file, image }: Place): Promise<string | Refusal> {
+  const real = await insideOf(repository, file, path);
+  if (image === undefined || typeof real !== 'string') return real;
+  const problem = await whyNotPlain(real);
+  if (problem === undefined) return real;
+  return { path, problem, remedy: 'use a raw image, or a qcow2 image without backing and data file' };
+}
+
+/** The profile with these files of the host under other names. */
+function withPlaces<P extends Subject>(profile: P, place: (file: string) => string): P {
+  const { base: chosen, deploy, checks, files, secrets } = profile;
+  return {
+    ...profile,
+    ...(chosen === undefined ? {} : { base: basePlaces(chosen, place) }),
+    deploy: { ...deploy, from: place(deploy.from) },
+    checks: checks.map((check) =>
+      check.login === undefined ? check : { ...check, login: { ...check.login, key: place(check.login.key) } },
+    ),
+    ...(files === undefined
+      ? {}
+      : {
+          files: files.map((file) =>
+            'from' in file.content ? { ...file, content: { from: place(file.content.from) } } : file,
+          ),
+        }),
+    ...(secrets === undefined
+      ? {}
+      : {
+          secrets: Object.fromEntries(
+            Object.entries(secrets).map(([name, source]) => [
+              name,
+              source.kind === 'file' ? { ...source, path: place(source.path) } : source,
+            ]),
+          ),
+        }),
+  };
+}
+
+function basePlaces(chosen: string, place: (file: string) => string): string {
+  const image = imageOf(chosen);
+  return image === undefined ? chosen : `${image.kind}:${place(image.file)}${image.sum}`;
+}
+
+/** The image in a base's name. */
+function imageOf(chosen: string): { readonly kind: string; readonly file: string; readonly sum: string } | undefined {
+  const [, kind = '', rest = ''] = /^(disk|iso):(.*)$/s.exec(chosen) ?? [];
+  if (kind === '') return undefined;
+  const sum = kind === 'iso' ? (/#[0-9a-fA-F]{64}$/.exec(rest)?.[0] ?? '') : '';
+  return { kind, file: rest.slice(0, rest.length - sum.length), sum };
+}
