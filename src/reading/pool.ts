@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../domain/error.js';
 import { createTurns } from '../host/turns.js';
@@ -18,6 +19,9 @@ export interface ReadingLimits {
 export class ReadingBrokenOff extends Error {
   override readonly name = 'ReadingBrokenOff';
 }
+
+/** Without its suffix, which is another one where the sources are run. */
+const PROGRAM = fileURLToPath(new URL('./thread', import.meta.url));
 
 const turns = createTurns(THREADS);
 const idle: Worker[] = [];
@@ -50,7 +54,7 @@ export async function readInThread<Name extends keyof Tasks>(
 function startThread(): Worker {
   // What lets this process run the sources lets a thread.
   const preloaded = process.execArgv.flatMap((flag, at, all) => (flag === '--import' ? [flag, all[at + 1] ?? ''] : []));
-  return new Worker(new URL('./thread.js', import.meta.url), {
+  return new Worker(PROGRAM, {
     execArgv: preloaded,
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB },
