@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type * as diagnoseModule from '../src/activities/diagnose-log.js';
+import type * as diagnoseModule from '../src/reading/diagnose-log.js';
 import { randomFrom, realisticLog } from './installer-log.js';
 
 /**
@@ -41,7 +41,7 @@ const option = (name: string): string | undefined => {
   const at = process.argv.indexOf(name);
   return at < 0 ? undefined : process.argv[at + 1];
 };
-const measured = process.argv.includes('--dist') ? '../dist/activities' : '../src/activities';
+const measured = process.argv.includes('--dist') ? '../dist/reading' : '../src/reading';
 const { diagnoseLog } = (await import(`${measured}/diagnose-log.js`)) as typeof diagnoseModule;
 const corpus = option('--corpus') ?? '../shared/corpus';
 const lineCount = Number(option('--lines') ?? 1_000_000);

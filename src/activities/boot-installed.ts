@@ -1,7 +1,7 @@
 import type { BootOutcome } from '../domain/attempt.js';
 import { NixproofError } from '../domain/error.js';
-import { clipped } from './diagnose-attempt.js';
-import { diagnoseLog } from './diagnose-log.js';
+import { isIncomplete } from '../domain/diagnosis.js';
+import { diagnoseFailed } from './diagnose-attempt.js';
 import type { Machine, Work } from '../machines/machine.js';
 
 /** A system that does not come up from its own disk is what the test found out, not a fault of the bench. */
@@ -18,8 +18,8 @@ export async function bootInstalled(
     if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
     const { console } = error.details;
     const lines = Array.isArray(console) ? (console as readonly string[]) : [];
-    const diagnoses = await diagnoseLog([Buffer.from(lines.join('\n'))], { failed: true });
-    const known = diagnoses.filter((diagnosis) => diagnosis.class !== 'unknown');
-    return { booted: false, line: lines.at(-1) ?? error.message, reason: error.message, diagnoses: clipped(known) };
+    const told = await diagnoseFailed({ text: lines.join('\n') }, work.signal);
+    const diagnoses = told.filter((diagnosis) => diagnosis.class !== 'unknown' || isIncomplete(diagnosis));
+    return { booted: false, line: lines.at(-1) ?? error.message, reason: error.message, diagnoses };
   }
 }

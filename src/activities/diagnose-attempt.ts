@@ -1,32 +1,31 @@
-import { createReadStream } from 'node:fs';
-import type { Diagnosis } from '../domain/diagnosis.js';
-import type { TemplatesState } from '../healing/templates.js';
-import { isErrno } from '../host/files.js';
-import type { AttemptFiles } from '../records/artifacts.js';
-import { diagnoseLog } from './diagnose-log.js';
+import { incomplete, isIncomplete, type Diagnosis } from '../domain/diagnosis.js';
+import type { DiagnoseOrder } from '../reading/diagnose-log.js';
+import { ReadingBrokenOff, readInThread } from '../reading/pool.js';
 
 /** What travels through history is small: so many diagnoses, so many lines of each, so many characters. */
 const LIMITS = { diagnoses: 3, evidence: 3, chars: 300, captures: 4 } as const;
 
-/**
- * Why an attempt failed, as its recorded log tells; empty where it tells nothing.
- * @param usual templates of lines that the same installer prints when it succeeds
- */
-export async function diagnoseAttempt(files: AttemptFiles, usual?: TemplatesState): Promise<readonly Diagnosis[]> {
-  const log = createReadStream(files.log, { highWaterMark: 1 << 18 });
+/** How long a log is read: a hundred times as long as an installer's usual one takes. */
+const BUDGET_MS = 30_000;
+/** And so much longer where its thread does not even look at the clock. */
+const GRACE_MS = 5000;
+
+/** Why what printed a log failed; empty where the log tells nothing, with one that says so where not all of it was read. */
+export async function diagnoseFailed(order: DiagnoseOrder, signal: AbortSignal): Promise<readonly Diagnosis[]> {
   try {
-    return clipped(await diagnoseLog(log as AsyncIterable<Buffer>, { ...(usual && { usual }), failed: true }));
+    const bounded = { ...order, failed: true, budgetMs: BUDGET_MS };
+    return clipped(await readInThread('diagnose', bounded, { signal, budgetMs: BUDGET_MS + GRACE_MS }));
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  } finally {
-    log.destroy();
+    if (!(error instanceof ReadingBrokenOff)) throw error;
+    return [incomplete(error.message)];
   }
 }
 
 /** The best diagnoses, each cut to what may travel through history. */
-export function clipped(diagnoses: readonly Diagnosis[]): readonly Diagnosis[] {
-  return diagnoses.slice(0, LIMITS.diagnoses).map((diagnosis) => ({
+function clipped(diagnoses: readonly Diagnosis[]): readonly Diagnosis[] {
+  const unread = diagnoses.filter(isIncomplete);
+  const told = diagnoses.filter((diagnosis) => !isIncomplete(diagnosis)).slice(0, LIMITS.diagnoses - unread.length);
+  return [...told, ...unread].map((diagnosis) => ({
     ...diagnosis,
     why: diagnosis.why.slice(0, LIMITS.chars),
     evidence: diagnosis.evidence.slice(0, LIMITS.evidence).map((line) => line.slice(0, LIMITS.chars)),

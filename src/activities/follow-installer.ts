@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { barrierOf, type AttemptEnd, type AttemptOutcome, type AttemptRef } from '../domain/attempt.js';
 import type { InstallProgress, PhaseCheckpoint } from '../domain/attempt.js';
+import type { Diagnosis } from '../domain/diagnosis.js';
 import { NixproofError } from '../domain/error.js';
 import { withEnd } from '../healing/end-diagnosis.js';
 import type { TemplatesState } from '../healing/templates.js';
@@ -10,7 +11,7 @@ import { writeWhole } from '../host/files.js';
 import { guestAttempt, killInstaller, type GuestAttempt } from '../installers/installer.js';
 import type { Connection, GuestConsole, Machine, Work } from '../machines/machine.js';
 import type { AttemptFiles } from '../records/artifacts.js';
-import { diagnoseAttempt } from './diagnose-attempt.js';
+import { diagnoseFailed } from './diagnose-attempt.js';
 import { endOf, lookAt, type GuestState, type Shell } from './guest-state.js';
 import { openRecording, type LogPart, type Recording } from './recording.js';
 import type { Redactor } from '../secrets/redactor.js';
@@ -370,7 +371,7 @@ async function outcomeOf(
   const { sha256, parts: ours } = await recording.finish();
   const { phases, errors, tail } = recording.summary;
   const succeeded = end.kind === 'exited' && end.exitCode === 0;
-  const diagnosed = succeeded ? [] : await diagnoseAttempt(following.files, await following.usualLines());
+  const diagnosed = succeeded ? [] : await diagnose(following);
   const place = { line: Math.max(0, recording.lines - 1), offset: tail.at(-1)?.offset ?? 0 };
   return {
     ...(succeeded ? {} : { diagnoses: withEnd(diagnosed, end, place) }),
@@ -385,6 +386,13 @@ async function outcomeOf(
     checkpoints: await checkpointsOf(following),
     log: { bytes: recording.offset, lines: recording.lines, sha256, ...compared(recording.offset, ours, guestLog) },
   };
+}
+
+/** What the recorded log tells of the failure. */
+async function diagnose({ files, usualLines, work }: Following): Promise<readonly Diagnosis[]> {
+  const usual = await usualLines();
+  work.progress('diagnosing the log');
+  return diagnoseFailed({ file: files.log, ...(usual && { usual }) }, work.signal);
 }
 
 /** Our log beside the guest's. */

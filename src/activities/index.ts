@@ -205,7 +205,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         await turn(request, work, async () => {
           const full = await publishReports(files, report);
           await recordHeals(layout.home, full);
-          await learnFromSuccess(layout.home, files, full);
+          await learnFromSuccess(layout.home, files, full, work);
           // Last: a run's verdict is on disk when all that belongs to it is.
           await writeRunReport(files, full);
         });

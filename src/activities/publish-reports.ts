@@ -4,11 +4,13 @@ import type { InjectedFault } from '../domain/fault.js';
 import type { MetricSeries, RunReport } from '../domain/run.js';
 import { systemMetricUnit } from '../domain/system.js';
 import { readIfThere, writeJson, writeWhole } from '../host/files.js';
+import type { Work } from '../domain/work.js';
 import type { RunFiles } from '../records/artifacts.js';
 import { collectMetrics } from '../records/events.js';
 import { recordHeal } from '../records/heal-record.js';
 import { combineChanges, unifiedDiff } from '../records/patch.js';
 import { readSystemMetrics } from '../records/system-metrics.js';
+import { ReadingBrokenOff } from '../reading/pool.js';
 import { reporters } from '../reports/index.js';
 import { reportSource } from '../reports/source.js';
 import { faultResults } from './faults/journal.js';
@@ -86,12 +88,23 @@ export async function recordHeals(home: string, { run, profile, heals }: RunRepo
 }
 
 /** What an installer that succeeded printed is usual for its profile; of a drill's, part may be the fault's doing. */
-export async function learnFromSuccess(home: string, files: RunFiles, report: RunReport): Promise<void> {
+export async function learnFromSuccess(
+  home: string,
+  files: RunFiles,
+  report: RunReport,
+  { signal, progress }: Work,
+): Promise<void> {
   const { verdict, attempts, faults } = report;
   if ((verdict !== 'passed' && verdict !== 'healed') || attempts === 0 || faults.length > 0) return;
   const { log } = files.attempt(attempts);
   // On a host that only writes the report there is no log.
-  if (existsSync(log)) await learnUsualLines(home, report, log);
+  if (!existsSync(log)) return;
+  try {
+    await learnUsualLines(home, report, log, signal);
+  } catch (error) {
+    if (!(error instanceof ReadingBrokenOff)) throw error;
+    progress(`nothing was learned from the log: ${error.message}`);
+  }
 }
 
 /** A run that was cancelled or ran out of time while its installer ran never heard of that attempt's phases and log. */

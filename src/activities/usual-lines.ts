@@ -1,12 +1,8 @@
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { isSuspicious } from '../healing/suspicion.js';
-import { readLogLine } from '../healing/log-lines.js';
-import { createTemplateMiner, type TemplatesState } from '../healing/templates.js';
+import type { TemplatesState } from '../healing/templates.js';
 import { readJson, writeJson } from '../host/files.js';
 import { withLock } from '../host/lock.js';
-import { createStreamParser } from '../stream/parser.js';
-import { messageOfEvent } from './diagnose-log.js';
+import { readInThread } from '../reading/pool.js';
 
 /** `records/templates/<profile>.json`: what alarming lines a profile's installer printed although it succeeded. */
 interface UsualLines {
@@ -16,8 +12,8 @@ interface UsualLines {
 }
 
 const REMEMBERED_RUNS = 50;
-/** A line that is new to so many is forgotten first. */
-const MAX_TEMPLATES = 2000;
+/** How long a log is learned from. */
+const BUDGET_MS = 60_000;
 
 function fileOf(home: string, profile: string): string {
   return path.join(home, 'records', 'templates', `${encodeURIComponent(profile)}.json`);
@@ -31,28 +27,24 @@ export async function readUsualLines(home: string, profile: string): Promise<Tem
 /**
  * Learns from the log of an installer that succeeded: every line of it that a diagnosis would have looked at.
  * @param log path of the attempt's install.log
+ * @throws ReadingBrokenOff where that takes too long: nothing is learned then
  */
 export async function learnUsualLines(
   home: string,
   { profile, run }: { readonly profile: string; readonly run: string },
   log: string,
+  signal: AbortSignal,
 ): Promise<void> {
   const file = fileOf(home, profile);
   await withLock(`${file}.lock`, {}, async () => {
     const known = await readJson<UsualLines>(file);
     if (known?.runs.includes(run)) return;
-    const miner = createTemplateMiner({ maxTemplates: MAX_TEMPLATES }, known?.templates);
-    const parser = createStreamParser();
-    const learn = (events: ReturnType<typeof parser.push>) => {
-      for (const event of events) {
-        const text = messageOfEvent(event);
-        if (text !== undefined && isSuspicious(text)) miner.learn(readLogLine(text).message);
-      }
-    };
-    for await (const chunk of createReadStream(log, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>)
-      learn(parser.push(chunk));
-    learn(parser.end());
+    const templates = await readInThread(
+      'mineUsualLines',
+      { log, known: known?.templates },
+      { signal, budgetMs: BUDGET_MS },
+    );
     const runs = [...(known?.runs ?? []), run].slice(-REMEMBERED_RUNS);
-    await writeJson(file, { templates: miner.state(), runs } satisfies UsualLines);
+    await writeJson(file, { templates, runs } satisfies UsualLines);
   });
 }

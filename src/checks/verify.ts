@@ -4,6 +4,7 @@ import type { Check } from '../domain/profile.js';
 import type { CheckResult } from '../domain/run.js';
 import { openConnection } from '../machines/connection.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
+import { ReadingBrokenOff, readInThread } from '../reading/pool.js';
 import { runShell, type ShellResult } from './shell.js';
 
 /** A check's own time. */
@@ -21,6 +22,8 @@ const PAUSE_MS = 500;
 const CANNOT_CONNECT: ReadonlySet<string> = new Set(['TRANSPORT_REFUSED', 'TRANSPORT_TIMEOUT', 'TRANSPORT_LOST']);
 /** So often a check may lose its connection before that is taken for its own doing. */
 const LOST = 2;
+/** How long a pattern may look for itself in an output. */
+const MATCH_MS = 10_000;
 const DETAIL_CHARS = 300;
 
 /** How checks log in, and what is left of the time for which a way in that fails is tried again. */
@@ -124,7 +127,7 @@ async function perform(connection: Connection, check: Exclude<Check, { kind: 're
   switch (check.kind) {
     case 'run': {
       const result = await runShell(connection, check.run, limits);
-      return withLeft(judge(result, check), result);
+      return withLeft(await judge(result, check, work.signal), result);
     }
     case 'service':
       return settled(exec, 'systemctl is-active -- "$1"', check.service);
@@ -168,27 +171,34 @@ function withLeft({ status, detail }: Seen, { left }: ShellResult): Seen {
   return { status, detail: oneLine(detail === '' ? still : `${detail}; ${still}`) };
 }
 
-function judge(
+async function judge(
   result: Pick<ExecResult, 'exitCode' | 'stdout' | 'stderr'>,
   check: Extract<Check, { kind: 'run' }>,
-): Seen {
+  signal: AbortSignal,
+): Promise<Seen> {
   const output = result.stdout.trim();
   const failed = (why: string): Seen => ({ status: 'fail', detail: oneLine(why) });
+  const passed: Seen = { status: 'pass', detail: oneLine(output) };
+  const got = () => `got ${JSON.stringify(output || result.stderr.trim())}`;
   if (check.expect !== undefined) {
-    return output === check.expect.trim()
-      ? { status: 'pass', detail: oneLine(output) }
-      : failed(
-          `expected ${JSON.stringify(check.expect.trim())}, got ${JSON.stringify(output || result.stderr.trim())}`,
-        );
+    const expected = check.expect.trim();
+    return output === expected ? passed : failed(`expected ${JSON.stringify(expected)}, ${got()}`);
   }
   if (check.match !== undefined) {
-    return new RegExp(check.match).test(output)
-      ? { status: 'pass', detail: oneLine(output) }
-      : failed(`expected /${check.match}/, got ${JSON.stringify(output || result.stderr.trim())}`);
+    const found = await isMatch(check.match, output, signal);
+    if (found instanceof ReadingBrokenOff) return failed(`/${check.match}/ was not found out: ${found.message}`);
+    return found ? passed : failed(`expected /${check.match}/, ${got()}`);
   }
-  return result.exitCode === 0
-    ? { status: 'pass', detail: oneLine(output) }
-    : failed(`exit status ${result.exitCode}: ${result.stderr.trim() || output}`);
+  return result.exitCode === 0 ? passed : failed(`exit status ${result.exitCode}: ${result.stderr.trim() || output}`);
+}
+
+async function isMatch(pattern: string, text: string, signal: AbortSignal): Promise<boolean | ReadingBrokenOff> {
+  try {
+    return await readInThread('matches', { pattern, text }, { signal, budgetMs: MATCH_MS });
+  } catch (error) {
+    if (error instanceof ReadingBrokenOff) return error;
+    throw error;
+  }
 }
 
 function oneLine(text: string): string {

@@ -7,7 +7,6 @@ import { EXIT } from '../domain/verdict.js';
 import { isErrno } from '../host/files.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
-const CHUNK_BYTES = 1 << 18;
 /** Why a file cannot be read: the user's to correct. */
 const UNREADABLE = ['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'];
 
@@ -48,7 +47,7 @@ async function diagnose(session: Session, file: string): Promise<number> {
 }
 
 async function read(file: string, signal: AbortSignal): Promise<readonly Diagnosis[]> {
-  const { diagnoseLog } = await import('../activities/diagnose-log.js');
+  const { CHUNK_BYTES, diagnoseLog } = await import('../reading/diagnose-log.js');
   const input: Readable = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   const stop = () => input.destroy(signal.reason as Error);
   signal.addEventListener('abort', stop);

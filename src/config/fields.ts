@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { problemOf } from '../reading/pattern.js';
 import { describeIssue, expected, unknownKeys } from './messages.js';
 import { DURATION, DURATION_EXPECTED, SIZE, SIZE_EXPECTED } from './units.js';
 
@@ -68,19 +69,8 @@ function isPlainPath(text: string): boolean {
   return !/[\0\r\n]/.test(text) && !text.split('/').includes('..');
 }
 
-export const regularExpression = z.string({ error: expected('a regular expression') }).refine(compiles, {
-  error: (issue) => `expected a regular expression, got ${compileError(String(issue.input))}`,
-});
-
-function compiles(source: string): boolean {
-  return compileError(source) === undefined;
-}
-
-function compileError(source: string): string | undefined {
-  try {
-    new RegExp(source);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : String(error);
-  }
-}
+export const regularExpression = z
+  .string({ error: expected('a regular expression') })
+  .refine((source) => problemOf(source) === undefined, {
+    error: (issue) => `expected a regular expression, got ${problemOf(String(issue.input)) ?? ''}`,
+  });

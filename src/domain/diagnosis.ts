@@ -47,3 +47,24 @@ export interface Diagnosis {
   /** What the rule took out of the line: `device`, `host`, `unit` … Guest text: hostile. */
   readonly captures: Readonly<Record<string, string>>;
 }
+
+/** The rule of a diagnosis that says that not all of a log was read. */
+const INCOMPLETE = 'end/incomplete';
+
+/** What is said of a log that could not be read to its end. @param why what became of the reading */
+export function incomplete(why: string, at: Pick<Diagnosis, 'line' | 'offset'> = { line: 0, offset: 0 }): Diagnosis {
+  return {
+    class: 'unknown',
+    confidence: 0,
+    ...at,
+    evidence: [],
+    why: `diagnosis incomplete: ${why}`,
+    rule: INCOMPLETE,
+    captures: {},
+  };
+}
+
+/** Whether a diagnosis says nothing but that not all of a log was read. */
+export function isIncomplete({ rule }: Diagnosis): boolean {
+  return rule === INCOMPLETE;
+}

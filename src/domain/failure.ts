@@ -1,5 +1,5 @@
 import type { AttemptOutcome } from './attempt.js';
-import type { Diagnosis } from './diagnosis.js';
+import { isIncomplete, type Diagnosis } from './diagnosis.js';
 import type { FailureRecord } from './run.js';
 
 /**
@@ -19,6 +19,11 @@ export function failureOf(outcome: AttemptOutcome): FailureRecord | undefined {
 
 /** The same failure with what a diagnosis says of it; as it was where there is none. */
 export function diagnosedFailure(failure: FailureRecord, diagnoses: readonly Diagnosis[] = []): FailureRecord {
+  const unread = diagnoses.find(isIncomplete);
+  if (unread) {
+    const told = diagnoses.filter((diagnosis) => diagnosis !== unread);
+    return diagnosedFailure({ ...failure, reason: `${failure.reason}; ${unread.why}` }, told);
+  }
   const [best] = diagnoses;
   if (best === undefined) return failure;
   const { class: failureClass, confidence, offset, evidence } = best;

@@ -21,7 +21,7 @@ const NOISE: readonly RegExp[] = [
   // Locales and terminals.
   /Setting locale failed|cannot (?:change|set) (?:the )?(?:default )?(?:locale|LC_)|\bLC_ALL\b|LANGUAGE =|^perl: warning|^warning: setlocale|\bTERM is not set|^tput: |\bstty: |mesg: ttyname|stdin: is not a tty|cannot set terminal process group|no job control/i,
   // Chroots and machines under construction.
-  /install-info|Running in chroot|policy-rc\.d|no info dir entry|System has not been booted with systemd|Failed to (?:resolve (?:user|group|specifier)|replace specifiers|connect to (?:\w+ )*bus\b|read machine ID|create (?:bus|new)|set up automounter)|\bmessage bus\b|system_bus_socket|invoke-rc\.d: (?:could not determine|policy)|update-alternatives: |delaying package configuration|apt does not have a stable CLI|^debconf: |dpkg-preconfigure|dpkg: warning|unable to (?:initialize frontend|resolve host \S+: (?:Name|Temporary))|^sudo: unable to resolve|^tar: .{0,80}(?:time stamp|in the future|Removing leading|implausibly)/i,
+  /install-info|Running in chroot|policy-rc\.d|no info dir entry|System has not been booted with systemd|Failed to (?:resolve (?:user|group|specifier)|replace specifiers|connect to (?:\w{1,20} ){0,4}bus\b|read machine ID|create (?:bus|new)|set up automounter)|\bmessage bus\b|system_bus_socket|invoke-rc\.d: (?:could not determine|policy)|update-alternatives: |delaying package configuration|apt does not have a stable CLI|^debconf: |dpkg-preconfigure|dpkg: warning|unable to (?:initialize frontend|resolve host \S+: (?:Name|Temporary))|^sudo: unable to resolve|^tar: .{0,80}(?:time stamp|in the future|Removing leading|implausibly)/i,
   // Looking before leaping: clean-up of what is not there.
   /^umount: .{0,200}\bnot (?:mounted|found)|^swapoff: .{0,60}\b(?:not|Invalid)\b|^(?:rm|rmdir): |^(?:ls|stat|cat|kill|grep|which): |^fatal: (?:No names found|no tag)|^\s*hint: |Permanently added|was skipped because|^Skipping\b|Condition check resulted|start condition (?:un)?met|ConditionPath|conditions? (?:was|were) not met/i,
   // Disk tools on a fresh disk.
@@ -36,13 +36,13 @@ const KERNEL_NOISE: readonly RegExp[] = [
   /ACPI|_OSC\b|MMCONFIG|\bASPM\b|\bPNP0|\bMODSIGN\b|Couldn't get size: 0x8|\bfd0\b|floppy|i8042|\btsc: |TSC|APIC|MTRR|hpet|rtc_cmos|\bdmi:|DMAR|x86\/|\bMSR\b|Execute Disable/i,
   /\bPCI: |\bpci(?:e|ehp|eport)?\b.{0,60}(?:can't|no |failed to assign|not )|BAR \d+|no compatible bridge|rapl|SMBus|piix4|hub_port|psmouse|\bsr0\b|cdrom|vgaarb|ppdev|parport|lp: driver|usb .{0,40}(?:config|device descriptor)/i,
   /\bmce: |EDAC|Spectre|RETBleed|Meltdown|\b(?:MDS|TAA|MMIO) |mitigat|microcode: .{0,40}(?:sig|updated|revision)|tainting kernel|module verification failed|Perf(?:ormance)? Events|NMI watchdog: (?:Perf|Enabled|disabled)|workqueue|Unstable clock|urandom|random: |\bcrng\b/i,
-  /\baudit|kauditd|\[drm\]|drm.{0,60}(?:fbdev|not |fail)|sysfs: cannot create duplicate|autofs4|ipmi|efi_pstore|\bsnd_|hdaudio|ALSA|bluetooth|cfg80211|regulatory|SELinux:|process '.*' (?:started with|can't)|\bNET: |\bima: |SVM: |PMU |device-mapper: (?:ioctl|uevent|core)|^systemd\[1\]: .{0,80}(?:ignor|Failed to (?:find module|insert module))/i,
-  /(?:EXT4|BTRFS|FAT)-?(?:fs)? \([^)]*\): (?:mounted|re-mounted|unmounting|recovery|warning: mounting)|XFS \([^)]*\): (?:Mounting|Ending|Unmounting)/i,
+  /\baudit|kauditd|\[drm\]|drm.{0,60}(?:fbdev|not |fail)|sysfs: cannot create duplicate|autofs4|ipmi|efi_pstore|\bsnd_|hdaudio|ALSA|bluetooth|cfg80211|regulatory|SELinux:|process '.{0,200}' (?:started with|can't)|\bNET: |\bima: |SVM: |PMU |device-mapper: (?:ioctl|uevent|core)|^systemd\[1\]: .{0,80}(?:ignor|Failed to (?:find module|insert module))/i,
+  /(?:EXT4|BTRFS|FAT)-?(?:fs)? \([^)]{0,60}\): (?:mounted|re-mounted|unmounting|recovery|warning: mounting)|XFS \([^)]{0,60}\): (?:Mounting|Ending|Unmounting)/i,
 ];
 
 /** Said of something that did not end it: tried again, passed over, done another way. */
 const SOFT =
-  /\bretrying\b|trying again|will (?:be )?(?:retry|retried|try)\b|re-?try(?:ing)? in|next (?:attempt|try)|(?<!or )\bignor(?:ed|ing)\b|(?<!error.{0,200})\bskipp(?:ed|ing)\b|falling back|fallback|continuing|non-?fatal|harmless|not (?:fatal|critical)|using (?:default|the old|cached)|attempt \d+ ?(?:of|\/) ?\d+|\btry(?:ing)? (?:the )?(?:next|another|other)\b|built? (?:it )?(?:locally|from source) instead|\(optional\)/i;
+  /\bretrying\b|trying again|will (?:be )?(?:retry|retried|try)\b|re-?try(?:ing)? in|next (?:attempt|try)|(?<!or )\bignor(?:ed|ing)\b|\bskipp(?:ed|ing)\b(?<!error.{0,200})|falling back|fallback|continuing|non-?fatal|harmless|not (?:fatal|critical)|using (?:default|the old|cached)|attempt \d+ ?(?:of|\/) ?\d+|\btry(?:ing)? (?:the )?(?:next|another|other)\b|built? (?:it )?(?:locally|from source) instead|\(optional\)/i;
 
 /** A retry that goes on where it stopped has got somewhere. */
 const PROGRESSING = /retrying from offset/i;

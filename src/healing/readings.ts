@@ -57,7 +57,7 @@ export function sandboxRoot(probes: ProbeResults): string | undefined {
 export function blockDevices(probes: ProbeResults): readonly BlockDevice[] {
   return rows(probes['disks']).flatMap((row) => {
     const pairs = Object.fromEntries(
-      [...row.matchAll(/([A-Z]+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, unescaped(value)]),
+      [...row.matchAll(/\b([A-Z]{1,20})="([^"]*)"/g)].map(([, key = '', value = '']) => [key, unescaped(value)]),
     );
     const { PATH: path = '', NAME: name = '', PKNAME: parent = '', TYPE: type = '', FSTYPE: fileSystem = '' } = pairs;
     if (!DEVICE_PATH.test(path)) return [];
@@ -160,14 +160,14 @@ export function leaseOf(probes: ProbeResults): {
     ),
   ];
   return {
-    resolvers: addresses(/^(?:DNS=|\s*option domain-name-servers |nameserver )(.*)$/gm),
-    routers: addresses(/^(?:ROUTER=|\s*option routers )(.*)$/gm),
+    resolvers: addresses(/^(?:DNS=|[ \t]*option domain-name-servers |nameserver )(.*)$/gm),
+    routers: addresses(/^(?:ROUTER=|[ \t]*option routers )(.*)$/gm),
   };
 }
 
 /** The name servers of resolv.conf. */
 export function resolvers(probes: ProbeResults): readonly string[] {
-  return matches(probes['resolver'], /^\s*nameserver\s+(\S+)/gm).filter((address) => ADDRESS.test(address));
+  return matches(probes['resolver'], /^[ \t]*nameserver[ \t]+(\S+)/gm).filter((address) => ADDRESS.test(address));
 }
 
 /** Whether any well-known name resolved. */

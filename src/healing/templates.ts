@@ -39,7 +39,7 @@ const MAX_WORDS = 120;
 
 /** Parts of a line that are surely values: addresses, numbers with units, hashes, paths, quoted names. */
 const VALUES =
-  /\/nix\/store\/[a-z0-9]{32}-\S*|\b[\w+.-]+:\/\/\S+|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])|\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\bblk_-?\d+\b|(?<![\w/])\/(?:[\w.+@-]+\/)+[\w.+@-]*|\b[0-9a-f]{2}(?::[0-9a-f]{2}){5,}\b|(?<![\w.])[-+]?\d+(?:[.:,]\d+)*(?:%|[kKMGT]?i?B|ms|s|m|h)?(?![\w.])/gi;
+  /\/nix\/store\/[a-z0-9]{32}-\S*|(?<![\w+.-])[\w+.-]{1,40}:\/\/\S+|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.])|\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\bblk_-?\d+\b|(?<![\w/])\/(?:[\w.+@-]+\/)+[\w.+@-]*|\b[0-9a-f]{2}(?::[0-9a-f]{2}){5,31}\b|(?<![\w.])[-+]?\d+(?:[.:,]\d+)*(?:%|[kKMGT]?i?B|ms|s|m|h)?(?![\w.])/gi;
 const HAS_DIGIT = /\d/;
 
 interface Cluster {

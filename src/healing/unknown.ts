@@ -8,7 +8,7 @@ const TELLING: readonly (readonly [pattern: RegExp, weight: number])[] = [
     0.34,
   ],
   [
-    /(?:^|[\s\]"])(?:error|E|ERR)(?:\]|:)|\[ERROR\]|\bERROR\b|level=(?:error|fatal)|Traceback \(most recent|Unhandled|[A-Z]\w+(?:Error|Exception):/,
+    /(?:^|[\s\]"])(?:error|E|ERR)(?:\]|:)|\[ERROR\]|\bERROR\b|level=(?:error|fatal)|Traceback \(most recent|Unhandled|\b[A-Z]\w{1,80}?(?:Error|Exception):/,
     0.3,
   ],
   [

@@ -7,8 +7,8 @@ import type { ExecResult } from './machine.js';
  */
 const NOT_FOUND: readonly RegExp[] = [
   /command not found: (\S+)$/m, // zsh
-  /([^\s:]+): (?:command )?not found$/m, // dash, bash, busybox
-  /([^\s:]+): No such file or directory$/m, // bash of a path, setsid, env
+  /(?<![^\s:])([^\s:]{1,255}): (?:command )?not found$/m, // dash, bash, busybox
+  /(?<![^\s:])([^\s:]{1,255}): No such file or directory$/m, // bash of a path, setsid, env
   /^spawn (\S+) ENOENT$/m, // the sandbox's SSH server
 ];
 

@@ -5,7 +5,8 @@ const EFI_STORE =
   /efi ?boot ?mgr|efivar|EFI variable|BootOrder|boot variable|Boot[0-9A-F]{4}\b|LoaderSystemToken|NVRAM|register the boot entry/i;
 const MAKES_FILE_SYSTEMS = /mkfs|mke2fs|mkswap|mkdosfs|mkntfs|newfs/i;
 const DISK_PHASE = /disk|part|format|luks|zfs|raid/i;
-const DEVICE = String.raw`(?<device>/dev/(?:disk/by-[\w-]+/[^\s'":,;]+|mapper/[^\s'":,;]+|(?:sd|hd|vd|xvd|nvme|mmcblk|md|dm-|loop|zd|zvol|sr|fd|nbd|pmem|cciss)[^\s'":,;]*))`;
+/** A device's whole path: what follows it is not tried from each of its characters. */
+const DEVICE = String.raw`(?<device>/dev/(?:disk/by-\w|mapper/|sd|hd|vd|xvd|nvme|mmcblk|md|dm-|loop|zd|zvol|sr|fd|nbd|pmem|cciss)[^\s'":,;]{0,200}(?![^\s'":,;]))`;
 
 export const DISK_FULL: readonly Rule[] = rulesOf('disk.full', [
   [
@@ -30,7 +31,7 @@ export const DISK_FULL: readonly Rule[] = rulesOf('disk.full', [
   ['database', /database or disk is full|SQLITE_FULL/i, 0.95, 'the database could not grow: its disk is full'],
   [
     'package-manager',
-    /(?:don't|do not) have enough free (?:disk )?space (?:in|on)|Partition \S+ too full: \d+ blocks needed|not enough free disk space|(?:At least )?\d+\s?[KMG]i?B (?:more space )?(?:is )?needed on the \S+ file ?system|needs? (?:a total of )?[\d.,]+ ?[kMG]?B? (?:of )?free (?:disk )?space on|\d+ ?[kKMG]i?B more space on the|cannot write compressed block|\bno free (?:disk )?space\b/i,
+    /(?:don't|do not) have enough free (?:disk )?space (?:in|on)|Partition \S+ too full: \d+ blocks needed|not enough free disk space|(?<!\d)\d{1,12}\s?[KMG]i?B (?:more space )?(?:is )?needed on the \S+ file ?system|needs? (?:a total of )?[\d.,]+ ?[kMG]?B? (?:of )?free (?:disk )?space on|(?<!\d)\d{1,12} ?[kKMG]i?B more space on the|cannot write compressed block|\bno free (?:disk )?space\b/i,
     0.92,
     'the package manager found too little room',
   ],
@@ -196,7 +197,7 @@ export const DISK_PARTITION: readonly Rule[] = rulesOf('disk.partition-failed', 
   [
     'tool-failed',
     new RegExp(
-      String.raw`(?:^|[\s'"\`/:\[(])(?<tool>${TOOLS})\b['"]?[^:]{0,80}?:? .{0,160}?(?:returned non-zero|exit(?:ed)?(?: with)?(?: status| code| value)?:? [1-9]|(?:has )?failed\b)`,
+      String.raw`(?:^|[\s'"\`/:\[(])(?<tool>${TOOLS})\b.{0,160}?(?:returned non-zero|exit(?:ed)?(?: with)?(?: status| code| value)?:? [1-9]|(?:has )?failed\b)`,
       'i',
     ),
     0.84,
@@ -206,7 +207,7 @@ export const DISK_PARTITION: readonly Rule[] = rulesOf('disk.partition-failed', 
   [
     'command-failed',
     new RegExp(
-      String.raw`(?:Command|command|exec|executing|running|run|cmd|execute)[^\n]{0,60}?['"\s\[/](?<tool>${TOOLS})\b.{0,200}?(?:returned non-zero|exit (?:status|code)|failed|error)`,
+      String.raw`['"\s\[/](?<tool>${TOOLS})\b(?<=(?:command|exec|run|cmd).{0,80}).{0,200}?(?:returned non-zero|exit (?:status|code)|failed|error)`,
       'i',
     ),
     0.84,

@@ -33,7 +33,7 @@ export const HARDWARE: readonly Rule[] = rulesOf('hardware.firmware', [
   ],
   [
     'device',
-    /(?:GPU|graphics card|NVIDIA|nvidia|NVRM|amdgpu|i915|nouveau|radeon|iwlwifi|ath\d+k|brcmfmac|rtw\d+|r8169|e1000e?|mt7\d+\w*|mpt\dsas|nvme nvme\d|ata\d[\d.]*|usb \d[\d.-]*|thunderbolt|tpm(?: tpm\d)?|tpm_\w+|ACPI|PCIe? Bus|pcieport)\b[^\n]{0,80}?(?:probe (?:of|with) .{0,60}failed|failed with error -?\d+|probe failed|initiali[sz]ation failed|Fatal error|failed to initiali[sz]e|has fallen off|not responding, aborting|Unable to change power state)|No (?:supported )?(?:NVIDIA|GPU|TPM|graphics|display)[\w ]* (?:found|device|detected|available)|TPM\S* .{0,60}(?:not (?:found|available|present)|missing|fail)|Hardware Error|Machine [Cc]heck (?:Exception|events|error)|unsupported hardware|uncorrected (?:hardware )?error/i,
+    /(?:GPU|graphics card|NVIDIA|nvidia|NVRM|amdgpu|i915|nouveau|radeon|iwlwifi|ath\d+k|brcmfmac|rtw\d+|r8169|e1000e?|mt7\d\w{0,20}|mpt\dsas|nvme nvme\d|ata\d[\d.]*|usb \d[\d.-]*|thunderbolt|tpm(?: tpm\d)?|tpm_\w+|ACPI|PCIe? Bus|pcieport)\b[^\n]{0,80}?(?:probe (?:of|with) .{0,60}failed|failed with error -?\d+|probe failed|initiali[sz]ation failed|Fatal error|failed to initiali[sz]e|has fallen off|not responding, aborting|Unable to change power state)|No (?:supported )?(?:NVIDIA|GPU|TPM|graphics|display)[\w ]{0,40} (?:found|device|detected|available)|TPM\S* .{0,60}(?:not (?:found|available|present)|missing|fail)|Hardware Error|Machine [Cc]heck (?:Exception|events|error)|unsupported hardware|uncorrected (?:hardware )?error/i,
     0.7,
     'a device could not be started',
     { unless: /ACPI (?:BIOS )?Error|regulatory|floppy|fd0/i },
@@ -43,14 +43,14 @@ export const HARDWARE: readonly Rule[] = rulesOf('hardware.firmware', [
 export const KEXEC: readonly Rule[] = rulesOf('kexec', [
   [
     'load',
-    /kexec(?:_file)?_load\b.{0,60}(?:fail|error|:)|kexec(?:_core|_file|-tools)?: .{0,120}(?:fail|error|not|cannot|could|can't|invalid|no |unable|denied|unsupported|too)|(?:fail(?:ed|ure)?|error|unable|could not|cannot|can't|denied|did not|reject\w*|not (?:permitted|supported|allowed)|refus\w+)\b.{0,100}\bkexec|\bkexec\w*.{0,100}\b(?:fail(?:ed|ure|s)?|error|did not|not (?:found|permitted|supported|allowed|available|loaded|possible|work)|denied|disabled|restricted|cannot|could not|unable|hang(?:s|ed)?|timed out|crash\w*|command not found|unsupported|never|rejecting|invalid|panic)/i,
+    /kexec(?:_file)?_load\b.{0,60}(?:fail|error|:)|kexec(?:_core|_file|-tools)?: .{0,120}(?:fail|error|not|cannot|could|can't|invalid|no |unable|denied|unsupported|too)|(?:fail(?:ed|ure)?|error|unable|could not|cannot|can't|denied|did not|reject\w*|not (?:permitted|supported|allowed)|refus\w+)\b.{0,100}\bkexec|\bkexec\w*\b.{0,100}\b(?:fail(?:ed|ure|s)?|error|did not|not (?:found|permitted|supported|allowed|available|loaded|possible|work)|denied|disabled|restricted|cannot|could not|unable|hang(?:s|ed)?|timed out|crash\w*|command not found|unsupported|never|rejecting|invalid|panic)/i,
     0.9,
     'the running kernel could not start another',
     { unless: /kexec\.service: (?:Unit|Skipped)|kexec-tools.{0,20}(?:copying|unpack)/i },
   ],
   [
     'segments',
-    /locate_hole failed|(?:Could not|could not|cannot|Cannot) find a free area of memory|Cannot (?:determine the file type of|load) .{0,80}(?:kernel|bzImage|vmlinuz|image)|Invalid 2nd (?:kernel|device tree)|overlaps memory segment|Overlapping memory segments|crashkernel\b.{0,60}(?:fail|error|not|cannot)|Cannot open \/proc\/(?:kcore|iomem|device-tree)|(?:Set|set) device tree \w+ failed|fdt_\w+.{0,60}(?:fail|NOSPACE)|kexec_load_disabled|Kernel is locked down.{0,60}kexec|makedumpfile|kdump\b.{0,80}(?:fail|error|not)/i,
+    /locate_hole failed|(?:Could not|could not|cannot|Cannot) find a free area of memory|Cannot (?:determine the file type of|load) .{0,80}(?:kernel|bzImage|vmlinuz|image)|Invalid 2nd (?:kernel|device tree)|overlaps memory segment|Overlapping memory segments|crashkernel\b.{0,60}(?:fail|error|not|cannot)|Cannot open \/proc\/(?:kcore|iomem|device-tree)|(?:Set|set) device tree \w+ failed|\bfdt_\w+\b.{0,60}(?:fail|NOSPACE)|kexec_load_disabled|Kernel is locked down.{0,60}kexec|makedumpfile|kdump\b.{0,80}(?:fail|error|not)/i,
     0.82,
     'the other kernel could not be put into memory',
   ],

@@ -10,7 +10,7 @@ export const NIX_BUILD: readonly Rule[] = rulesOf('nix.build', [
   ],
   [
     'dependency',
-    /dependenc(?:y|ies) of derivation .{0,160}failed to build|\d+ dependenc(?:y|ies) (?:couldn't be built|failed)|cannot build derivation|some (?:derivations|outputs|substitutes) .{0,80}(?:failed|not valid)|build of .{0,160}\.drv\S* failed|\.drv'? failed/i,
+    /dependenc(?:y|ies) of derivation .{0,160}failed to build|(?<!\d)\d{1,12} dependenc(?:y|ies) (?:couldn't be built|failed)|cannot build derivation|some (?:derivations|outputs|substitutes) .{0,80}(?:failed|not valid)|build of .{0,160}\.drv\S* failed|\.drv'? failed/i,
     0.75,
     'a derivation did not build because another did not',
   ],
@@ -29,7 +29,7 @@ export const NIX_BUILD: readonly Rule[] = rulesOf('nix.build', [
   ],
   [
     'make',
-    /make: \*\*\* |^\*\*\* |\*\*\* \[\S+|ninja: (?:build stopped|error)|CMake Error|configure: error|meson\.build:\d+:\d+: ERROR|npm ERR!|\d+ out of \d+ hunks? FAILED|Hunk #\d+ FAILED|error: patch failed|can't find file to patch|go: (?:inconsistent vendoring|.{0,60}build failed)|ERROR: Could not build wheels|(?:checkPhase|buildPhase|installPhase|unpackPhase|configurePhase|patchPhase|fixupPhase)\b.{0,80}(?:failed|error)|dpkg-buildpackage: error|rpmbuild.{0,40}error|BUILD FAILED|==> ERROR: A failure occurred in build/i,
+    /make: \*\*\* |^\*\*\* |\*\*\* \[\S+|ninja: (?:build stopped|error)|CMake Error|configure: error|meson\.build:\d+:\d+: ERROR|npm ERR!|(?<!\d)\d{1,12} out of \d+ hunks? FAILED|Hunk #\d+ FAILED|error: patch failed|can't find file to patch|go: (?:inconsistent vendoring|.{0,60}build failed)|ERROR: Could not build wheels|(?:checkPhase|buildPhase|installPhase|unpackPhase|configurePhase|patchPhase|fixupPhase)\b.{0,80}(?:failed|error)|dpkg-buildpackage: error|rpmbuild.{0,40}error|BUILD FAILED|==> ERROR: A failure occurred in build/i,
     0.78,
     'a step of a build failed',
   ],

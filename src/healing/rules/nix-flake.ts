@@ -16,7 +16,7 @@ export const NIX_FLAKE: readonly Rule[] = rulesOf('nix.flake', [
   ],
   [
     'lock',
-    /(?:lock ?file|flake\.lock)\b.{0,120}?(?:not allowed|cannot|can't|unable|corrupt|invalid|unsupported|out of date|changes|mismatch|missing|fail|error|locked)|(?:cannot|unable to|failed to|can't) (?:write|update|read|parse) (?:\w+ )*(?:lock ?file|flake\.lock)|requires lock file changes|cannot update unlocked flake|unlocked (?:flake )?input|has unlocked input|is unlocked|not (?:a )?locked\b|--no-(?:update|write)-lock-file|lock file contains/i,
+    /(?:lock ?file|flake\.lock)\b.{0,120}?(?:not allowed|cannot|can't|unable|corrupt|invalid|unsupported|out of date|changes|mismatch|missing|fail|error|locked)|(?:cannot|unable to|failed to|can't) (?:write|update|read|parse) (?:\w{1,30} ){0,6}(?:lock ?file|flake\.lock)|requires lock file changes|cannot update unlocked flake|unlocked (?:flake )?input|has unlocked input|is unlocked|not (?:a )?locked\b|--no-(?:update|write)-lock-file|lock file contains/i,
     0.88,
     'the flake’s lock file does not fit',
     { unless: /dpkg|apt|\/var\/lib|profile\.lock|big-lock|yarn|package-lock|cargo/i },
@@ -30,7 +30,7 @@ export const NIX_FLAKE: readonly Rule[] = rulesOf('nix.flake', [
   ],
   [
     'git',
-    /(?:cannot|could not|unable to) find (?:Git |git )?(?:revision|reference|ref|commit)|(?:Failed|failed|unable|error) (?:to )?(?:fetch|fetching|clone|checkout|check out)(?:ing)? (?:git|Git) (?:repository|tree|input|repo)|program 'git' failed|'git' failed with exit code|fetchTree|getting (?:the )?(?:HEAD|Git)|repository path '[^']*' is not owned by|not owned by current user|detected dubious ownership|couldn't find remote ref|Remote branch \S+ not found|pathspec .{0,60}did not match|reference is not a tree|not a git repository|resolving Git reference|source tree referenced by|git\+(?:file|https?|ssh):\S+.{0,80}(?:does not|cannot|fail|error)|relative path .{0,80}(?:outside|parent)/i,
+    /(?:cannot|could not|unable to) find (?:Git |git )?(?:revision|reference|ref|commit)|(?:Failed|failed|unable|error) (?:to )?(?:fetch|fetching|clone|checkout|check out)(?:ing)? (?:git|Git) (?:repository|tree|input|repo)|program 'git' failed|'git' failed with exit code|fetchTree|getting (?:the )?(?:HEAD|Git)|repository path '[^']*' is not owned by|not owned by current user|detected dubious ownership|couldn't find remote ref|Remote branch \S+ not found|pathspec .{0,60}did not match|reference is not a tree|not a git repository|resolving Git reference|source tree referenced by|git\+(?:file|https?|ssh):\S{1,200}(?!\S).{0,80}(?:does not|cannot|fail|error)|relative path .{0,80}(?:outside|parent)/i,
     0.8,
     'the flake’s Git tree cannot be read',
   ],

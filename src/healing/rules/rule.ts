@@ -1,4 +1,5 @@
 import type { FailureClass } from '../../domain/diagnosis.js';
+import { bounded } from '../bounded.js';
 
 /** One way a tool says that something failed. Adding a rule is adding one of these to a family's table. */
 export interface Rule {
@@ -7,7 +8,8 @@ export interface Rule {
   readonly class: FailureClass;
   /**
    * Tested on a line without its log prefixes, joined with the next line for messages that are wrapped; it must begin in the
-   * line itself. Named groups are the diagnosis' captures. Not `g` or `y`, and linear on hostile text.
+   * line itself. Named groups are the diagnosis' captures. Not `g` or `y`, and linear on hostile text: `rulesOf` bounds its
+   * repeats, and test/unit/healing/linear.test.ts tries what is worst for it.
    */
   readonly pattern: RegExp;
   /** How sure one such line alone makes us, 0 to 1. */
@@ -42,9 +44,15 @@ export function rulesOf(
   return rows.map(([name, pattern, confidence, why, extras]) => ({
     id: `${failureClass}/${name}`,
     class: failureClass,
-    pattern,
+    pattern: bounded(pattern),
     confidence,
     why,
-    ...extras,
+    ...withBounds(extras),
   }));
+}
+
+function withBounds(extras: Extras = {}): Extras {
+  return Object.fromEntries(
+    Object.entries(extras).map(([name, value]) => [name, value instanceof RegExp ? bounded(value) : value]),
+  );
 }

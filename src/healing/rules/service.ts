@@ -3,7 +3,7 @@ import { rulesOf, type Rule } from './rule.js';
 export const SERVICE: readonly Rule[] = rulesOf('service.failed', [
   [
     'result',
-    /(?<unit>[\w@.\\:-]+\.(?:service|socket|timer|target|path|slice|scope)): (?:Failed|Main process exited|Control process exited|Start request repeated|Unit entered failed|Scheduled restart job|.{0,80}(?:fail|error|killed|dumped|bad))|Failed with result '(?!timeout|oom-kill)|Main process exited, code=(?:exited|killed|dumped)|Start request repeated too quickly|Unit \S+ (?:has )?(?:entered failed state|failed)|status=2\d\d\/[A-Z_]+/i,
+    /(?<![\w@.\\:-])(?<unit>[\w@.\\:-]{1,256}\.(?:service|socket|timer|target|path|slice|scope)): (?:Failed|Main process exited|Control process exited|Start request repeated|Unit entered failed|Scheduled restart job|.{0,80}(?:fail|error|killed|dumped|bad))|Failed with result '(?!timeout|oom-kill)|Main process exited, code=(?:exited|killed|dumped)|Start request repeated too quickly|Unit \S+ (?:has )?(?:entered failed state|failed)|status=2\d\d\/[A-Z_]+/i,
     0.82,
     'the unit failed: {unit}',
     { unless: /\.mount|status=0|Succeeded/i },
@@ -17,7 +17,7 @@ export const SERVICE: readonly Rule[] = rulesOf('service.failed', [
   ],
   [
     'switch',
-    /(?:the )?following units failed|error\(s\) occurred while switching|[Aa]ctivation script snippet '(?<snippet>[^']*)' failed|warning: error\(s\)|(?:activation|switch)(?: script| to configuration| of \S+)? (?:has )?failed|switch-to-configuration\S*.{0,80}(?:fail|returned|exit|error)|exit(?:ed)? (?:with )?(?:status|code) 4\b.{0,40}switch|[Ff]ailed to (?:activate|switch)|would be clobbered|Existing file '[^']*' (?:is in the way|would be)|collision between .{0,80}home|home-manager\S*.{0,60}(?:fail|error)|degraded\b|\d+ (?:loaded )?units? (?:listed|failed)|failed units?:/i,
+    /(?:the )?following units failed|error\(s\) occurred while switching|[Aa]ctivation script snippet '(?<snippet>[^']*)' failed|warning: error\(s\)|(?:activation|switch)(?: script| to configuration| of \S+)? (?:has )?failed|switch-to-configuration.{0,120}(?:fail|returned|exit|error)|exit(?:ed)? (?:with )?(?:status|code) 4\b.{0,40}switch|[Ff]ailed to (?:activate|switch)|would be clobbered|Existing file '[^']*' (?:is in the way|would be)|collision between .{0,80}home|home-manager.{0,100}(?:fail|error)|degraded\b|(?<!\d)\d{1,6} (?:loaded )?units? (?:listed|failed)|failed units?:/i,
     0.8,
     'services failed while the new configuration was switched to',
     { evenAsWarning: true, unless: /\b0 (?:loaded )?units|pool|raid|array|md\d/i },

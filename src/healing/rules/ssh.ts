@@ -34,14 +34,14 @@ export const SSH_CONNECTION: readonly Rule[] = rulesOf('ssh.connection', [
   ],
   [
     'refused',
-    /(?:connect to (?:host|address) \S+ port \d+|port 22|:22\b|\bssh:?|sshd?)\b.{0,120}?: ?(?:connect: )?(?:Connection (?:refused|reset|closed)|Operation timed out)|dial tcp \S+:22: .{0,60}(?:refused|reset|timed out|timeout)|\bssh\b.{0,80}connection refused|port 22[^\n]{0,60}(?:refused|reset|closed)/i,
+    /(?:connect to (?:host|address) \S+ port \d+|port 22|:22\b|sshd?)\b.{0,120}?: ?(?:connect: )?(?:Connection (?:refused|reset|closed)|Operation timed out)|dial tcp \S+:22: .{0,60}(?:refused|reset|timed out|timeout)|\bssh\b.{0,80}connection refused|port 22[^\n]{0,60}(?:refused|reset|closed)/i,
     0.9,
     'the secure shell of the host refused the connection or broke it off',
     { unless: /No route|unreachable/i },
   ],
   [
     'timed-out',
-    /(?:connect to (?:host|address) \S+ port \d+|port 22|:22\b|ssh): .{0,60}tim(?:ed|e) ?out|(?:ssh|SSH).{0,60}(?:connection|connect)\w* .{0,30}(?:timed out|timeout|lost|closed|fail\w*|dropped)/i,
+    /(?:connect to (?:host|address) \S+ port \d+|port 22|:22\b|ssh): .{0,60}tim(?:ed|e) ?out|ssh.{0,60}connect\w{0,10} .{0,30}(?:timed out|timeout|lost|closed|fail\w*|dropped)/i,
     0.8,
     'the host’s secure shell did not answer',
   ],
@@ -53,7 +53,7 @@ export const SSH_CONNECTION: readonly Rule[] = rulesOf('ssh.connection', [
   ],
   [
     'lost',
-    /Connection (?:to \S+ |closed |reset )*(?:closed|reset) by (?:remote host|\S+ port \d+|(?!peer)\d+\.\d+\.\d+\.\d+)|client_loop: send disconnect|Write failed: Broken pipe|Timeout, (?:server|client) .{0,40}not responding|lost connection|(?:ssh|SSH|remote) (?:connection|session|tunnel|channel)\w* .{0,40}(?:lost|closed|dropped|terminated|reset|broken|died)|mux_client|(?:failed|unable|could not|cannot|error) (?:to )?(?:start|establish|open|make|create|initiate|connect(?:ing)?)(?: to)? (?:an? |the |\S+ (?:via|over|with|using) )?(?:SSH|ssh)\b|(?:cannot|failed to|could not) connect to ['"‘]?\S+@\S+|error connecting to \S+ via ssh|SSH (?:is )?not (?:available|reachable|ready)|sftp.{0,30}(?:fail|error|closed)|scp: .{0,40}(?:fail|closed|lost)|ssh exited (?:with|unexpectedly)|exit status 255\b/i,
+    /Connection (?:to \S+ |closed |reset ){0,3}(?:closed|reset) by (?:remote host|\S+ port \d+|(?!peer)\d+\.\d+\.\d+\.\d+)|client_loop: send disconnect|Write failed: Broken pipe|Timeout, (?:server|client) .{0,40}not responding|lost connection|(?:ssh|SSH|remote) (?:connection|session|tunnel|channel)\w* .{0,40}(?:lost|closed|dropped|terminated|reset|broken|died)|mux_client|(?:failed|unable|could not|cannot|error) (?:to )?(?:start|establish|open|make|create|initiate|connect(?:ing)?)(?: to)? (?:an? |the |\S+ (?:via|over|with|using) )?(?:SSH|ssh)\b|(?:cannot|failed to|could not) connect to ['"‘]?\S+@\S+|error connecting to \S+ via ssh|SSH (?:is )?not (?:available|reachable|ready)|sftp.{0,30}(?:fail|error|closed)|scp: .{0,40}(?:fail|closed|lost)|ssh exited (?:with|unexpectedly)|exit status 255\b/i,
     0.84,
     'the secure shell’s connection was lost',
     { unless: /Permission denied|authenticat|publickey/i },

@@ -26,7 +26,7 @@ export const TIMEOUT: readonly Rule[] = rulesOf('timeout', [
   ],
   [
     'hung',
-    /blocked for more than \d+ seconds|hung task|soft lockup|hard LOCKUP|rcu\w* (?:self-)?detected stall|self-detected stall|NMI watchdog|(?:is|seems|appears|got) (?:to be )?(?:hung|stuck|hanging|frozen|unresponsive)\b|no (?:output|response) (?:has been received|received|for|from|in|within)/i,
+    /blocked for more than \d+ seconds|hung task|soft lockup|hard LOCKUP|\brcu\w{0,20} (?:self-)?detected stall|self-detected stall|NMI watchdog|(?:is|seems|appears|got) (?:to be )?(?:hung|stuck|hanging|frozen|unresponsive)\b|no (?:output|response) (?:has been received|received|for|from|in|within)/i,
     0.7,
     'something hangs',
     { evenAsWarning: true },

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { diagnoseAttempt } from '../../../src/activities/diagnose-attempt.js';
-import { diagnoseLog } from '../../../src/activities/diagnose-log.js';
+import { diagnoseFailed } from '../../../src/activities/diagnose-attempt.js';
+import { diagnoseLog } from '../../../src/reading/diagnose-log.js';
 import { createDiagnoser } from '../../../src/healing/diagnose.js';
 import { createTemplateMiner } from '../../../src/healing/templates.js';
 import { runFiles } from '../../../src/records/artifacts.js';
@@ -159,7 +159,7 @@ describe('a message of success', () => {
     const files = runFiles(runs, 'vm-1').attempt(1);
     mkdirSync(path.dirname(files.log), { recursive: true });
     writeFileSync(files.log, `${BUILD}\n${REFUSED}\n${success}\n`);
-    expect((await diagnoseAttempt(files)).map((diagnosis) => diagnosis.class)).toEqual(['ssh.connection', 'nix.build']);
+    expect((await diagnoseFailed({ file: files.log }, new AbortController().signal)).map((diagnosis) => diagnosis.class)).toEqual(['ssh.connection', 'nix.build']);
   });
 });
 

@@ -1,27 +1,52 @@
-import type { Diagnosis } from '../domain/diagnosis.js';
+import { createReadStream } from 'node:fs';
+import { incomplete, type Diagnosis } from '../domain/diagnosis.js';
 import type { StreamEvent } from '../domain/event.js';
 import { createDiagnoser, type Diagnoser } from '../healing/diagnose.js';
 import type { TemplatesState } from '../healing/templates.js';
+import { isErrno } from '../host/files.js';
 import { createStreamParser } from '../stream/parser.js';
 
 /** Whether a log is a run's events.ndjson: each line tells an event of ours. */
 const EVENT_LINE = /^\{"offset":\d+,"at":\d+,"type":"/;
+
+/** Bytes of a log that are read at a time. */
+export const CHUNK_BYTES = 1 << 18;
 
 export interface DiagnoseLogOptions {
   /** Templates of lines that the same installer prints when it succeeds. */
   readonly usual?: TemplatesState;
   /** Whether what printed the log is known to have failed, whatever the log says. */
   readonly failed?: boolean;
+  /** Nothing of the log is read any more after so many milliseconds. Default: all of it is. */
+  readonly budgetMs?: number;
+}
+
+/** What a thread is told to diagnose: a file, or a text. */
+export type DiagnoseOrder = DiagnoseLogOptions & ({ readonly file: string } | { readonly text: string });
+
+/** The same in a thread. Empty where there is no such file. */
+export async function diagnose(order: DiagnoseOrder): Promise<readonly Diagnosis[]> {
+  if ('text' in order) return diagnoseLog([Buffer.from(order.text)], order);
+  const log = createReadStream(order.file, { highWaterMark: CHUNK_BYTES });
+  try {
+    return await diagnoseLog(log as AsyncIterable<Buffer>, order);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  } finally {
+    log.destroy();
+  }
 }
 
 /**
  * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any line ends and colours,
- * journals, Nix's JSON, a run's events. Reads in bounded memory.
+ * journals, Nix's JSON, a run's events. Reads in bounded memory. Where its time is up the last diagnosis says so.
  */
 export async function diagnoseLog(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { usual, failed }: DiagnoseLogOptions = {},
+  { usual, failed, budgetMs = Infinity }: DiagnoseLogOptions = {},
 ): Promise<readonly Diagnosis[]> {
+  const until = performance.now() + budgetMs;
   const parser = createStreamParser();
   const diagnoser = createDiagnoser({
     ...(usual === undefined ? {} : { known: usual }),
@@ -29,19 +54,32 @@ export async function diagnoseLog(
   });
   for await (const chunk of chunks) {
     const before = parser.position();
-    feed(diagnoser, parser.push(chunk), lineCounter(chunk, before));
+    const unread = feed(diagnoser, parser.push(chunk), lineCounter(chunk, before), until);
+    if (unread) {
+      const line = before.lines;
+      const why = `after ${Math.round(budgetMs / 1000)} s its first ${line} lines were read`;
+      return [...diagnoser.finish(), incomplete(why, { line, offset: unread.offset })];
+    }
   }
   const lastLine = parser.position().lines;
-  feed(diagnoser, parser.end(), () => lastLine);
+  feed(diagnoser, parser.end(), () => lastLine, Infinity);
   return diagnoser.finish();
 }
 
-function feed(diagnoser: Diagnoser, events: readonly StreamEvent[], lineAt: (offset: number) => number): void {
+/** @returns the first event that was not taken, because the time was up */
+function feed(
+  diagnoser: Diagnoser,
+  events: readonly StreamEvent[],
+  lineAt: (offset: number) => number,
+  until: number,
+): StreamEvent | undefined {
   for (const event of events) {
+    if (performance.now() > until) return event;
     if (event.type === 'phase') diagnoser.enter(event.name);
     const text = messageOfEvent(event);
     if (text !== undefined) diagnoser.take(text, event.offset, lineAt);
   }
+  return undefined;
 }
 
 /** What an event says to a diagnosis; undefined where it says nothing. */
