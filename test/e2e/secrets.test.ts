@@ -1,6 +1,7 @@
 import { readFile, readdir, writeFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Payload } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectClient } from '../../src/client.js';
 import type { RunReport } from '../../src/domain/run.js';
@@ -192,9 +193,9 @@ test(
       const payloads = payloadsIn(history);
       expect(payloads.length).toBeGreaterThan(5);
       for (const payload of payloads) {
-        let opened = [payload];
-        for (const codec of codecs) opened = (await codec.decode(opened as never)) as never;
-        for (const { data } of opened) expect(found(Buffer.from(data))).toEqual([]);
+        let opened: Payload[] = [payload];
+        for (const codec of codecs) opened = await codec.decode(opened);
+        for (const { data } of opened) expect(found(Buffer.from(data ?? []))).toEqual([]);
       }
       expect(found(Buffer.from(JSON.stringify(history)))).toEqual([]);
     }
