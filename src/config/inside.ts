@@ -34,17 +34,28 @@ export async function repositoryOf(folder: string, given = false): Promise<strin
   }
 }
 
+/** git's own folder holds credentials where a CI system has checked the repository out. */
+export const GIT_FOLDER = '.git';
+
 /**
- * Where something really is that a configuration names, links followed; a refusal if that is not inside the repository.
+ * Where something really is that a configuration names, links followed; a refusal if that is not inside the repository, or in
+ * git's own folder.
  * @param where its place in the configuration
  */
 export async function insideOf(repository: string, file: string, where: string): Promise<string | Refusal> {
+  const refusal = (problem: string): Refusal => ({
+    path: where,
+    problem,
+    remedy: `name something inside ${repository}`,
+  });
   const real = await realpath(file).catch(() => undefined);
-  const beside = real === undefined ? '..' : path.relative(repository, real);
-  if (real !== undefined && beside !== '..' && !beside.startsWith(`..${path.sep}`) && !path.isAbsolute(beside))
-    return real;
-  const problem = real === undefined ? `there is no ${file}` : `it is outside the repository, at ${real}`;
-  return { path: where, problem, remedy: `name something inside ${repository}` };
+  if (real === undefined) return refusal(`there is no ${file}`);
+  const steps = path.relative(repository, real).split(path.sep);
+  if (steps[0] === '..' || path.isAbsolute(path.relative(repository, real)))
+    return refusal(`it is outside the repository, at ${real}`);
+  if (steps.some((step) => step.toLowerCase() === GIT_FOLDER))
+    return refusal(`it is in git's own folder, which may hold credentials: ${real}`);
+  return real;
 }
 
 /** The same, as an error. @throws NixproofError `CONFIG_UNTRUSTED` */

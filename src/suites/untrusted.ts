@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { whyNotPlain } from '../bases/plain-image.js';
-import { insideOf, untrusted, type Refusal } from '../config/inside.js';
+import { GIT_FOLDER, insideOf, untrusted, type Refusal } from '../config/inside.js';
 import { hostToolsOf } from '../domain/installer.js';
 import type { DriverName, Profile } from '../domain/profile.js';
 
@@ -117,6 +117,7 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
   'profiles.*.machines[]': onlyForSsh,
   'profiles.*.deploy.from': deployed,
   'profiles.*.deploy.to': harmless,
+  // git's own folder is left out whatever it says.
   'profiles.*.deploy.exclude[]': harmless,
   'profiles.*.install.kind': kind,
   'profiles.*.install.run': harmless,
@@ -234,7 +235,8 @@ function withPlaces<P extends Subject>(profile: P, place: (file: string) => stri
   return {
     ...profile,
     ...(chosen === undefined ? {} : { base: basePlaces(chosen, place) }),
-    deploy: { ...deploy, from: place(deploy.from) },
+    // The last pattern decides: no other brings git's folder back.
+    deploy: { ...deploy, from: place(deploy.from), exclude: [...deploy.exclude, GIT_FOLDER] },
     checks: checks.map((check) =>
       check.login === undefined ? check : { ...check, login: { ...check.login, key: place(check.login.key) } },
     ),

@@ -20,6 +20,8 @@ export async function planChanges(
   const change = async (path: string, edit: (content: string | undefined) => string | undefined) => {
     const known = changes.get(path);
     const before = known ? known.before : await readText(shell, `${tree}/${path}`);
+    // Its content would come into the patch, or go back masked.
+    if (before === HOLDS_SECRET) return;
     const after = edit(known?.after ?? before);
     if (after !== undefined) changes.set(path, { before, after });
   };
@@ -49,8 +51,11 @@ export async function revertChanges(shell: GuestShell, tree: string, changes: re
   }
 }
 
-async function readText(shell: GuestShell, file: string): Promise<string | undefined> {
-  const { exitCode, stdout } = await shell.exec(['sh', '-c', '[ -f "$1" ] || exit 3; cat "$1"', 'sh', file]);
+const HOLDS_SECRET = Symbol('holds a secret');
+
+async function readText(shell: GuestShell, file: string): Promise<string | typeof HOLDS_SECRET | undefined> {
+  const { exitCode, stdout, redacted } = await shell.exec(['sh', '-c', '[ -f "$1" ] || exit 3; cat "$1"', 'sh', file]);
+  if (redacted) return HOLDS_SECRET;
   if (exitCode === 3) return undefined;
   if (exitCode === 0) return stdout;
   throw new NixproofError('MACHINE_READ_FAILED', `cannot read ${file} in the machine`);

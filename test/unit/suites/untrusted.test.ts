@@ -9,6 +9,7 @@ import { openConfig } from '../../../src/config/open.js';
 import { NixproofError } from '../../../src/domain/error.js';
 import type { Profile } from '../../../src/domain/profile.js';
 import type { ProfileChoice } from '../../../src/domain/schedule.js';
+import { excluding } from '../../../src/host/tree/exclude.js';
 import { layoutOf } from '../../../src/host/paths.js';
 import { createRegistry } from '../../../src/machines/registry.js';
 import { chooseProfiles, resolveChoice } from '../../../src/suites/choose.js';
@@ -30,6 +31,7 @@ beforeEach(async () => {
   await mkdir(path.join(outside, 'elsewhere'));
   await writeFile(path.join(outside, 'key'), 'of the host');
   await writeFile(path.join(repository, 'key'), 'of the pull request');
+  await writeFile(path.join(repository, '.git', 'config'), 'a token');
 });
 afterEach(() => rm(outside, { recursive: true, force: true }));
 
@@ -94,6 +96,12 @@ describe('refuses, naming the place', () => {
     ['a folder above', `profiles: { vm: { deploy: { from: .. }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
     ['a folder of the host', `profiles: { vm: { deploy: { from: /etc }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
     ['the home folder', `profiles: { vm: { deploy: { from: ~/ }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
+    ['git’s own folder', `profiles: { vm: { deploy: { from: .git }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
+    [
+      'what git has checked out with',
+      `profiles: { vm: { files: [{ from: .git/config, to: /k }], ${SCRIPT} } }`,
+      'profiles.vm.files[0].from: ',
+    ],
     ['an image of the host', `profiles: { vm: { base: 'disk:../key', ${SCRIPT} } }`, 'profiles.vm.base: '],
     ['an address', `profiles: { vm: { base: 'iso:http://a/b#${'0'.repeat(64)}', ${SCRIPT} } }`, 'profiles.vm.base: '],
     [
@@ -172,6 +180,12 @@ describe('refuses, naming the place', () => {
     const yaml = `profiles:\n  a: { driver: sandbox, deploy: { from: .. }, ${SCRIPT} }`;
     expect(await problemsOf(resolved(yaml))).toHaveLength(2);
   });
+});
+
+test('a deployed tree has no git folder, whatever the configuration leaves out', async () => {
+  const [profile] = await resolved(`profiles: { vm: { deploy: { exclude: ['!.git'] }, ${SCRIPT} } }`);
+  const isLeftOut = await excluding(repository, (profile as Profile).deploy.exclude, path.join(outside, 'home'));
+  expect([isLeftOut('.git', true), isLeftOut('sub/.git', true), isLeftOut('key', false)]).toEqual([true, true, false]);
 });
 
 describe('allows', () => {
