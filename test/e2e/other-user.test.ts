@@ -10,8 +10,8 @@ import { findStack, joinStack, type StackLease } from '../../src/stack/join.js';
 import type { StackRecord } from '../../src/stack/record.js';
 import { stackFiles } from '../../src/stack/stack-files.js';
 import { sealingKey, type SealingKey } from '../../src/temporal/key.js';
-import { programCommand } from '../fixtures/programs/programs.js';
 import { toolIsHere } from '../unit/reports/tool.js';
+import { CLI } from './bench.js';
 
 vi.setConfig({ testTimeout: 120_000 });
 let folder: string;
@@ -27,7 +27,7 @@ beforeAll(async () => {
   await chmod(folder, 0o755);
   layout = layoutOf(path.join(folder, 'home'));
   const work = { signal: new AbortController().signal, progress: () => undefined };
-  lease = await joinStack({ layout, work, holderCommand: programCommand('stack-holder') });
+  lease = await joinStack({ layout, work, holderCommand: [process.execPath, CLI, 'stack'] });
   stack = (await findStack(layout)) as StackRecord;
   key = await sealingKey(layout);
   link = await connectClient({ address: lease.address }, key);

@@ -13,8 +13,8 @@ import { signalIfThere, terminate, waitUntil } from '../../src/host/process.js';
 import { findStack, joinStack, type StackLease } from '../../src/stack/join.js';
 import type { StackRecord } from '../../src/stack/record.js';
 import { sealingKey } from '../../src/temporal/key.js';
-import { programCommand } from '../fixtures/programs/programs.js';
 import { toolIsHere } from '../unit/reports/tool.js';
+import { CLI } from './bench.js';
 
 vi.setConfig({ testTimeout: 240_000 });
 /** The name of a page that came from elsewhere, and is bound to this host after it was loaded. */
@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'nixproof-page-'));
   const layout = layoutOf(path.join(folder, 'home'));
   const work = { signal: new AbortController().signal, progress: () => undefined };
-  lease = await joinStack({ layout, work, holderCommand: programCommand('stack-holder') });
+  lease = await joinStack({ layout, work, holderCommand: [process.execPath, CLI, 'stack'] });
   stack = (await findStack(layout)) as StackRecord;
   link = await connectClient({ address: lease.address }, await sealingKey(layout));
 });
