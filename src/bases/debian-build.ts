@@ -145,15 +145,28 @@ function randomName(): string {
   return randomBytes(16).toString('hex');
 }
 
+const UNSTOPPABLE = { signal: new AbortController().signal };
+
 async function removeScratch(parent: string): Promise<void> {
   await endBuilders(parent);
+  await unmountBelow(parent);
   // What mapped ids own, only they may remove; the folders themselves are ours.
   const folders = (await readdir(parent).catch(() => [])).map((name) => path.join(parent, name));
-  if (folders.length > 0 && !isRoot()) {
-    const unstoppable = { signal: new AbortController().signal };
-    await asRoot(['rm', '-rf', ...folders], unstoppable).catch(() => undefined);
-  }
+  if (folders.length > 0 && !isRoot()) await asRoot(['rm', '-rf', ...folders], UNSTOPPABLE).catch(() => undefined);
   await rm(parent, { recursive: true, force: true });
+}
+
+/**
+ * A build as root that was killed leaves this host's /dev/shm, /proc and /sys mounted in its root:
+ * whoever removes that would empty them.
+ */
+async function unmountBelow(folder: string): Promise<void> {
+  const mounts = (await readIfThere('/proc/self/mounts')) ?? '';
+  const below = mounts.split('\n').flatMap((line) => line.split(' ')[1] ?? []);
+  // The last mounted is on top.
+  for (const place of below.filter((mounted) => mounted.startsWith(`${folder}/`)).reverse()) {
+    await run('umount', [place], UNSTOPPABLE);
+  }
 }
 
 async function manifestOf(

@@ -1,10 +1,11 @@
 import { access, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, waitUntil } from '../../src/host/process.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
+import { readState, writeState } from '../../src/machines/qemu/migration.js';
 import type { Qmp } from '../../src/machines/qemu/qmp.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { hasOrSkip } from './requirements.js';
@@ -14,15 +15,18 @@ const { signal } = new AbortController();
 let folder: string;
 let qemu: QemuProcess & { readonly qmp: Qmp };
 
+/** No guest: what QEMU itself may do is asked through its monitor. */
+function argumentsIn(place: string): readonly string[] {
+  const hardware = ['-machine', 'q35', '-m', '16M', '-nodefaults', '-display', 'none'];
+  const network = ['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22'];
+  return [...hardware, ...network, '-qmp', `unix:${socketsFolder(place)}/qmp,server=on,wait=off`];
+}
+
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('a confined QEMU', () => {
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'nixproof-confined-'));
     process.env['NIXPROOF_TEST_SECRET'] = 'of the worker';
-    // No guest: what QEMU itself may do is asked through its monitor.
-    const hardware = ['-machine', 'none', '-nodefaults', '-display', 'none'];
-    const network = ['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22'];
-    const args = [...hardware, ...network, '-qmp', `unix:${socketsFolder(folder)}/qmp,server=on,wait=off`];
-    qemu = await launch(QEMU, args, { folder, id: 'vm-confined', signal });
+    qemu = await launch(QEMU, argumentsIn(folder), { folder, id: 'vm-confined', signal });
   });
   afterEach(async () => {
     delete process.env['NIXPROOF_TEST_SECRET'];
@@ -52,6 +56,24 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
     const wanted = ['HOME', 'LANG', 'NIXPROOF_MACHINE', 'NIXPROOF_MACHINE_FOLDER', 'PATH', 'TMPDIR'];
     expect(names.filter((name) => !wanted.includes(name))).toEqual([]);
     expect(names).toContain('NIXPROOF_MACHINE_FOLDER');
+  });
+
+  test('gives its state to a file, and takes it from there', async () => {
+    const state = path.join(folder, 'state');
+    await qemu.qmp.execute('stop');
+    await writeState(qemu.qmp, { file: state, sockets: socketsFolder(folder) }, signal);
+    expect((await stat(state)).size).toBeGreaterThan(0);
+    const other = await mkdtemp(path.join(tmpdir(), 'nixproof-confined-'));
+    onTestFinished(async () => {
+      await killMachine(other);
+      await rm(other, { recursive: true, force: true });
+    });
+    const incoming = [...argumentsIn(other), '-S', '-incoming', 'defer'];
+    const { qmp } = await launch(QEMU, incoming, { folder: other, id: 'vm-other', signal });
+    await readState(qmp, { file: state, sockets: socketsFolder(other) }, signal);
+    await qmp.execute('cont');
+    expect(await qmp.execute('query-status')).toMatchObject({ running: true });
+    await qmp[Symbol.asyncDispose]();
   });
 
   test('has sockets for its owner alone, and go with the machine', async () => {

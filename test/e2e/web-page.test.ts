@@ -9,12 +9,12 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import { WORKFLOWS } from '../../src/domain/names.js';
 import { layoutOf } from '../../src/host/paths.js';
-import { identify, terminate, waitUntil } from '../../src/host/process.js';
+import { signalIfThere, terminate, waitUntil } from '../../src/host/process.js';
 import { findStack, joinStack, type StackLease } from '../../src/stack/join.js';
 import type { StackRecord } from '../../src/stack/record.js';
 import { sealingKey } from '../../src/temporal/key.js';
-import { programCommand } from '../fixtures/programs/programs.js';
 import { toolIsHere } from '../unit/reports/tool.js';
+import { CLI } from './bench.js';
 
 vi.setConfig({ testTimeout: 240_000 });
 /** The name of a page that came from elsewhere, and is bound to this host after it was loaded. */
@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'nixproof-page-'));
   const layout = layoutOf(path.join(folder, 'home'));
   const work = { signal: new AbortController().signal, progress: () => undefined };
-  lease = await joinStack({ layout, work, holderCommand: programCommand('stack-holder') });
+  lease = await joinStack({ layout, work, holderCommand: [process.execPath, CLI, 'stack'] });
   stack = (await findStack(layout)) as StackRecord;
   link = await connectClient({ address: lease.address }, await sealingKey(layout));
 });
@@ -62,7 +62,9 @@ async function listeners(): Promise<readonly Listener[]> {
 }
 
 /** What a page tries on the port that it came from: everything with which a workflow could be started. */
-const attack = (own: boolean, ports: readonly number[]) => `<!doctype html><script>
+const attack = (own: boolean, ports: readonly number[]) => `<!doctype html>
+${ports.map((port) => `<iframe src="http://${EVIL}:${port}/attack"></iframe>`).join('')}
+<script>
 const start = async (base, name, headers) => {
   try {
     const body = JSON.stringify({ workflowType: { name: '${WORKFLOWS.suite}' }, taskQueue: { name: 'nixproof' } });
@@ -128,15 +130,15 @@ async function visit(ports: readonly number[], target: (port: number) => Listene
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'];
   // A page may ask for any port but those of well-known services.
   const open = `--explicitly-allowed-ports=${ports.join(',')}`;
-  const pages = [80, ...ports].map((one) => `http://${EVIL}:${one}/attack`);
+  // Chromium without a window opens one page: that has the others in frames.
+  const page = `http://${EVIL}/attack`;
   const own = [`--user-data-dir=${profile}`, `--proxy-server=127.0.0.1:${port}`, open, '--remote-debugging-port=0'];
-  const browser = spawn('chromium', [...flags, ...own, ...pages], { stdio: 'ignore', detached: true });
+  const browser = spawn('chromium', [...flags, ...own, page], { stdio: 'ignore', detached: true });
   try {
-    await waitUntil(async () => reports.size === pages.length, 120_000);
+    await waitUntil(async () => reports.size === ports.length + 1, 120_000);
     return reports;
   } finally {
-    const identity = await identify(browser.pid ?? -1);
-    if (identity) await terminate(identity);
+    signalIfThere(-(browser.pid ?? 0), 'SIGKILL');
     server.closeAllConnections();
     server.close();
   }

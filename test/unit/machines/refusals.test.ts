@@ -1,11 +1,11 @@
-import { access, readFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import ssh2 from 'ssh2';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { buildDebian } from '../../../src/bases/debian-build.js';
-import { DEBIAN_RECIPE } from '../../../src/bases/debian-recipe.js';
+import { DEBIAN_RECIPE, fingerprintOf } from '../../../src/bases/debian-recipe.js';
 import { layoutOf } from '../../../src/host/paths.js';
+import { runCommand } from '../../../src/host/process.js';
 import { wake } from '../../../src/machines/boot.js';
 import { openConnection } from '../../../src/machines/connection.js';
 import { keyPairAt } from '../../../src/machines/keys.js';
@@ -18,10 +18,18 @@ import { chordsOf } from '../../../src/machines/qemu/keyboard.js';
 import { migrationEnd } from '../../../src/machines/qemu/migration.js';
 import type { Qmp } from '../../../src/machines/qemu/qmp.js';
 import { createRegistry } from '../../../src/machines/registry.js';
+import { hasOrSkip } from '../../contract/requirements.js';
+import { probeMounts } from '../../e2e/own-mounts.js';
 import { onlyPrograms, temporaryFolder } from '../programs.js';
 
 const { signal } = new AbortController();
 const work: Work = { signal, progress: () => undefined };
+
+/** The build of the base with the PATH of now. */
+function freshBuild(): Promise<typeof import('../../../src/bases/debian-build.js')> {
+  vi.resetModules();
+  return import('../../../src/bases/debian-build.js');
+}
 
 test('a driver that there is not', async () => {
   expect(() => createRegistry(layoutOf('/nowhere')).driver('xen' as never)).toThrow(
@@ -70,10 +78,10 @@ describe('a host', () => {
     await onlyPrograms({ mmdebstrap: 'echo E: no >&2; exit 1' }, process.env['PATH']);
     vi.spyOn(process, 'getuid').mockReturnValue(uid);
     onTestFinished(() => void vi.restoreAllMocks());
-    vi.resetModules();
-    const fresh = await import('../../../src/bases/debian-build.js');
-    const building: typeof buildDebian = fresh.buildDebian;
-    await expect(building(DEBIAN_RECIPE, path.join(await temporaryFolder(), 'into'), work)).rejects.toMatchObject({
+    const { buildDebian: building } = await freshBuild();
+    const into = path.join(await temporaryFolder(), 'into');
+    await mkdir(into);
+    await expect(building(DEBIAN_RECIPE, into, work)).rejects.toMatchObject({
       code,
     });
   });
@@ -82,9 +90,11 @@ describe('a host', () => {
     const seen = path.join(await temporaryFolder(), 'seen');
     const look = `echo "$TMPDIR" >>${seen}; stat -c %a "$TMPDIR" "$TMPDIR/.." >>${seen}; exit 1`;
     await onlyPrograms({ mmdebstrap: look }, process.env['PATH']);
+    const { buildDebian: building } = await freshBuild();
     for (const name of ['one', 'two']) {
       const into = path.join(await temporaryFolder(), name);
-      await expect(buildDebian(DEBIAN_RECIPE, into, work)).rejects.toThrow();
+      await mkdir(into);
+      await expect(building(DEBIAN_RECIPE, into, work)).rejects.toThrow();
     }
     const lines = (await readFile(seen, 'utf8')).trim().split('\n');
     const folders = [lines[0] ?? '', lines[3] ?? ''];
@@ -96,6 +106,29 @@ describe('a host', () => {
     if (process.getuid?.() === 0) expect(lines.filter((line) => /^\d+$/.test(line))).toEqual(Array(4).fill('700'));
   });
 });
+
+/** As mmdebstrap does with /dev/shm when it builds as root, and leaves it so when it is killed. */
+test.runIf(await hasOrSkip('mounts', { probe: probeMounts }))(
+  'what a killed build has mounted is not removed with what it left',
+  async () => {
+    const [cache, precious] = [await temporaryFolder(), await temporaryFolder()];
+    const left = await mkdtemp('/var/tmp/nixproof-build-');
+    const mounted = path.join(left, 'root', 'shm');
+    await writeFile(path.join(precious, 'file'), '');
+    await mkdir(mounted, { recursive: true });
+    await runCommand('mount', ['--bind', precious, mounted]);
+    onTestFinished(async () => {
+      await runCommand('umount', [mounted]).catch(() => undefined);
+    });
+    await writeFile(path.join(cache, `${fingerprintOf(DEBIAN_RECIPE)}.scratch`), left);
+    await onlyPrograms({ mmdebstrap: 'exit 1' }, process.env['PATH']);
+    const { buildDebian: building } = await freshBuild();
+    await mkdir(path.join(cache, 'into'));
+    await expect(building(DEBIAN_RECIPE, path.join(cache, 'into'), work)).rejects.toThrow();
+    await access(path.join(precious, 'file'));
+    await expect(access(left)).rejects.toMatchObject({ code: 'ENOENT' });
+  },
+);
 
 describe('a guest', () => {
   test('whose clock cannot be set', async () => {
