@@ -33,9 +33,13 @@ export interface ProfileChoice {
   readonly maxHeals?: number;
 }
 
-/** Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves. */
+/**
+ * Who is told. A webhook's address may be a reference, `env:NAME` or `file:PATH`, that the worker resolves; the key that what it is
+ * told is signed with always is one.
+ */
 export type Receiver =
-  { readonly kind: 'webhook'; readonly url: string } | { readonly kind: 'command'; readonly command: string };
+  | { readonly kind: 'webhook'; readonly url: string; readonly key?: string }
+  | { readonly kind: 'command'; readonly command: string };
 
 /** What a schedule starts each time: the input of the scheduledSuite workflow. */
 export interface ScheduledSuite {
