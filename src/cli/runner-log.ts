@@ -75,8 +75,8 @@ function guard(stream: NodeJS.WriteStream): (text: string) => void {
   const write = stream.write.bind(stream) as (text: string, ...rest: readonly unknown[]) => boolean;
   const decoder = new StringDecoder('utf8');
   const broken = commandBreaker();
-  stream.write = ((chunk: string | Uint8Array, ...rest: readonly unknown[]) =>
-    write(broken(typeof chunk === 'string' ? chunk : decoder.write(chunk)), ...rest)) as typeof stream.write;
+  stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]) =>
+    write(broken(typeof chunk === 'string' ? chunk : decoder.write(chunk)), ...rest);
   return (text) => void write(text);
 }
 
