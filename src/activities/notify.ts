@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { NixproofError, messageOf } from '../domain/error.js';
 import type { Notification, Receiver } from '../domain/schedule.js';
@@ -19,7 +20,10 @@ const LATER = new Set([408, 425, 429]);
  */
 export async function notifyReceiver(receiver: Receiver, notification: Notification, work: Work): Promise<void> {
   if (receiver.kind === 'command') await runReceiver(receiver.command, notification, work);
-  else await post(await addressOf(receiver, work), notification, work);
+  else {
+    const key = receiver.key === undefined ? undefined : await resolveReference(receiver.key);
+    await post(await addressOf(receiver, work), notification, key, work);
+  }
 }
 
 async function runReceiver(command: string, notification: Notification, { signal }: Work): Promise<void> {
@@ -36,11 +40,17 @@ async function runReceiver(command: string, notification: Notification, { signal
   }
 }
 
-async function post(url: URL, notification: Notification, { signal }: Work): Promise<void> {
+async function post(url: URL, notification: Notification, key: string | undefined, { signal }: Work): Promise<void> {
+  const body = JSON.stringify(notification);
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': notification.key, 'user-agent': 'nixproof' },
-    body: JSON.stringify(notification),
+    headers: {
+      'content-type': 'application/json',
+      'idempotency-key': notification.key,
+      'user-agent': 'nixproof',
+      ...(key === undefined ? {} : { 'x-nixproof-signature-256': signatureOf(body, key) }),
+    },
+    body,
     // Followed, a redirection becomes a GET that tells nobody anything.
     redirect: 'manual',
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
@@ -55,6 +65,11 @@ async function post(url: URL, notification: Notification, { signal }: Work): Pro
   throw new NixproofError('CONFIG_NOTIFY', `the webhook answered ${response.status}: it does not take this`, {
     hint: 'does the address still hold?',
   });
+}
+
+/** Of the body's bytes, by HMAC-SHA256 (RFC 2104): who has the key knows by it that the message is ours and whole. */
+function signatureOf(body: string, key: string): string {
+  return `sha256=${createHmac('sha256', key).update(body).digest('hex')}`;
 }
 
 function reasonOf(error: unknown): string {

@@ -2,7 +2,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
-import { readJson, writeJson } from '../host/files.js';
+import { readJson, sha256Of, writeJson } from '../host/files.js';
 import { cacheDirectory, type Layout } from '../host/paths.js';
 import type { Base, BaseImage, BaseManifest } from './base.js';
 import { download, fetchText } from './download.js';
@@ -104,6 +104,7 @@ async function prepareIso(name: string, iso: PinnedIso, layout: Layout, cache: s
   const inCache = path.join(cache, 'bases', 'iso', iso.sha256.toLowerCase());
   const there = await findIso(name, iso, layout);
   if (there) {
+    await verifyImage(path.join(inHome, IMAGE), iso, [inHome, inCache], work);
     work.progress(`base ${name} ${there.fingerprint} is there already`);
     return there;
   }
@@ -111,6 +112,18 @@ async function prepareIso(name: string, iso: PinnedIso, layout: Layout, cache: s
   await makeShared({ inHome, inCache }, (folder) => getInto(folder, file, name, iso, work), work);
   work.progress(`base ${name} ${fingerprintOf(iso.sha256)} is ready`);
   return { name, fingerprint: fingerprintOf(iso.sha256), iso: path.join(inHome, IMAGE), boot: { kind: 'firmware' } };
+}
+
+/** What was verified when it came may have changed since. @throws NixproofError `HOST_DOWNLOAD_SUM` */
+async function verifyImage(file: string, { url, sha256 }: PinnedIso, folders: readonly string[], work: Work) {
+  work.progress('verifying its SHA-256');
+  const found = await sha256Of(file);
+  if (found === sha256.toLowerCase()) return;
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  throw new NixproofError('HOST_DOWNLOAD_SUM', `${file} is no longer what came from ${url}: its SHA-256 is ${found}`, {
+    hint: 'it was removed; run the same again to get it anew',
+    details: { url, expected: sha256, found },
+  });
 }
 
 async function getInto(folder: string, file: string, name: string, iso: PinnedIso, work: Work): Promise<void> {

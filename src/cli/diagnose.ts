@@ -30,9 +30,10 @@ async function diagnose(session: Session, file: string): Promise<number> {
   const { healsFor } = await import('../healing/catalogue/index.js');
   const healsOf = (diagnosis: Diagnosis) => healsFor(diagnosis.class).map(({ name }) => name);
   if (session.json) {
-    session.print(`${JSON.stringify({ diagnoses: diagnoses.map((one) => asJson(one, healsOf(one))) })}\n`);
+    session.printJson({ diagnoses: diagnoses.map((one) => asJson(one, healsOf(one))) }, 0);
     return EXIT.ok;
   }
+  session.quote();
   const lines = diagnoses.flatMap((diagnosis) => [
     `${diagnosis.class}  (confidence ${diagnosis.confidence.toFixed(2)})`,
     ...(diagnosis.why === '' ? [] : [`  ${clip(logLine(diagnosis.why), 300)}`]),

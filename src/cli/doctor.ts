@@ -90,7 +90,7 @@ async function doctor(session: Session): Promise<number> {
   const ok = checks.every(({ needed, status }) => !needed || status === 'ok');
   if (session.json) {
     const shown = checks.map(({ name, status, detail, fix = '', proof }) => ({ name, status, detail, fix, proof }));
-    session.print(`${JSON.stringify({ ok, checks: shown }, null, 2)}\n`);
+    session.printJson({ ok, checks: shown });
   }
   return ok ? EXIT.ok : EXIT.fault;
 }

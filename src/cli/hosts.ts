@@ -35,7 +35,7 @@ async function list(session: Session): Promise<number> {
   const { listHosts } = await import('../host-directory.js');
   await using server = await useServer(session);
   const hosts = await listHosts(server.link.client);
-  if (session.json) session.print(`${JSON.stringify(hosts, null, 2)}\n`);
+  if (session.json) session.printJson(hosts);
   else if (hosts.length === 0) session.say('no worker of this version has been started for this server yet');
   else for (const host of hosts) session.say(row(host));
   return EXIT.ok;

@@ -27,7 +27,7 @@ export async function sweep(session: Session, leftovers: readonly Leftover[], dr
       removed: removed.map(({ what, bytes }) => ({ what, bytes })),
       failed: [...failed].map(([{ what }, error]) => ({ what, error })),
     };
-    session.print(`${JSON.stringify({ dryRun, bytes: total, ...shown }, null, 2)}\n`);
+    session.printJson({ dryRun, bytes: total, ...shown });
   }
   session.say(leftovers.length === 0 ? 'nothing to remove' : `${dryRun ? 'would free' : 'freed'} ${bytesText(total)}`);
   for (const [{ what }, error] of failed) session.progress(`could not remove ${what}: ${error}`);

@@ -39,12 +39,13 @@ export function registerLogs(program: Command): void {
     .option('--verbose', 'show stack traces of faults')
     .addHelpText(
       'after',
-      '\nOn a terminal, control characters of the guest are left out; a pipe gets every byte.\n\nExamples:\n  nixproof logs RUN | less\n  nixproof logs RUN --follow --format events | jq .type\n  nixproof logs RUN --console',
+      '\nOn a terminal, control characters of the guest are left out; a pipe gets every byte. In GitHub Actions, what the runner would obey is broken unless it goes to a file.\n\nExamples:\n  nixproof logs RUN | less\n  nixproof logs RUN --follow --format events | jq .type\n  nixproof logs RUN --console',
     )
     .action((run: string, options: LogsOptions) => runCommand(options, (session) => logs(session, run, options)));
 }
 
 async function logs(session: Session, run: string, options: LogsOptions): Promise<number> {
+  if (options.format === 'text') session.quote();
   const { findRun } = await import('./runs.js');
   const report = await findRun(session, run);
   if (options.console) return showConsole(session, report);

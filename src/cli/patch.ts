@@ -3,6 +3,7 @@ import { NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { readIfThere } from '../host/files.js';
 import { readRunReport, runFiles } from '../records/artifacts.js';
+import { stripTerminal } from '../reports/escape.js';
 import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -24,7 +25,8 @@ async function patch(session: Session, id: string): Promise<number> {
   const run = await findRun(session, id);
   const text = await readIfThere(runFiles(session.layout.runs, id).patch);
   if (text !== undefined) {
-    session.print(text);
+    if (process.stdout.isTTY) session.print(stripTerminal(text));
+    else session.printExact(text);
     return EXIT.ok;
   }
   const elsewhere = (await readRunReport(session.layout.runs, id)) === undefined && run.host !== undefined;

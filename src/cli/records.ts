@@ -22,7 +22,7 @@ async function rebuild(session: Session): Promise<number> {
     TABLES.map(({ name }) => [name, Number(index.all(`SELECT count(*) AS n FROM ${name}`)[0]?.['n'])]),
   );
   const file = runIndexFile(session.layout);
-  if (session.json) session.print(`${JSON.stringify({ file, rows }, null, 2)}\n`);
+  if (session.json) session.printJson({ file, rows });
   session.say(
     `${file}: ${Object.entries(rows)
       .map(([name, count]) => `${count} ${name}`)

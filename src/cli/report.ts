@@ -7,6 +7,7 @@ import { EXIT } from '../domain/verdict.js';
 import { readIfThere, writeWhole } from '../host/files.js';
 import { runFiles } from '../records/artifacts.js';
 import type { ReportFormat } from '../reports/reporter.js';
+import { withoutCommands } from './runner-log.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 import { nameOf } from './options.js';
 import { requireFileTarget } from './targets.js';
@@ -36,13 +37,19 @@ async function report(session: Session, id: string, { format, output }: ReportOp
   const { recordedSuite } = await import('./suite-report.js');
   const suite = /^suite-/.test(id) ? await recordedSuite(session.layout, id) : undefined;
   const text = suite ? await suiteText(suite, format) : await runText(session, await findRun(session, id), format);
-  if (output === undefined) session.print(text.endsWith('\n') ? text : `${text}\n`);
+  if (output === undefined) show(session, text.endsWith('\n') ? text : `${text}\n`, format);
   else {
     await requireFileTarget('--output', output);
     await writeWhole(output, text);
     session.say(`wrote ${output}`);
   }
   return EXIT.ok;
+}
+
+/** Only Markdown is for people: a quotation would be none of the other documents. */
+function show(session: Session, text: string, format: ReportFormat): void {
+  if (format === 'markdown') session.quote();
+  session.print(format === 'json' ? withoutCommands(text) : text);
 }
 
 /** Of a run whose logs were removed, the report as it was written when they were there. */

@@ -53,7 +53,6 @@ export function guardRunnerLog(env: NodeJS.ProcessEnv = process.env): RunnerLog 
   const write = guard(stdout);
   const word = randomUUID();
   let quoting = false;
-  let last = '\n';
   return {
     quote() {
       if (!quoting) write(`::stop-commands::${word}\n`);
@@ -61,11 +60,11 @@ export function guardRunnerLog(env: NodeJS.ProcessEnv = process.env): RunnerLog 
     },
     exact(text) {
       this.quote();
-      last = text.at(-1) ?? last;
       write(text);
     },
     end() {
-      if (quoting) write(`${last === '\n' ? '' : '\n'}::${word}::\n`);
+      // What a guest wrote last may have left a line unfinished.
+      if (quoting) write(`\n::${word}::\n`);
       quoting = false;
     },
   };
@@ -76,8 +75,8 @@ function guard(stream: NodeJS.WriteStream): (text: string) => void {
   const write = stream.write.bind(stream) as (text: string, ...rest: readonly unknown[]) => boolean;
   const decoder = new StringDecoder('utf8');
   const broken = commandBreaker();
-  stream.write = ((chunk: string | Uint8Array, ...rest: readonly unknown[]) =>
-    write(broken(typeof chunk === 'string' ? chunk : decoder.write(chunk)), ...rest)) as typeof stream.write;
+  stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]) =>
+    write(broken(typeof chunk === 'string' ? chunk : decoder.write(chunk)), ...rest);
   return (text) => void write(text);
 }
 

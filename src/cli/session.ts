@@ -4,6 +4,7 @@ import type { Work } from '../domain/work.js';
 import { codedErrorOf } from '../host/errno.js';
 import { layoutOf, nixproofHome, type Layout } from '../host/paths.js';
 import { stripTerminal } from '../reports/escape.js';
+import { guardRunnerLog, withoutCommands, type RunnerLog } from './runner-log.js';
 
 /** What every command is given: where things are, how to speak, and when to stop. */
 export interface Session extends Work {
@@ -17,8 +18,14 @@ export interface Session extends Work {
   readonly animated: boolean;
   /** One line for people. */
   say(line: string): void;
-  /** The command's product, as it is. */
-  print(text: string | Uint8Array): void;
+  /** The command's product. */
+  print(text: string): void;
+  /** A JSON document that is the command's product. */
+  printJson(document: unknown, indent?: number): void;
+  /** A product that is worth nothing where a byte of it differs. */
+  printExact(text: string): void;
+  /** To be called before guests' text goes to standard output: nothing in it is a command of GitHub's runner. */
+  quote(): void;
 }
 
 export interface CommonOptions {
@@ -46,7 +53,8 @@ export async function runCommand(options: CommonOptions, body: (session: Session
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.fault),
   );
-  const session = createSession(options, interrupt.signal);
+  const log = guardRunnerLog();
+  const session = createSession(options, log, interrupt.signal);
   try {
     requireNodeModules();
     process.exitCode = await body(session);
@@ -56,6 +64,7 @@ export async function runCommand(options: CommonOptions, body: (session: Session
     process.exitCode = interrupted ? EXIT.interrupted : exitCodeOf(shown);
     complain(session, shown, options.verbose ?? false);
   }
+  log.end();
   await drained();
   process.exit();
 }
@@ -71,7 +80,7 @@ function requireNodeModules(): void {
   });
 }
 
-function createSession({ json = false }: CommonOptions, signal: AbortSignal): Session {
+function createSession({ json = false }: CommonOptions, log: RunnerLog, signal: AbortSignal): Session {
   const people = json ? process.stderr : process.stdout;
   const say = (line: string) => void people.write(`${line}\n`);
   return {
@@ -84,6 +93,12 @@ function createSession({ json = false }: CommonOptions, signal: AbortSignal): Se
     say,
     progress: (message) => void process.stderr.write(`${stripTerminal(message)}\n`),
     print: (text) => void process.stdout.write(text),
+    printJson: (document, indent = 2) =>
+      void process.stdout.write(`${withoutCommands(JSON.stringify(document, null, indent))}\n`),
+    printExact: (text) => log.exact(text),
+    quote: () => {
+      if (!json) log.quote();
+    },
   };
 }
 
@@ -103,7 +118,7 @@ function exitCodeOf({ code }: NixproofError): number {
 
 function complain(session: Session, error: NixproofError, verbose: boolean): void {
   const { code, message, hint, details } = error;
-  if (session.json) session.print(`${JSON.stringify({ error: { code, message, hint, details } })}\n`);
+  if (session.json) session.printJson({ error: { code, message, hint, details } }, 0);
   const problems = details['problems'];
   const lines = Array.isArray(problems) ? (problems as string[]) : [message];
   for (const line of lines) process.stderr.write(`error: ${stripTerminal(line)}\n`);

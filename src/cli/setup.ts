@@ -27,7 +27,7 @@ async function setup(session: Session, { base }: SetupOptions): Promise<number> 
   const image = await withProgressLine(session, (work) => prepareBase(name, session.layout, work));
   const { describeInstallation, findInstallation } = await import('../machines/qemu/installation.js');
   const { durationText } = await import('../reports/quantities.js');
-  if (session.json) session.print(`${JSON.stringify(image, null, 2)}\n`);
+  if (session.json) session.printJson(image);
   session.say(
     `base ${image.name} is ready after ${durationText(performance.now() - started)} (${image.fingerprint.slice(0, 12)})`,
   );

@@ -20,7 +20,8 @@ async function stats(session: Session): Promise<number> {
   const { statisticsOf } = await import('../reports/statistics.js');
   await using index = await openRunIndex(session.layout, session.progress);
   const statistics = statisticsOf(pastRuns(index));
-  session.print(session.json ? `${JSON.stringify(statistics, null, 2)}\n` : await inText(statistics));
+  if (session.json) session.printJson(statistics);
+  else session.print(await inText(statistics));
   return EXIT.ok;
 }
 

@@ -22,14 +22,16 @@ export function registerStatus(program: Command): void {
 }
 
 async function status(session: Session, run: string | undefined): Promise<number> {
+  session.quote();
   const { findRun, findRuns } = await import('./runs.js');
   if (run === undefined) {
     const runs = await findRuns(session);
-    session.print(session.json ? `${JSON.stringify(runs, null, 2)}\n` : await table(runs.slice(0, SHOWN)));
+    if (session.json) session.printJson(runs);
+    else session.print(await table(runs.slice(0, SHOWN)));
     return EXIT.ok;
   }
   const report = await findRun(session, run);
-  if (session.json) session.print(`${JSON.stringify(report, null, 2)}\n`);
+  if (session.json) session.printJson(report);
   else session.print(await inFull(session, report));
   return EXIT.ok;
 }

@@ -144,7 +144,7 @@ async function profilesOf(session: Session, names: readonly string[], options: T
 
 async function detach(session: Session, server: ServerUse, suite: SuiteRequest): Promise<number> {
   const { startedReport } = await import('./results.js');
-  if (session.json) session.print(`${JSON.stringify(startedReport(suite), null, 2)}\n`);
+  if (session.json) session.printJson(startedReport(suite));
   for (const { run } of suite.runs) session.say(`started ${run}`);
   const ui = server.uiOf(suite.suite);
   if (ui) session.say(`temporal  ${ui}`);
@@ -221,7 +221,7 @@ async function publish(report: SuiteReport, { junit, reportDir }: TestOptions): 
 
 async function summarize(session: Session, server: ServerUse, report: SuiteReport): Promise<void> {
   if (session.json) {
-    session.print(`${JSON.stringify(report, null, 2)}\n`);
+    session.printJson(report);
     return;
   }
   const { renderTerminalSummary } = await import('../reports/index.js');

@@ -62,7 +62,7 @@ export function registerVm(program: Command): void {
 async function listMachines(session: Session): Promise<number> {
   const machines = await (await registryOf(session)).list();
   if (session.json) {
-    session.print(`${JSON.stringify(machines, null, 2)}\n`);
+    session.printJson(machines);
     return EXIT.ok;
   }
   const { bytesText } = await import('../reports/quantities.js');
@@ -81,7 +81,7 @@ async function showAddress(session: Session, id: string): Promise<number> {
     });
   }
   const { host, port, user, keyFile } = await machine.endpoint();
-  if (session.json) session.print(`${JSON.stringify({ host, port, user, keyFile })}\n`);
+  if (session.json) session.printJson({ host, port, user, keyFile }, 0);
   else session.print(`${host}:${port}\n`);
   return EXIT.ok;
 }

@@ -41,7 +41,7 @@ async function watch(session: Session, id: string): Promise<number> {
   }
   const { withComparison } = await import('./suite-report.js');
   const report = await withComparison(session, await suiteReport(server.link, session.layout, outcome));
-  if (session.json) session.print(`${JSON.stringify(report, null, 2)}\n`);
+  if (session.json) session.printJson(report);
   else {
     const { renderTerminalSummary } = await import('../reports/index.js');
     session.print(

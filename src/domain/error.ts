@@ -53,8 +53,9 @@ export function familyOf(code: string): ErrorFamily {
   }
 }
 
-/** Faults of machines and connections after which looking again shows the same. */
+/** Faults after which looking again shows the same, although their families’ pass. */
 const FINAL: readonly string[] = [
+  'INTERNAL_STEP_FREEZES',
   'MACHINE_GONE',
   'MACHINE_NEVER_BOOTED',
   'MACHINE_TOOL_MISSING',

@@ -37,10 +37,11 @@ export interface ProfileChoice {
 
 /**
  * Who is told. A webhook's address may be a reference that the worker resolves: `env:NAME`, `file:PATH`, or `secret:NAME`, whose
- * `secret` says where the configuration had it from.
+ * `secret` says where the configuration had it from. The `key` that what it is told is signed with always is `env:NAME` or
+ * `file:PATH`.
  */
 export type Receiver =
-  | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource }
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource; readonly key?: string }
   | { readonly kind: 'command'; readonly command: string };
 
 /** What a schedule starts each time: the input of the scheduledSuite workflow. */

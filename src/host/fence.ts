@@ -20,6 +20,11 @@ export function insideFence<T>(fence: Fence, body: () => Promise<T>): Promise<T>
   return fences.run(fence, body);
 }
 
+/** The fence that what runs now is inside of. */
+export function currentFence(): Fence | undefined {
+  return fences.getStore();
+}
+
 /** To be called right before anything that changes files, machines or guests. @throws NixproofError `INTERNAL_LEASE_LOST` */
 export async function passFence(): Promise<void> {
   await fences.getStore()?.check();

@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { messageOf } from '../domain/error.js';
+import { startThread } from '../host/thread.js';
 import { createTurns } from '../host/turns.js';
 import type { Answer, Order, Tasks } from './thread.js';
 
@@ -20,8 +20,7 @@ export class ReadingBrokenOff extends Error {
   override readonly name = 'ReadingBrokenOff';
 }
 
-/** Without its suffix, which is another one where the sources are run. */
-const PROGRAM = fileURLToPath(new URL('./thread', import.meta.url));
+const PROGRAM = new URL('./thread', import.meta.url);
 
 const turns = createTurns(THREADS);
 const idle: Worker[] = [];
@@ -37,7 +36,7 @@ export async function readInThread<Name extends keyof Tasks>(
   { signal = new AbortController().signal, budgetMs }: ReadingLimits,
 ): Promise<Awaited<ReturnType<Tasks[Name]>>> {
   return turns.run(signal, async (): Promise<Awaited<ReturnType<Tasks[Name]>>> => {
-    const thread = idle.pop() ?? startThread();
+    const thread = idle.pop() ?? startThread(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB } });
     thread.ref();
     try {
       const answer = await answerOf(thread, { task, input } as Order, signal, budgetMs);
@@ -48,16 +47,6 @@ export async function readInThread<Name extends keyof Tasks>(
     } finally {
       if (!idle.includes(thread)) await thread.terminate();
     }
-  });
-}
-
-function startThread(): Worker {
-  // What lets this process run the sources lets a thread.
-  const preloaded = process.execArgv.flatMap((flag, at, all) => (flag === '--import' ? [flag, all[at + 1] ?? ''] : []));
-  return new Worker(PROGRAM, {
-    execArgv: preloaded,
-    env: {},
-    resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB },
   });
 }
 

@@ -34,7 +34,7 @@ export function serverCache(env: NodeJS.ProcessEnv = process.env): { folder: str
   return { folder, lock: path.join(folder, 'acquire.lock'), staging: path.join(folder, 'staging') };
 }
 
-/** The newest executable of the cache that still has its size and still runs, or undefined. */
+/** The newest executable of the cache that still is what was taken in, byte for byte, and still runs; or undefined. */
 export async function findCached(signal: AbortSignal, env: NodeJS.ProcessEnv): Promise<CachedExecutable | undefined> {
   const { folder } = serverCache(env);
   const versions = (await readdir(folder).catch(() => [])).sort(compareVersions).reverse();
@@ -59,7 +59,8 @@ async function isWhole(
     (entry) => entry.size,
     () => -1,
   );
-  if (size !== manifest.size) return false;
+  // Before it is run.
+  if (size !== manifest.size || (await sha256Of(file)) !== manifest.sha256) return false;
   const probe = await probeExecutable(file, signal, env);
   return probe.usable && probe.version.line === manifest.reports;
 }

@@ -12,8 +12,9 @@ function seconds(ms: number): string {
 
 /** The run as the Temporal UI shows it: the workflow's current details, in markdown. */
 export function runDetails(report: RunReport): string {
-  const verdict = report.verdict ? `**${report.verdict}**` : report.state;
-  const lines = [`### ${report.profile} on ${report.driver}: ${verdict}`];
+  // The state may name a phase, which is the guest's word.
+  const verdict = report.verdict ? `**${report.verdict}**` : code(report.state);
+  const lines = [`### ${code(report.profile)} on ${report.driver}: ${verdict}`];
   if (report.source) lines.push(`- source: ${code(sourceText(report.source))}`);
   if (report.fault) lines.push(`- ${report.fault.code}: ${code(report.fault.message)}`);
   for (const { name, phase, seen } of report.faults) {

@@ -37,6 +37,7 @@ export interface Watching {
  * @param suite whose runs they are: it says which go on, so that the others need not be asked; absent for a single run
  */
 export function watchRuns(session: Session, link: ServerLink, runs: readonly Watched[], suite?: string): Watching {
+  session.quote();
   const views = runs.map(({ run, profile }) => newRunView(run, profile));
   const narrator = session.animated ? undefined : createNarrator(session, views.length > 1);
   const end = new AbortController();

@@ -37,6 +37,7 @@ interface CreateOptions extends CommonOptions, ChoiceOptions {
   readonly paused?: boolean;
   readonly notifyUrl?: readonly string[];
   readonly notifyCommand?: readonly string[];
+  readonly notifyKey?: string;
 }
 
 const HOUR_MS = 3_600_000;
@@ -75,6 +76,7 @@ export function registerScheduleCreate(schedule: Command): void {
       'POST changes of verdict there: an address, env:NAME, file:/PATH or secret:NAME; repeatable',
       repeatable('an address'),
     )
+    .option('--notify-key <key>', 'env:NAME or file:/PATH on the worker: what URLs are told is signed with it')
     .option(
       '--notify-command <command>',
       'run this on the worker with a change as JSON on its input; repeatable',
@@ -96,7 +98,7 @@ Examples:
 async function create(session: Session, name: string, options: CreateOptions): Promise<number> {
   requireName(name);
   const timing = timingOf(options);
-  const receivers = receiversOf(options.notifyUrl ?? [], options.notifyCommand ?? []);
+  const receivers = receiversOf(options.notifyUrl ?? [], options.notifyCommand ?? [], options.notifyKey);
   const source = await sourceOf(options.from, options.ref, session);
   const { heal, parallel, timeout, config } = options;
   const suite = (searchAttributes: boolean, notify = receivers): ScheduledSuite => ({

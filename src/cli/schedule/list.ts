@@ -29,7 +29,8 @@ async function listSchedules(session: Session): Promise<number> {
   const names = await scheduleNames(server.link);
   const found = await Promise.all(names.map((name) => findSchedule(server.link, name)));
   const schedules = found.filter((one) => one !== undefined);
-  session.print(session.json ? `${JSON.stringify(schedules.map(scheduleJson), null, 2)}\n` : scheduleTable(schedules));
+  if (session.json) session.printJson(schedules.map(scheduleJson));
+  else session.print(scheduleTable(schedules));
   return EXIT.ok;
 }
 

@@ -3,9 +3,14 @@ import type { SecretSource } from '../../domain/profile.js';
 import type { Receiver } from '../../domain/schedule.js';
 
 /** @throws NixproofError `CONFIG_FLAG` */
-export function receiversOf(urls: readonly string[], commands: readonly string[]): readonly Receiver[] {
+export function receiversOf(
+  urls: readonly string[],
+  commands: readonly string[],
+  key: string | undefined,
+): readonly Receiver[] {
+  const signed = key === undefined ? {} : { key: requireReference(key) };
   return [
-    ...urls.map((url): Receiver => ({ kind: 'webhook', url: requireAddress(url) })),
+    ...urls.map((url): Receiver => ({ kind: 'webhook', url: requireAddress(url), ...signed })),
     ...commands.map((command): Receiver => ({ kind: 'command', command })),
   ];
 }
@@ -34,9 +39,21 @@ export function withSecrets(
   });
 }
 
+function isReference(text: string): boolean {
+  return /^env:[A-Za-z_]\w*$/.test(text) || /^file:\/(?!\/)/.test(text);
+}
+
+function requireReference(key: string): string {
+  if (isReference(key)) return key;
+  throw new NixproofError('CONFIG_FLAG', '--notify-key: expected env:NAME or file:/PATH', {
+    hint: 'a key stays out of the server’s records: the worker reads it from its environment or a file',
+    details: { flag: '--notify-key' },
+  });
+}
+
 /** It goes into the server's records: a secret may only be referred to. */
 function requireAddress(url: string): string {
-  if (/^(?:env:[A-Za-z_]\w*|secret:.+)$/.test(url) || /^file:\/(?!\/)/.test(url)) return url;
+  if (isReference(url) || /^secret:.+$/.test(url)) return url;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const http = parsed?.protocol === 'http:' || parsed?.protocol === 'https:';
   if (http && parsed.username === '' && parsed.password === '') return url;

@@ -34,7 +34,7 @@ function firingJson({ firing, at, open, result }: PastFiring) {
 /** A schedule in full. */
 export async function showSchedule(session: Session, schedule: Schedule): Promise<void> {
   if (session.json) {
-    session.print(`${JSON.stringify(scheduleJson(schedule), null, 2)}\n`);
+    session.printJson(scheduleJson(schedule));
     return;
   }
   const { name, timing, suite, next, firings } = schedule;

@@ -39,6 +39,7 @@ async function useConsole(
   const console = requireAbility(machine, 'console');
   if (command.length === 0) return await attach(session, console);
   const { exitCode, stdout } = await console.exec(command, { signal: session.signal, timeoutMs: timeout });
+  session.quote();
   session.print(process.stdout.isTTY ? stripTerminal(stdout) : stdout);
   return exitCode;
 }

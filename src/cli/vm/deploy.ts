@@ -43,7 +43,7 @@ async function deploy(session: Session, id: string, folder: string, options: Dep
     session,
   );
   if (tree.note !== undefined) session.say(tree.note);
-  if (session.json) session.print(`${JSON.stringify({ machine: id, from, to, ...tree })}\n`);
+  if (session.json) session.printJson({ machine: id, from, to, ...tree }, 0);
   else session.say(`copied ${plural(tree.files, 'file')}, ${bytesText(tree.bytes)}, to ${machine.resolvePath(to)}`);
   return EXIT.ok;
 }

@@ -26,7 +26,7 @@ async function screenshot(session: Session, id: string, { output }: ScreenshotOp
   await using machine = await attachKnown(session, id);
   const file = path.resolve(output ?? `${id}.png`);
   await requireAbility(machine, 'screen').screenshot(file, session);
-  if (session.json) session.print(`${JSON.stringify({ machine: id, file })}\n`);
+  if (session.json) session.printJson({ machine: id, file }, 0);
   else session.say(`wrote ${output ?? `${id}.png`}`);
   return EXIT.ok;
 }

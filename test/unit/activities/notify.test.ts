@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,11 +23,13 @@ const notification: Notification = {
 };
 
 const got: { method: string | undefined; key: unknown; body: string }[] = [];
+const signatures: unknown[] = [];
 /** Answers with the status that is the end of its path; a redirection leads to itself. */
 const server = createServer((request, response) => {
   let body = '';
   request.setEncoding('utf8').on('data', (part: string) => (body += part));
   request.on('end', () => {
+    signatures.push(request.headers['x-nixproof-signature-256']);
     got.push({ method: request.method, key: request.headers['idempotency-key'], body });
     response.writeHead(Number(request.url?.split('/').at(-1)), { location: '/secret/200' }).end('a secret answer');
   });
@@ -104,6 +107,28 @@ describe('a webhook', () => {
       expect((error as Error).message).not.toContain('secret');
       expect((error as Error).message).toContain(url);
     }
+  });
+});
+
+describe('a webhook with a key', () => {
+  const sum = (key: string) => `sha256=${createHmac('sha256', key).update(JSON.stringify(notification)).digest('hex')}`;
+  const signed = (key: string) => notifyReceiver({ kind: 'webhook', url: `${address}/200`, key }, notification, work);
+
+  test('is told what is signed with it, from the environment or a file', async () => {
+    signatures.length = 0;
+    vi.stubEnv('NIXPROOF_TEST_KEY', 'a key');
+    await signed('env:NIXPROOF_TEST_KEY');
+    const file = path.join(folder, 'key');
+    await writeFile(file, 'another\n');
+    await signed(`file:${file}`);
+    await tell(`${address}/200`);
+    expect(signatures).toEqual([sum('a key'), sum('another'), undefined]);
+  });
+
+  test('is told nothing where the key is not there', async () => {
+    got.length = 0;
+    await expect(signed('env:NIXPROOF_TEST_NONE')).rejects.toMatchObject({ code: 'CONFIG_NOTIFY' });
+    expect(got).toEqual([]);
   });
 });
 

@@ -129,6 +129,20 @@ describe('an ISO from the network', () => {
     expect(server.ranges).toHaveLength(1);
   });
 
+  test('is removed where it is no longer what came, and got anew', async () => {
+    await using server = await serveImage(content);
+    const base = pinnedIsoBase(
+      { url: `${server.url}/image.iso`, sha256 },
+      layoutOf(path.join(folder, 'home')),
+      path.join(folder, 'cache'),
+    );
+    const { iso = '' } = await base.prepare(work);
+    await writeFile(iso, 'x', { flag: 'r+' });
+    await expect(base.prepare(work)).rejects.toMatchObject({ code: 'HOST_DOWNLOAD_SUM' });
+    expect(sumOf(await readFile((await base.prepare(work)).iso ?? ''))).toBe(sha256);
+    expect(server.ranges).toHaveLength(2);
+  });
+
   test('under a distribution’s address is pinned to what it was at first', async () => {
     await using server = await serveImage(content, [], `${sha256}  nixos-minimal-1.iso\n`);
     const layout = layoutOf(path.join(folder, 'home'));

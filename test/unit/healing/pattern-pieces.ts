@@ -143,7 +143,9 @@ function parse(source: string, unicode: boolean): readonly Sequence[] {
   function examplesOf(set: string): readonly string[] {
     const member = new RegExp(`^${set}$`, unicode ? 'su' : 's');
     const found = LIKELY.filter((character) => member.test(character));
-    return found.length > 0 ? found.slice(0, EXAMPLES) : [[...set].find((character) => member.test(character)) ?? ''];
+    return found.length > 0
+      ? found.slice(0, EXAMPLES)
+      : [Array.from(set).find((character) => member.test(character)) ?? ''];
   }
 
   function textOf(escape: string): string {

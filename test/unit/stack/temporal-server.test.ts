@@ -76,6 +76,18 @@ describe('getting one', () => {
     expect(lines).toContainEqual(expect.stringContaining('building the Temporal server 1.5.1 with go1.26.0'));
   });
 
+  test('is done again where a byte of what is kept has changed, and that is never run', async () => {
+    await program('go', compiler(says('1.5.1')));
+    const { file } = await getTemporalServer({ work, env });
+    const ran = path.join(folder, 'ran');
+    const before = await readFile(file, 'utf8');
+    await writeFile(file, `#!/bin/sh\n: >${ran}\n`.padEnd(before.length, '#'));
+    expect(await findTemporalServer({ work, env })).toBeUndefined();
+    expect(await readFile(ran, 'utf8').catch(() => 'never')).toBe('never');
+    await getTemporalServer({ work, env });
+    expect(await readFile(file, 'utf8')).toBe(before);
+  });
+
   test('is done again where what is kept has changed', async () => {
     await program('go', compiler(says('1.5.1')));
     const { file } = await getTemporalServer({ work, env });
