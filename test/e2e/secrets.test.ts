@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Payload } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectClient } from '../../src/client.js';
+import { sealingKey } from '../../src/temporal/key.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { findStack } from '../../src/stack/join.js';
@@ -185,7 +186,7 @@ test(
   'no history has one, sealed or not',
   async () => {
     const address = (await findStack(bench.layout))?.address ?? '';
-    await using link = await connectClient({ address, namespace: 'default' });
+    await using link = await connectClient({ address, namespace: 'default' }, await sealingKey(bench.layout));
     const codecs = link.client.options.loadedDataConverter.payloadCodecs;
     const { suite } = parsed<SuiteReport>(ended);
     for (const id of [suite, run('leaky').run, run('checked').run]) {

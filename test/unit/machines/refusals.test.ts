@@ -1,3 +1,4 @@
+import type * as DebianBuild from '../../../src/bases/debian-build.js';
 import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -26,7 +27,7 @@ const { signal } = new AbortController();
 const work: Work = { signal, progress: () => undefined };
 
 /** The build of the base with the PATH of now. */
-function freshBuild(): Promise<typeof import('../../../src/bases/debian-build.js')> {
+function freshBuild(): Promise<typeof DebianBuild> {
   vi.resetModules();
   return import('../../../src/bases/debian-build.js');
 }
