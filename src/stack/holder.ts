@@ -65,7 +65,7 @@ async function hold(files: StackFiles, self: ProcessIdentity, options: HolderOpt
   const running = await startServer(files, executable, key, work, (child) => bulletin.note({ server: child.identity }));
   await using server = keepServer(household, executable, running);
   await using link = running.link;
-  await using ui = running.ui;
+  await using _ui = running.ui;
   await using worker = await keepWorker(household, workerCommand, running);
   await using open = { [Symbol.asyncDispose]: () => bulletin.withdraw() };
 

@@ -26,7 +26,7 @@ const { signal } = new AbortController();
 const work: Work = { signal, progress: () => undefined };
 
 /** The build of the base with the PATH of now. */
-function freshBuild(): Promise<typeof import('../../../src/bases/debian-build.js')> {
+function freshBuild() {
   vi.resetModules();
   return import('../../../src/bases/debian-build.js');
 }
