@@ -37,7 +37,7 @@ const outcome: Awaited<ReturnType<HostActivities['followInstaller']>> = {
   endedAt: 100,
   phases: ['PARTITION', 'FORMAT', 'COPY', 'BOOT'].map((name, at) => ({ name, at })),
   errors: [],
-  tail: Array.from({ length: 20 }, (_, line) => ({ text: `line ${line} of the installer's log`, offset: line })),
+  tail: Array.from({ length: 20 }, (_, offset) => ({ text: `line ${offset} of the log`, offset })),
   log: { bytes: 100, lines: 20, sha256: '', verified: true },
   barrier: 1,
   checkpoints: [],

@@ -1,4 +1,3 @@
-import type * as DebianBuild from '../../../src/bases/debian-build.js';
 import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -27,7 +26,7 @@ const { signal } = new AbortController();
 const work: Work = { signal, progress: () => undefined };
 
 /** The build of the base with the PATH of now. */
-function freshBuild(): Promise<typeof DebianBuild> {
+function freshBuild() {
   vi.resetModules();
   return import('../../../src/bases/debian-build.js');
 }
