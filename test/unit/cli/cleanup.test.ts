@@ -35,6 +35,7 @@ const session = (json = false) =>
     say: (line: string) => said.push(line),
     progress: (line: string) => said.push(line),
     print: (text: string) => printed.push(text),
+    printJson: (document: unknown) => void printed.push(JSON.stringify(document)),
   }) as unknown as Session;
 
 /** A run of two days that ended so many days ago, and its machine. */
@@ -128,8 +129,8 @@ test('the size of a machine is told though a folder in it cannot be read', async
   const closed = path.join(layout.machines, 'a/root/closed');
   await mkdir(closed, { recursive: true });
   await writeFile(path.join(layout.machines, 'a/root/file'), Buffer.alloc(1 << 20, 'x'));
-  await giveAway(layout.home);
-  await giveAway(layout.machines);
+  for (const place of [layout.home, layout.machines, path.dirname(path.dirname(closed)), path.dirname(closed)])
+    await giveAway(place);
   await chmod(closed, 0);
   expect(await asUser(() => folderBytes(path.join(layout.machines, 'a')))).toBeGreaterThanOrEqual(1 << 20);
   await chmod(closed, 0o700);
