@@ -175,7 +175,7 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
       'nixproof.yaml:7:11: profiles.vm.checks[2].servce: unknown key "servce", did you mean "service"?',
       'nixproof.yaml:8:26: profiles.vm.checks[3].expect: unknown key "expect", expected service, name, user or key',
       `nixproof.yaml:9:9: profiles.vm.checks[4]: expected a mapping with one of ${KINDS}, got "sshd"`,
-      'nixproof.yaml:10:29: profiles.vm.checks[5].match: expected a regular expression, got /(/: Unterminated group',
+      'nixproof.yaml:10:29: profiles.vm.checks[5].match: expected a regular expression, got “(” at character 1: missing closing )',
       'nixproof.yaml:11:18: profiles.vm.checks[6].units: expected "clean", got "dirty"',
       'nixproof.yaml:12:19: profiles.vm.checks[7].reboot: expected a whole number from 1 to 20, got 0',
       'nixproof.yaml:13:32: profiles.vm.checks[8].expect: expected text, got 1; put it in quotes',
