@@ -41,7 +41,9 @@ export function remoteOf(
 function hostOf({ captures, evidence }: Diagnosis): string | undefined {
   const told = evidence.map(
     (line) =>
-      /(?:connect to|resolv\w{0,10}(?: host)?:?|lookup|host:?) ['"‘]?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/i.exec(line)?.[1],
+      /(?:connect to|resolv\w{0,10}(?: host)?:?|lookup|host:?) ['"‘]?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/i.exec(
+        line,
+      )?.[1],
   );
   // A rule may have taken the word after the host's place for it.
   return [captures['host'], ...told]

@@ -159,7 +159,9 @@ describe('a message of success', () => {
     const files = runFiles(runs, 'vm-1').attempt(1);
     mkdirSync(path.dirname(files.log), { recursive: true });
     writeFileSync(files.log, `${BUILD}\n${REFUSED}\n${success}\n`);
-    expect((await diagnoseFailed({ file: files.log }, new AbortController().signal)).map((diagnosis) => diagnosis.class)).toEqual(['ssh.connection', 'nix.build']);
+    expect(
+      (await diagnoseFailed({ file: files.log }, new AbortController().signal)).map((diagnosis) => diagnosis.class),
+    ).toEqual(['ssh.connection', 'nix.build']);
   });
 });
 
