@@ -9,7 +9,7 @@ const BYTES_PER_PIXEL = 3;
  * @throws NixproofError `MACHINE_SCREEN` where it is none
  */
 export function pngOfPpm(ppm: Buffer): Buffer {
-  const header = /^P6\s+(?:#.*\s+)*(\d+)\s+(\d+)\s+255\s/.exec(ppm.toString('latin1', 0, 256));
+  const header = /^P6\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+255\s/.exec(ppm.toString('latin1', 0, 256));
   const [width, height] = [Number(header?.[1]), Number(header?.[2])];
   const pixels = ppm.subarray(header?.[0].length ?? 0);
   const row = width * BYTES_PER_PIXEL;

@@ -13,7 +13,7 @@ export function createProgressLine(terminal: NodeJS.WriteStream) {
       const [about] = message.split(':');
       if (subject !== undefined && subject !== about) screen.done();
       subject = about;
-      const percent = /(\d+) %/.exec(message)?.[1];
+      const percent = /(?<!\d)(\d{1,3}) %/.exec(message)?.[1];
       const text = stripTerminal(message);
       screen(percent === undefined ? text : `${bar(Number(percent) / 100, paint)} ${text}`);
     },

@@ -41,7 +41,9 @@ export function remoteOf(
 function hostOf({ captures, evidence }: Diagnosis): string | undefined {
   const told = evidence.map(
     (line) =>
-      /(?:connect to|resolv\w*(?: host)?:?|lookup|host:?) ['"‘]?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/i.exec(line)?.[1],
+      /(?:connect to|resolv\w{0,10}(?: host)?:?|lookup|host:?) ['"‘]?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/i.exec(
+        line,
+      )?.[1],
   );
   // A rule may have taken the word after the host's place for it.
   return [captures['host'], ...told]
@@ -55,7 +57,7 @@ export function moduleOf({ evidence }: Diagnosis): string | undefined {
     (line) =>
       /\b[Mm]odule:? ['"‘]?([a-z][\w-]+)/.exec(line)?.[1] ??
       /(?:insert|load(?: (?:the )?(?:kernel )?(?:module|driver))?) ['"‘]?([a-z][\w-]+)/.exec(line)?.[1] ??
-      /\b([a-z][\w-]+):? (?:kernel )?module (?:is )?(?:missing|not (?:found|loaded))/.exec(line)?.[1],
+      /(?<![\w-])([a-z][\w-]{1,80}):? (?:kernel )?module (?:is )?(?:missing|not (?:found|loaded))/.exec(line)?.[1],
   );
   return told.find((name) => name !== undefined && NAME.test(name) && !NO_MODULE.has(name));
 }
