@@ -34,12 +34,7 @@ const session = (json = false) =>
     signal: new AbortController().signal,
     say: (line: string) => said.push(line),
     progress: (line: string) => said.push(line),
-<<<<<<< HEAD
-    print: (text: string) => printed.push(text),
-    printJson: (document: unknown) => void printed.push(JSON.stringify(document)),
-=======
     printJson: (document: unknown) => printed.push(JSON.stringify(document)),
->>>>>>> input
   }) as unknown as Session;
 
 /** A run of two days that ended so many days ago, and its machine. */
