@@ -356,8 +356,8 @@ async function guestLog(shell: Shell, guest: GuestAttempt, parts: Recording['par
     done`;
   const ranges = parts.flatMap(({ from, to }) => [String(from), String(to - from)]);
   const { stdout } = await shell.exec(['sh', '-c', script, 'sh', guest.log, ...ranges], { timeoutMs: SUM_MS });
-  const [, size = '0'] = /^\s*(\d+)\s*$/m.exec(stdout) ?? [];
-  return { bytes: Number(size), sums: [...stdout.matchAll(/^\s*([0-9a-f]{64})\b/gm)].map(([, sum = '']) => sum) };
+  const [, size = '0'] = /^[ \t]*(\d+)[ \t]*$/m.exec(stdout) ?? [];
+  return { bytes: Number(size), sums: [...stdout.matchAll(/^[ \t]*([0-9a-f]{64})\b/gm)].map(([, sum = '']) => sum) };
 }
 
 /** @param guestLog absent if it could not be asked for */
