@@ -5,7 +5,7 @@ import { LONG, SLOWEST } from './test/slow-tests.js';
 /** How many of the long files run at a time; none by default. */
 const long = Number(process.env['NIXPROOF_TEST_LONG'] ?? 0);
 export const common = {
-  testTimeout: 60_000,
+  testTimeout: 180_000,
   hookTimeout: 300_000,
   setupFiles: ['test/forks-run-source.ts'],
 };
@@ -42,7 +42,7 @@ export default defineConfig({
           globalSetup: ['test/shared-bases.ts'],
           // Most wait more than they compute: for heartbeats that do not come, for limits that are
           // up.
-          maxWorkers: 5,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

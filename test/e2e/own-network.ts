@@ -30,7 +30,9 @@ export async function probeNetworks(): Promise<DriverProbe> {
 export async function ownNetwork(number: number): Promise<OwnNetwork> {
   const tag = `${process.pid % 100_000}-${number}`;
   const [name, near, far] = [`np-${tag}`, `npa${tag}`, `npb${tag}`];
-  const outside = `10.213.${number}.1`;
+  // Of this process: one that a killed test left behind is in nobody's way.
+  const subnet = `10.${number}.${process.pid % 250}`;
+  const outside = `${subnet}.1`;
   const network: OwnNetwork = {
     outside,
     inside: ['ip', 'netns', 'exec', name],
@@ -51,7 +53,7 @@ export async function ownNetwork(number: number): Promise<OwnNetwork> {
     await ip('addr', 'add', `${outside}/24`, 'dev', near);
     await ip('link', 'set', near, 'up');
     await ip('-n', name, 'link', 'set', 'lo', 'up');
-    await ip('-n', name, 'addr', 'add', `10.213.${number}.2/24`, 'dev', far);
+    await ip('-n', name, 'addr', 'add', `${subnet}.2/24`, 'dev', far);
     await ip('-n', name, 'link', 'set', far, 'up');
     return network;
   } catch (error) {
