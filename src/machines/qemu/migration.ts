@@ -46,7 +46,16 @@ export async function writeState(qmp: Qmp, { file, sockets }: StatePlace, signal
 export async function readState(qmp: Qmp, { file, sockets }: StatePlace, signal: AbortSignal): Promise<void> {
   const socket = path.join(sockets, 'state');
   await qmp.execute('migrate-incoming', { uri: `unix:${socket}` });
-  await Promise.all([pipeline(createReadStream(file), connect(socket), { signal }), migrationEnd(qmp, signal)]);
+  const connection = connect(socket);
+  // QEMU hangs up when it has read the state's end, whether or not we have said that it is the end:
+  // only its own word counts. Without the whole state it says that it failed.
+  const sent = pipeline(createReadStream(file), connection, { signal }).catch(() => undefined);
+  try {
+    await migrationEnd(qmp, signal);
+  } finally {
+    connection.destroy();
+    await sent;
+  }
 }
 
 /** Waits for a migration, out or in, to be complete. @throws NixproofError `MACHINE_MIGRATION` */
