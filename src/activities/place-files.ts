@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { NixproofError, messageOf } from '../domain/error.js';
 import type { InstalledFile, Profile } from '../domain/profile.js';
+import { RECEIVE, requireWritten } from '../installers/installer.js';
 import type { Machine } from '../machines/machine.js';
-import { requirePrograms } from '../machines/missing-program.js';
 import type { Scene } from './scene.js';
 
 /** Where installers mount the system that they install, as nixos-install and others do. */
@@ -12,10 +12,9 @@ const NOT_MOUNTED = 9;
 const LIMIT_MS = 5 * 60_000;
 
 /** $1: the system's root, or empty; $2: the file; $3: its mode; $4: its length. The content is the input. */
-const PUT = `[ -z "$1" ] || awk -v at="$1" '$2 == at { found = 1 } END { exit !found }' /proc/mounts || exit ${NOT_MOUNTED}
+const PUT = `${RECEIVE}[ -z "$1" ] || awk -v at="$1" '$2 == at { found = 1 } END { exit !found }' /proc/mounts || exit ${NOT_MOUNTED}
 umask 077
-mkdir -p "$(dirname "$2")" && cat >"$2.nixproof" || exit
-[ "$(wc -c <"$2.nixproof")" -eq "$4" ] || { rm -f "$2.nixproof"; echo 'its end is missing' >&2; exit 1; }
+mkdir -p "$(dirname "$2")" && receive "$2.nixproof" "$4" || exit
 chmod "$3" "$2.nixproof" && mv "$2.nixproof" "$2"`;
 
 /**
@@ -34,10 +33,8 @@ export async function placeFiles({ machine, request: { profile }, secrets, work 
     const to = machine.resolvePath(`${root}${file.to}`);
     const argv = ['sh', '-c', PUT, 'sh', root, to, file.mode, String(input.length)];
     const result = await connection.exec(argv, { input, signal: work.signal, timeoutMs: LIMIT_MS });
-    if (result.exitCode === 0) continue;
     if (result.exitCode === NOT_MOUNTED) throw notMounted(file);
-    requirePrograms(result);
-    throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${to} in the machine: ${result.stderr.trim()}`);
+    requireWritten(result, to);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Installation, Profile } from '../domain/profile.js';
 import { findProgram, hostPath } from '../host/programs.js';
 import { requirePrograms } from '../machines/missing-program.js';
 import { knownHostsLine } from '../machines/known-hosts.js';
-import type { Connection, Endpoint, Machine } from '../machines/machine.js';
+import type { Connection, Endpoint, ExecResult, Machine } from '../machines/machine.js';
 import { quote } from '../machines/quote.js';
 import { nixCheck } from './nix-check.js';
 import { nixosInstaller } from './nixos.js';
@@ -109,14 +109,30 @@ export async function startInstaller(
 }
 
 /**
- * Writes files in the machine, each whole and executable, by one command: small ones are its arguments, one is its input. An input
- * that a lost connection cut short, however late that is seen there, replaces nothing.
+ * Shell function: `receive FILE BYTES` puts its input into FILE. Of an input that a lost connection
+ * cut short, however late that is seen in the machine, nothing stays, and it fails.
+ */
+export const RECEIVE = `receive() {
+  cat >"$1" || return
+  [ "$(wc -c <"$1")" -eq "$2" ] || { rm -f "$1"; echo 'its end is missing' >&2; return 1; }
+}
+`;
+
+/** @param what was to be written in the machine. @throws NixproofError `MACHINE_TOOL_MISSING`, `MACHINE_WRITE_FAILED` */
+export function requireWritten(result: ExecResult, what: string): void {
+  requirePrograms(result);
+  if (result.exitCode === 0) return;
+  throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${what} in the machine: ${result.stderr.trim()}`);
+}
+
+/**
+ * Writes files in the machine, each whole and executable, by one command: small ones are its
+ * arguments, one is its input.
  */
 export function putFilesCommand(file: string, content: string, small: ReadonlyMap<string, string>): readonly string[] {
-  const script = `folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
+  const script = `${RECEIVE}folder() { [ -d "\${1%/*}" ] || mkdir -p "\${1%/*}"; }
     file=$1; bytes=$2; shift 2
-    folder "$file" && cat >"$file.$$" || exit
-    [ "$(wc -c <"$file.$$")" -eq "$bytes" ] || { rm -f "$file.$$"; echo 'its end is missing' >&2; exit 1; }
+    folder "$file" && receive "$file.$$" "$bytes" || exit
     while [ $# -gt 0 ]; do
       folder "$1" && printf %s "$2" >"$1.$$" && chmod 755 "$1.$$" && mv "$1.$$" "$1" || exit
       shift 2
@@ -132,11 +148,7 @@ async function putFiles(
   small: ReadonlyMap<string, string>,
 ): Promise<void> {
   const argv = putFilesCommand(file, content, small);
-  const result = await connection.exec(argv, { input: content });
-  requirePrograms(result);
-  const { exitCode, stderr } = result;
-  if (exitCode !== 0)
-    throw new NixproofError('MACHINE_WRITE_FAILED', `cannot write ${file} in the machine: ${stderr.trim()}`);
+  requireWritten(await connection.exec(argv, { input: content }), file);
 }
 
 /** The variables that no script has in it: read and removed by the script before the installer begins. */
@@ -152,16 +164,10 @@ async function putSecrets(
 ): Promise<void> {
   const input = exportsOf(environment);
   if (input === '') return;
-  const script = `umask 077; cat >"$1.$$" || exit
-    [ "$(wc -c <"$1.$$")" -eq "$2" ] || { rm -f "$1.$$"; echo 'its end is missing' >&2; exit 1; }
+  const script = `${RECEIVE}umask 077; receive "$1.$$" "$2" || exit
     if [ -e "$3" ]; then rm -f "$1.$$"; else mv "$1.$$" "$1"; fi`;
   const argv = ['sh', '-c', script, 'sh', secretsFile(guest), String(Buffer.byteLength(input)), guest.pid];
-  const { exitCode, stderr } = await connection.exec(argv, { input });
-  if (exitCode !== 0)
-    throw new NixproofError(
-      'MACHINE_WRITE_FAILED',
-      `cannot write the secret variables in the machine: ${stderr.trim()}`,
-    );
+  requireWritten(await connection.exec(argv, { input }), 'the secret variables');
 }
 
 /** @throws NixproofError `HOST_TOOL_MISSING` */
