@@ -53,4 +53,20 @@ export function readable(text: string): string {
   return `${READABLE}${text}`;
 }
 
+/**
+ * What a workflow is started with, as its options have it: its order in the place of its arguments, and a summary that the UI
+ * can show.
+ */
+export function startOrder<O extends { readonly args?: readonly unknown[]; readonly staticSummary?: string }>(
+  workflowType: string,
+  options: O,
+): Omit<O, 'args'> & { args: Order[] } {
+  const { args = [], staticSummary } = options;
+  return {
+    ...options,
+    args: [orderFor(startOf(workflowType), args)],
+    ...(staticSummary === undefined ? {} : { staticSummary: readable(staticSummary) }),
+  };
+}
+
 export const UNSEALED = 'REQUEST_UNSEALED';

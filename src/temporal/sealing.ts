@@ -8,12 +8,12 @@ import {
   isRefused,
   orderFor,
   orderIn,
-  readable,
   resultOf,
   signalOf,
-  startOf,
+  startOrder,
   stepOf,
   UNSEALED,
+  type Order,
 } from '../domain/order.js';
 import { sealingCodec } from './codec.js';
 import type { SealingKey } from './key.js';
@@ -62,43 +62,33 @@ function keyDiffers(message: string): NixproofError {
   });
 }
 
-const shown = (summary: string | undefined) => (summary === undefined ? {} : { staticSummary: readable(summary) });
-
 const CLIENT: NonNullable<ClientOptions['interceptors']> = {
   workflow: [
     {
-      startWithDetails: (input, next) => {
-        const { args, staticSummary } = input.options;
-        const order = orderFor(startOf(input.workflowType), args);
-        return next({ ...input, options: { ...input.options, args: [order], ...shown(staticSummary) } });
-      },
+      startWithDetails: (input, next) => next({ ...input, options: startOrder(input.workflowType, input.options) }),
       query: async (input, next) => ours(await next(input)),
-      signal: (input, next) =>
-        next({ ...input, args: [orderFor(signalOf(input.signalName), input.args, randomUUID())] }),
-      signalWithStart: (input, next) => {
-        const { args, staticSummary } = input.options;
-        const order = orderFor(startOf(input.workflowType), args);
-        return next({
+      signal: (input, next) => next({ ...input, args: [signalOrder(input.signalName, input.args)] }),
+      signalWithStart: (input, next) =>
+        next({
           ...input,
-          signalArgs: [orderFor(signalOf(input.signalName), input.signalArgs, randomUUID())],
-          options: { ...input.options, args: [order], ...shown(staticSummary) },
-        });
-      },
+          signalArgs: [signalOrder(input.signalName, input.signalArgs)],
+          options: startOrder(input.workflowType, input.options),
+        }),
     },
   ],
   schedule: [
     {
       create: (input, next) => {
         const { action } = input.options;
-        const args = [orderFor(startOf(action.workflowType), action.args)];
-        return next({
-          ...input,
-          options: { ...input.options, action: { ...action, args, ...shown(action.staticSummary) } },
-        });
+        return next({ ...input, options: { ...input.options, action: startOrder(action.workflowType, action) } });
       },
     },
   ],
 };
+
+function signalOrder(signal: string, values: readonly unknown[]): Order {
+  return orderFor(signalOf(signal), values, randomUUID());
+}
 
 const obeyOrders: ActivityInterceptorsFactory = ({ info: { activityType } }) => ({
   inbound: {

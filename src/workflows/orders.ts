@@ -10,6 +10,7 @@ import {
   sealedId,
   signalOf,
   startOf,
+  startOrder,
   stepOf,
   UNSEALED,
 } from '../domain/order.js';
@@ -53,9 +54,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
         },
         async startChildWorkflowExecution(input, next) {
           const { workflowType, options } = input;
-          const summary = options.staticSummary === undefined ? {} : { staticSummary: readable(options.staticSummary) };
-          const args = [orderFor(startOf(workflowType), options.args)];
-          const [started, ended] = await next({ ...input, options: { ...options, args, ...summary } });
+          const [started, ended] = await next({ ...input, options: startOrder(workflowType, options) });
           return [started, ended.then((result) => sealedResult(workflowType, result))];
         },
         continueAsNew(input, next) {
