@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { whyNotPlain } from '../bases/plain-image.js';
 import { GIT_FOLDER, insideOf, untrusted, type Refusal } from '../config/inside.js';
 import { hostToolsOf } from '../domain/installer.js';
-import type { DriverName, Profile } from '../domain/profile.js';
+import type { DriverName, Profile, SecretSource } from '../domain/profile.js';
 
 /** What of the host a configuration names: used only if it is inside the repository. */
 interface Place {
@@ -68,36 +68,33 @@ const copiedFiles: Decision = ({ name, files = [] }) =>
     'from' in content ? [{ path: `profiles.${name}.files[${index}].from`, file: content.from }] : [],
   );
 
-const secretVariables: Decision = ({ secrets = {} }) =>
-  Object.entries(secrets).flatMap(([secret, source]) =>
-    source.kind === 'env'
-      ? [
-          {
-            path: `secrets.${secret}.env`,
-            problem: `the configuration reads ${source.name} of this host's environment`,
-            remedy: 'use no secret in a profile that pull requests test',
-          },
-        ]
-      : [],
-  );
+/** Decides of the secrets that come from there. */
+function ofSecrets<K extends SecretSource['kind']>(
+  from: K,
+  find: (path: string, source: Extract<SecretSource, { kind: K }>) => Finding,
+): Decision {
+  const isFrom = (source: SecretSource): source is Extract<SecretSource, { kind: K }> => source.kind === from;
+  return ({ secrets = {} }) =>
+    Object.entries(secrets).flatMap(([name, source]) =>
+      isFrom(source) ? [find(`secrets.${name}.${from}`, source)] : [],
+    );
+}
 
-const secretCommands: Decision = ({ secrets = {} }) =>
-  Object.entries(secrets).flatMap(([secret, source]) =>
-    source.kind === 'command'
-      ? [
-          {
-            path: `secrets.${secret}.command`,
-            problem: 'the configuration runs a command on this host',
-            remedy: 'use no secret in a profile that pull requests test',
-          },
-        ]
-      : [],
-  );
+const WITHOUT_SECRETS = 'use no secret in a profile that pull requests test';
 
-const secretFiles: Decision = ({ secrets = {} }) =>
-  Object.entries(secrets).flatMap(([secret, source]) =>
-    source.kind === 'file' ? [{ path: `secrets.${secret}.file`, file: source.path }] : [],
-  );
+const secretVariables = ofSecrets('env', (path, { name }) => ({
+  path,
+  problem: `the configuration reads ${name} of this host's environment`,
+  remedy: WITHOUT_SECRETS,
+}));
+
+const secretCommands = ofSecrets('command', (path) => ({
+  path,
+  problem: 'the configuration runs a command on this host',
+  remedy: WITHOUT_SECRETS,
+}));
+
+const secretFiles = ofSecrets('file', (path, source) => ({ path, file: source.path }));
 
 /**
  * What `--untrusted` decides of each place of the configuration's schema, by its path: `*` is any name, `[]` any element. A test
