@@ -4,7 +4,7 @@ import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { RunRequest } from '../domain/run.js';
 import { insideFence, type Fence } from '../host/fence.js';
-import { isErrno } from '../host/files.js';
+import { isErrno, namesIn } from '../host/files.js';
 import { refuseFreezing } from '../host/loop-watch/watch.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
@@ -78,11 +78,7 @@ async function inherit(leases: string, name: string, others: () => Promise<reado
 
 /** A newer try may have taken the folder meanwhile. */
 async function removeBegun(folder: string): Promise<void> {
-  const begun = await readdir(folder).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  });
-  for (const name of begun) await rm(path.join(folder, name), { recursive: true, force: true });
+  for (const name of await namesIn(folder)) await rm(path.join(folder, name), { recursive: true, force: true });
 }
 
 function nameOf({ execution, step, attempt }: Try): string {

@@ -134,6 +134,14 @@ export async function folderBytes(folder: string): Promise<number> {
   return sumOfBytes(await filesBelow(folder));
 }
 
+/** The names in a folder; none where there is no such folder. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  });
+}
+
 /** SHA-256 of a file's content, in hexadecimal. */
 export async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');

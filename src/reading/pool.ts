@@ -53,10 +53,12 @@ export async function readInThread<Name extends keyof Tasks>(
 function answerOf(thread: Worker, order: Order, signal: AbortSignal, budgetMs: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const onMessage = (answer: Answer) => settle(() => resolve(answer));
-    const onError = (error: unknown) => settle(() => reject(brokenOff(`its thread ended: ${messageOf(error)}`)));
-    const onExit = () => settle(() => reject(brokenOff('its thread ended')));
+    const onError = (error: unknown) =>
+      settle(() => reject(new ReadingBrokenOff(`its thread ended: ${messageOf(error)}`)));
+    const onExit = () => settle(() => reject(new ReadingBrokenOff('its thread ended')));
     const onAbort = () => settle(() => reject(signal.reason as Error));
-    const late = () => settle(() => reject(brokenOff(`it took longer than ${Math.round(budgetMs / 1000)} s`)));
+    const late = () =>
+      settle(() => reject(new ReadingBrokenOff(`it took longer than ${Math.round(budgetMs / 1000)} s`)));
     const timer = setTimeout(late, budgetMs);
     const settle = (end: () => void) => {
       clearTimeout(timer);
@@ -68,8 +70,4 @@ function answerOf(thread: Worker, order: Order, signal: AbortSignal, budgetMs: n
     signal.addEventListener('abort', onAbort, { once: true });
     thread.postMessage(order);
   });
-}
-
-function brokenOff(why: string): ReadingBrokenOff {
-  return new ReadingBrokenOff(why);
 }

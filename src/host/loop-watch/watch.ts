@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { NixproofError } from '../../domain/error.js';
 import { currentFence } from '../fence.js';
-import { isErrno } from '../files.js';
+import { namesIn } from '../files.js';
 import { startThread } from '../thread.js';
 
 /** How often the event loop shows that it turns. */
@@ -65,13 +64,4 @@ export async function refuseFreezing(leaseFolder: string): Promise<void> {
     hint: 'please report it with the run’s artifacts; `nixproof cancel` ends the others of its suite',
     details: { freezes },
   });
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

@@ -42,10 +42,10 @@ export function guestConsole(socketPath: string, windowMs = WINDOW_MS): GuestCon
       try {
         return await withLock(lockFile, { signal: stop }, async () => {
           stage = 'greeting';
-          await using line = await openLine(socketPath, stop);
+          await using line = await openLine(socketPath, windowMs, stop);
           await greet(line);
           stage = 'running';
-          return await runCommand(line, argv, windowMs);
+          return await runCommand(line, argv);
         });
       } finally {
         clearTimeout(timer);
@@ -91,7 +91,7 @@ async function shellOf(line: Line): Promise<number> {
   }
 }
 
-async function runCommand(line: Line, argv: readonly string[], windowMs: number): Promise<ExecResult> {
+async function runCommand(line: Line, argv: readonly string[]): Promise<ExecResult> {
   const mark = newMark();
   line.type(commandText(argv, mark));
   let frame = await line.next(mark);
@@ -100,18 +100,18 @@ async function runCommand(line: Line, argv: readonly string[], windowMs: number)
   const parts: Buffer[] = [];
   for (let offset = 0; offset < bytes || offset === 0; offset += WINDOW_BYTES) {
     const size = Math.min(WINDOW_BYTES, bytes - offset);
-    const first = offset === 0 ? await receive(line, mark, size, windowMs) : 'damaged';
-    parts.push(first === 'damaged' ? await fetchWindow(line, offset, size, windowMs) : first);
+    const first = offset === 0 ? await receive(line, mark, size) : 'damaged';
+    parts.push(first === 'damaged' ? await fetchWindow(line, offset, size) : first);
   }
   return { exitCode, stdout: Buffer.concat(parts).toString('utf8'), stderr: '' };
 }
 
 /** Asks for a window until it comes whole. @throws NixproofError `TRANSPORT_GARBLED` */
-async function fetchWindow(line: Line, offset: number, size: number, windowMs: number): Promise<Buffer> {
+async function fetchWindow(line: Line, offset: number, size: number): Promise<Buffer> {
   for (let attempt = 0; attempt < FETCHES; attempt++) {
     const mark = newMark();
     line.type(windowText(offset, mark));
-    const bytes = await receive(line, mark, size, windowMs);
+    const bytes = await receive(line, mark, size);
     if (bytes !== 'damaged') return bytes;
   }
   throw new NixproofError('TRANSPORT_GARBLED', 'what a command printed did not come whole over the console', {
@@ -120,10 +120,10 @@ async function fetchWindow(line: Line, offset: number, size: number, windowMs: n
 }
 
 /** A window that was asked for; one that stops coming is as damaged as one that comes with holes. */
-async function receive(line: Line, mark: string, size: number, windowMs: number): Promise<Buffer | 'damaged'> {
+async function receive(line: Line, mark: string, size: number): Promise<Buffer | 'damaged'> {
   const window = createWindow(size);
   for (;;) {
-    const frame = await line.next(mark, windowMs);
+    const frame = await line.next(mark, line.windowMs);
     if (!frame) return 'damaged';
     const bytes = window.take(frame);
     if (bytes !== undefined) return bytes;
@@ -136,12 +136,14 @@ function newMark(): string {
 
 /** The open console: what is typed, and the frames that come. Closing it gives up what still runs. */
 interface Line extends AsyncDisposable {
+  /** How many milliseconds a window may bring nothing before it is asked for again. */
+  readonly windowMs: number;
   type(text: string): void;
   /** The next frame of a mark; undefined where none came in time. @throws the signal's reason, `TRANSPORT_LOST` */
   next(mark: string, withinMs?: number): Promise<Frame | undefined>;
 }
 
-async function openLine(socketPath: string, signal: AbortSignal): Promise<Line> {
+async function openLine(socketPath: string, windowMs: number, signal: AbortSignal): Promise<Line> {
   signal.throwIfAborted();
   const socket = await openSocket(socketPath);
   const cut = createLineCutter();
@@ -164,6 +166,7 @@ async function openLine(socketPath: string, signal: AbortSignal): Promise<Line> 
     });
 
   return {
+    windowMs,
     type: (text) => void socket.write(text),
     async next(mark, withinMs) {
       const end = performance.now() + (withinMs ?? 0);
