@@ -79,7 +79,10 @@ function isPayload(value) {
   return typeof value?.data === 'string' && typeof value.metadata?.encoding === 'string';
 }
 
-/** Everything that a payload of this history may be sealed for: the workflow, its steps, and the workflows it started. */
+/**
+ * Everything that a payload of this history may be sealed for: the workflow, its steps, and the
+ * workflows it started.
+ */
 function placesIn(workflowId, { events }) {
   const children = events.flatMap(
     (event) => event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowId ?? [],

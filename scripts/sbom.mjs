@@ -1,5 +1,5 @@
-// Writes sbom.cdx.json, the list of what the package is made of. Run by `npm pack` and `npm publish`.
-// usage: node scripts/sbom.mjs [FILE]
+// Writes sbom.cdx.json, the list of what the package is made of. Run by `npm pack` and
+// `npm publish`. usage: node scripts/sbom.mjs [FILE]
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -59,7 +59,8 @@ export async function listHosts(client: Client): Promise<readonly HostStatus[]> 
 }
 
 /**
- * To be asked before a worker starts: one with another key than the workers that are there would refuse their runs.
+ * To be asked before a worker starts: one with another key than the workers that are there would
+ * refuse their runs.
  * @throws NixproofError `SERVER_KEY_DIFFERS`
  */
 export async function requireSameKey(client: Client): Promise<void> {

@@ -1,7 +1,8 @@
 /**
- * What GitHub's runner obeys in a step's output, by its own rules (actions/runner: ActionCommand.cs, ActionCommandManager.cs): a
- * line is a command where it begins, blanks aside, with `::NAME …::`, or has `##[NAME …]` somewhere; names are known ones, in any
- * case; after `stop-commands` none is obeyed until its word comes as a command.
+ * What GitHub's runner obeys in a step's output, by its own rules (actions/runner:
+ * ActionCommand.cs, ActionCommandManager.cs): a line is a command where it begins, blanks aside,
+ * with `::NAME …::`, or has `##[NAME …]` somewhere; names are known ones, in any case; after
+ * `stop-commands` none is obeyed until its word comes as a command.
  */
 const NAMES = [
   ...['stop-commands', 'set-env', 'set-output', 'save-state', 'add-mask', 'add-path', 'add-matcher', 'remove-matcher'],
@@ -13,7 +14,9 @@ interface Command {
   readonly data: string;
 }
 
-/** The commands obeyed in an output, in order; the word that ends a `stop-commands` is one of them. */
+/**
+ * The commands obeyed in an output, in order; the word that ends a `stop-commands` is one of them.
+ */
 export function obeyed(output: string): readonly Command[] {
   const known = new Set(NAMES);
   const commands: Command[] = [];

@@ -17,8 +17,8 @@ export const SLOWEST = [
   'test/e2e/stack.test.ts',
 ];
 /**
- * Tests that take long even so, most with virtual machines: NIXPROOF_TEST_LONG runs them, CI in turn
- * (scripts/rotation.mjs).
+ * Tests that take long even so, most with virtual machines: NIXPROOF_TEST_LONG runs them, CI in
+ * turn (scripts/rotation.mjs).
  */
 export const LONG = [
   'test/contract/accelerator.contract.test.ts',

@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { layoutOf } from '../src/host/paths.js';
 import { sealingKey, type SealingKey } from '../src/temporal/key.js';
 
-/** The key of the recorded histories, and of tests in which several homes use one server. It protects nothing. */
+/**
+ * The key of the recorded histories, and of tests in which several homes use one server. It
+ * protects nothing.
+ */
 export const TEST_KEY = fileURLToPath(new URL('./fixtures/histories/sealing.key', import.meta.url));
 
 export function testKey(): Promise<SealingKey> {

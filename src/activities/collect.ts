@@ -22,8 +22,10 @@ const COLLECTED: readonly { readonly file: string; readonly argv: readonly strin
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * Brings what there is into the run's folder, its screen too where the run went wrong. A machine that no longer answers gives its console only; a command it does not
- * have gives nothing. The sandbox is this host: its journal is nobody's business. Secrets are masked, but for those on the screen.
+ * Brings what there is into the run's folder, its screen too where the run went wrong. A machine
+ * that no longer answers gives its console only; a command it does not have gives nothing. The
+ * sandbox is this host, whose journal is not collected. Secrets are masked, but for those on the
+ * screen.
  */
 export async function collectFrom(
   { machine, files, work, secrets: { redactor } }: Pick<Scene, 'machine' | 'files' | 'work' | 'secrets'>,

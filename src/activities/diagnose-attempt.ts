@@ -10,7 +10,10 @@ const BUDGET_MS = 30_000;
 /** And so much longer where its thread does not even look at the clock. */
 const GRACE_MS = 5000;
 
-/** Why what printed a log failed; empty where the log tells nothing, with one that says so where not all of it was read. */
+/**
+ * Why what printed a log failed; empty where the log tells nothing, with one that says so where not
+ * all of it was read.
+ */
 export async function diagnoseFailed(order: DiagnoseOrder, signal: AbortSignal): Promise<readonly Diagnosis[]> {
   try {
     const bounded = { ...order, failed: true, budgetMs: BUDGET_MS };

@@ -4,8 +4,9 @@ import { NixproofError } from '../domain/error.js';
 import { readRunReport, runFiles } from '../records/artifacts.js';
 
 /**
- * Refuses to touch a run that has ended on this host, in an execution of its workflow other than the one that ended it: others
- * who reach the Temporal server may reset a workflow, or start it again with the request that they recorded.
+ * Refuses to touch a run that has ended on this host, in an execution of its workflow other than
+ * the one that ended it: others who reach the Temporal server may reset a workflow, or start it
+ * again with the request that they recorded.
  * @throws NixproofError `REQUEST_REPLAYED`
  */
 export async function requireNotEnded(runsFolder: string, run: string, execution: string): Promise<void> {

@@ -225,7 +225,8 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
         if (fate === 'destroy' && !theirs) await machines.driver(request.driver).destroy(machineOf(request), work);
         if (fate === 'destroy') secrets.forget(request.run);
         if (fate === 'freeze') {
-          // Without its secrets, which this host may have no more: nothing is read from the machine.
+          // Without its secrets, which this host may have no more: nothing is read from the
+          // machine.
           await using machine = await machines.driver(request.driver).attach(machineOf(request), work);
           await freeze({ machine, work }, FAILURE_CHECKPOINT);
         }

@@ -67,7 +67,10 @@ async function post(url: URL, notification: Notification, key: string | undefine
   });
 }
 
-/** Of the body's bytes, by HMAC-SHA256 (RFC 2104): who has the key knows by it that the message is ours and whole. */
+/**
+ * Of the body's bytes, by HMAC-SHA256 (RFC 2104): who has the key knows by it that the message is
+ * ours and whole.
+ */
 function signatureOf(body: string, key: string): string {
   return `sha256=${createHmac('sha256', key).update(body).digest('hex')}`;
 }

@@ -13,8 +13,9 @@ import { keepCable } from './faults/cable.js';
 import type { InstallScene, Scene } from './scene.js';
 
 /**
- * Where a run's steps take place: on the machine that is tested, where its installer runs, or with both at hand. The secrets of
- * the run are read first. What the step gets from the machine, tells and throws has none in it.
+ * Where a run's steps take place: on the machine that is tested, where its installer runs, or with
+ * both at hand. The secrets of the run are read first. What the step gets from the machine, tells
+ * and throws has none in it.
  */
 export function createScenes(machines: Registry, filesOf: (request: RunRequest) => RunFiles, store: SecretStore) {
   const attach = async (request: RunRequest, work: Work): Promise<{ readonly machine: Machine } & AsyncDisposable> => {

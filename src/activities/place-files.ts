@@ -11,16 +11,21 @@ const TARGET = '/mnt';
 const NOT_MOUNTED = 9;
 const LIMIT_MS = 5 * 60_000;
 
-/** $1: the system's root, or empty; $2: the file; $3: its mode; $4: its length. The content is the input. */
+/**
+ * $1: the system's root, or empty; $2: the file; $3: its mode; $4: its length. The content is the
+ * input.
+ */
 const PUT = `${RECEIVE}[ -z "$1" ] || awk -v at="$1" '$2 == at { found = 1 } END { exit !found }' /proc/mounts || exit ${NOT_MOUNTED}
 umask 077
 mkdir -p "$(dirname "$2")" && receive "$2.nixproof" "$4" || exit
 chmod "$3" "$2.nixproof" && mv "$2.nixproof" "$2"`;
 
 /**
- * Puts the profile's files into the system that was installed: below /mnt, or below / if the machine is the installed system
- * itself. Folders that are missing are made for root alone. Their contents travel as a command's input.
- * @throws NixproofError `CONFIG_FILES`, `CONFIG_FILES_TARGET`, `MACHINE_WRITE_FAILED`, `TRANSPORT_*`
+ * Puts the profile's files into the system that was installed: below /mnt, or below / if the
+ * machine is the installed system itself. Folders that are missing are made for root alone. Their
+ * contents travel as a command's input.
+ * @throws NixproofError `CONFIG_FILES`, `CONFIG_FILES_TARGET`, `MACHINE_WRITE_FAILED`,
+ * `TRANSPORT_*`
  */
 export async function placeFiles({ machine, request: { profile }, secrets, work }: Scene): Promise<void> {
   const { files = [] } = profile;

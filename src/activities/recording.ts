@@ -20,7 +20,10 @@ interface FollowState {
   /** As a recording tells it; absent in files of older versions. */
   readonly followedMs?: number;
   readonly silentMs?: number;
-  /** If secrets are masked: what came of the guest's log. Another process begins a part of its own, at the parser's offset. */
+  /**
+   * If secrets are masked: what came of the guest's log. Another process begins a part of its own,
+   * at the parser's offset.
+   */
   readonly parts?: readonly LogPart[];
 }
 
@@ -67,14 +70,18 @@ export interface Recording extends AsyncDisposable {
    * @param restMs where nothing was written since, not within so long of the last one
    */
   checkpoint(restMs?: number): Promise<void>;
-  /** Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the artifact, and that of each of `parts`. */
+  /**
+   * Ends the log: a last line without newline becomes an event. Gives the SHA-256 of the artifact,
+   * and that of each of `parts`.
+   */
   finish(): Promise<{ readonly sha256: string; readonly parts: readonly LogPart[] }>;
 }
 
 /**
- * Opens an attempt's recording where the last checkpoint left it, in this process or another that was killed. What stands in
- * the files behind the checkpoint is cut off and comes again from the guest's log: byte offsets are identity, so nothing is
- * lost or doubled. Secrets are masked before anything is written; the masks have the secrets' lengths.
+ * Opens an attempt's recording where the last checkpoint left it, in this process or another that
+ * was killed. What stands in the files behind the checkpoint is cut off and comes again from the
+ * guest's log: byte offsets are identity, so nothing is lost or doubled. Secrets are masked before
+ * anything is written; the masks have the secrets' lengths.
  */
 export async function openRecording(
   files: AttemptFiles,

@@ -158,7 +158,7 @@ async function removeScratch(parent: string): Promise<void> {
 
 /**
  * A build as root that was killed leaves this host's /dev/shm, /proc and /sys mounted in its root:
- * whoever removes that would empty them.
+ * its removal would empty them.
  */
 async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readIfThere('/proc/self/mounts')) ?? '';

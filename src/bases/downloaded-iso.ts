@@ -114,14 +114,17 @@ async function prepareIso(name: string, iso: PinnedIso, layout: Layout, cache: s
   return { name, fingerprint: fingerprintOf(iso.sha256), iso: path.join(inHome, IMAGE), boot: { kind: 'firmware' } };
 }
 
-/** What was verified when it came may have changed since. @throws NixproofError `HOST_DOWNLOAD_SUM` */
+/**
+ * What was verified when it came may have changed since.
+ * @throws NixproofError `HOST_DOWNLOAD_SUM`
+ */
 async function verifyImage(file: string, { url, sha256 }: PinnedIso, folders: readonly string[], work: Work) {
   work.progress('verifying its SHA-256');
   const found = await sha256Of(file);
   if (found === sha256.toLowerCase()) return;
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
   throw new NixproofError('HOST_DOWNLOAD_SUM', `${file} is no longer what came from ${url}: its SHA-256 is ${found}`, {
-    hint: 'it was removed; run the same again to get it anew',
+    hint: 'it was removed; run the same command again to download it',
     details: { url, expected: sha256, found },
   });
 }

@@ -1,11 +1,14 @@
 import { open } from 'node:fs/promises';
 
-/** Enough of an image's beginning for what is looked at: QEMU itself looks at 2048 bytes to tell its format. */
+/**
+ * Enough of an image's beginning for what is looked at: QEMU itself looks at 2048 bytes to tell its
+ * format.
+ */
 const HEAD_BYTES = 64 * 1024;
 
 /**
- * Formats beside raw and qcow2 that QEMU knows by their first bytes. A vmdk may also be a text, which begins with a comment,
- * a blank or its version (QEMU's block/vmdk.c).
+ * Formats beside raw and qcow2 that QEMU knows by their first bytes. A vmdk may also be a text,
+ * which begins with a comment, a blank or its version (QEMU's block/vmdk.c).
  */
 const OTHERS: readonly (readonly [begin: RegExp, name: string])[] = [
   [/^(?:KDMV|COWD|[#\s]|version=)/, 'vmdk'],
@@ -19,7 +22,9 @@ const OTHERS: readonly (readonly [begin: RegExp, name: string])[] = [
   [/^LUKS\xba\xbe/, 'luks'],
 ];
 
-/** Layout of a qcow2 header, in bytes (QEMU's docs/interop/qcow2.txt). All numbers are big-endian. */
+/**
+ * Layout of a qcow2 header, in bytes (QEMU's docs/interop/qcow2.txt). All numbers are big-endian.
+ */
 const QCOW2 = { magic: 'QFI\xfb', version: 4, backing: 8, features: 72, headerLength: 100, least: 104 } as const;
 /** Of the incompatible features: the data are in another file. */
 const EXTERNAL_DATA = 1n << 2n;
@@ -27,9 +32,10 @@ const BACKING_FORMAT = 0xe2792aca;
 const DATA_FILE = 0x44415441;
 
 /**
- * Why an image may be more than one file: QEMU would open the others, wherever they are. The header is read here, as QEMU's own
- * tools would open what it names.
- * @returns what is wrong, in words; undefined if it is a raw image or a qcow2 image that names no other
+ * Why an image may be more than one file: QEMU would open the others, wherever they are. The header
+ * is read here, as QEMU's own tools would open what it names.
+ * @returns what is wrong, in words; undefined if it is a raw image or a qcow2 image that names no
+ * other
  */
 export async function whyNotPlain(file: string): Promise<string | undefined> {
   await using handle = await open(file);

@@ -34,7 +34,10 @@ interface WayIn {
 
 /** What may be set for all checks together. */
 export interface VerifyOptions {
-  /** How long all of them may take, milliseconds; what has not ended by then is red. Default: no limit. */
+  /**
+   * How long all of them may take, milliseconds; what has not ended by then is red. Default: no
+   * limit.
+   */
   readonly limitMs?: number;
   /** How long a way in that fails is tried again, milliseconds. */
   readonly wayInMs?: number;

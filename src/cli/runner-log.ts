@@ -3,16 +3,25 @@ import { fstatSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 
 /**
- * Blanks as the runner takes them off a line's beginning (.NET, Char.IsWhiteSpace), the ends of lines left out: those are LF, CR
- * and both.
+ * Blanks as the runner takes them off a line's beginning (.NET, Char.IsWhiteSpace), the ends of
+ * lines left out: those are LF, CR and both.
  */
 const BLANKS = String.raw`(?:[^\S\r\n]|\x85)*`;
-/** What makes a line a command of GitHub's runner: `::` behind blanks, or `##[` anywhere (actions/runner, ActionCommand.cs). */
+/**
+ * What makes a line a command of GitHub's runner: `::` behind blanks, or `##[` anywhere
+ * (actions/runner, ActionCommand.cs).
+ */
 const COMMAND = new RegExp(String.raw`(^|[\r\n])(${BLANKS}:)(?=:)|(##)(?=\[)`, 'g');
-/** A line's end that a command may go on from: blanks and a colon, or the beginning of the other mark. */
+/**
+ * A line's end that a command may go on from: blanks and a colon, or the beginning of the other
+ * mark.
+ */
 const BEGUN = new RegExp(String.raw`^${BLANKS}(:?)$|(##?)$`);
 
-/** Breaks the commands in texts that are written one after the other, wherever one text ends and the next begins. */
+/**
+ * Breaks the commands in texts that are written one after the other, wherever one text ends and the
+ * next begins.
+ */
 export function commandBreaker(): (text: string) => string {
   let begun = '';
   return (text) => {
@@ -41,8 +50,9 @@ export interface RunnerLog {
 }
 
 /**
- * Keeps GitHub's runner from obeying what guests print: commands are broken in all that this process writes to its log, and
- * standard output is quoted besides, with a word that a guest cannot know. A file gets every byte as it is.
+ * Keeps GitHub's runner from obeying what guests print: commands are broken in all that this
+ * process writes to its log, and standard output is quoted besides, with a word that a guest cannot
+ * know. A file gets every byte as it is.
  */
 export function guardRunnerLog(env: NodeJS.ProcessEnv = process.env): RunnerLog {
   const { stdout, stderr } = process;
@@ -70,7 +80,10 @@ export function guardRunnerLog(env: NodeJS.ProcessEnv = process.env): RunnerLog 
   };
 }
 
-/** Breaks commands in what is written to a stream from here on. @returns what writes to it as before */
+/**
+ * Breaks commands in what is written to a stream from here on.
+ * @returns what writes to it as before
+ */
 function guard(stream: NodeJS.WriteStream): (text: string) => void {
   const write = stream.write.bind(stream) as (text: string, ...rest: readonly unknown[]) => boolean;
   const decoder = new StringDecoder('utf8');

@@ -24,7 +24,10 @@ export interface Session extends Work {
   printJson(document: unknown, indent?: number): void;
   /** A product that is worth nothing where a byte of it differs. */
   printExact(text: string): void;
-  /** To be called before guests' text goes to standard output: nothing in it is a command of GitHub's runner. */
+  /**
+   * To be called before guests' text goes to standard output: nothing in it is a command of
+   * GitHub's runner.
+   */
   quote(): void;
 }
 

@@ -50,7 +50,7 @@ async function readFlake(file: string, folder: string, options: DiscoverOptions)
 }
 
 async function namesOf(text: FlakeText, folder: string, options: DiscoverOptions): Promise<Names> {
-  if (options.evaluate === false) return guessed(text, 'nobody vouches for the flake: Nix does not evaluate it here');
+  if (options.evaluate === false) return guessed(text, 'the flake is not trusted: Nix does not evaluate it here');
   return askNix(folder, options).catch((error: unknown) => {
     options.signal?.throwIfAborted();
     const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';

@@ -8,10 +8,11 @@ import { heal, type Config } from './schema.js';
 import { parseYaml, invalid } from './yaml-file.js';
 
 /**
- * The configuration with the heals of its folder of heals: one of YAML or JSON each, in the order of the files' names, behind those that
- * stand in the configuration itself.
- * @param repository outside of which nothing is read, if nobody vouches for the configuration
- * @throws NixproofError `CONFIG_UNTRUSTED`, `CONFIG_INVALID` with the file and line of each problem; `CONFIG_NOT_FOUND` where there is no such folder
+ * The configuration with the heals of its folder of heals: one of YAML or JSON each, in the order
+ * of the files' names, behind those that stand in the configuration itself.
+ * @param repository outside of which nothing is read, if the configuration is not trusted
+ * @throws NixproofError `CONFIG_UNTRUSTED`, `CONFIG_INVALID` with the file and line of each
+ * problem; `CONFIG_NOT_FOUND` where there is no such folder
  */
 export async function withHealFiles(config: Config, folder: string, cwd: string, repository?: string): Promise<Config> {
   const { from, heals } = config.healing;

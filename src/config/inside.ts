@@ -4,7 +4,10 @@ import { NixproofError } from '../domain/error.js';
 
 /** One thing of a configuration that `--untrusted` refuses. */
 export interface Refusal {
-  /** Where it stands in the configuration, such as `profiles.vm.driver`; a file's name if it is not in one place. */
+  /**
+   * Where it stands in the configuration, such as `profiles.vm.driver`; a file's name if it is not
+   * in one place.
+   */
   readonly path: string;
   readonly problem: string;
   /** What the user can do about it. */
@@ -21,8 +24,8 @@ export function untrusted(refusals: readonly Refusal[]): NixproofError {
 }
 
 /**
- * The repository that a folder belongs to: the nearest folder above with `.git` in it, else the folder itself. git is not asked:
- * its own configuration may name programs.
+ * The repository that a folder belongs to: the nearest folder above with `.git` in it, else the
+ * folder itself. git is not asked: its own configuration may name programs.
  * @param given the folder is the repository itself
  */
 export async function repositoryOf(folder: string, given = false): Promise<string> {
@@ -38,8 +41,8 @@ export async function repositoryOf(folder: string, given = false): Promise<strin
 export const GIT_FOLDER = '.git';
 
 /**
- * Where something really is that a configuration names, links followed; a refusal if that is not inside the repository, or in
- * git's own folder.
+ * Where something really is that a configuration names, links followed; a refusal if that is not
+ * inside the repository, or in git's own folder.
  * @param where its place in the configuration
  */
 export async function insideOf(repository: string, file: string, where: string): Promise<string | Refusal> {

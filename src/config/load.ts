@@ -26,7 +26,7 @@ export interface LoadedConfig {
   /** Its folder, which the paths in it are relative to. */
   readonly folder: string;
   readonly config: Config;
-  /** Set if nobody vouches for it: the repository that it may read, an absolute path without links. */
+  /** Set if it is not trusted: the repository that it may read, an absolute path without links. */
   readonly repository?: string;
 }
 
@@ -50,8 +50,10 @@ export async function isFile(file: string): Promise<boolean> {
 /**
  * Reads and validates a configuration; its name's end tells the format.
  * @param cwd names of files in messages are relative to it
- * @param repository outside of which nothing is read for it, if nobody vouches for it; it may not be a program then
- * @throws NixproofError `CONFIG_NOT_FOUND`, `CONFIG_UNTRUSTED`; `CONFIG_INVALID` with every problem, `file:line:column: path: what`, in `details.problems`
+ * @param repository outside of which nothing is read for it, if it is not trusted; it may not be a
+ * program then
+ * @throws NixproofError `CONFIG_NOT_FOUND`, `CONFIG_UNTRUSTED`; `CONFIG_INVALID` with every
+ * problem, `file:line:column: path: what`, in `details.problems`
  */
 export async function loadConfig(file: string, cwd = process.cwd(), repository?: string): Promise<LoadedConfig> {
   const absolute = path.resolve(cwd, file);
@@ -65,7 +67,10 @@ export async function loadConfig(file: string, cwd = process.cwd(), repository?:
   return { file: absolute, folder, config: whole, ...(repository === undefined ? {} : { repository }) };
 }
 
-/** @throws NixproofError `CONFIG_UNTRUSTED` for a configuration that is a program, or a link to somewhere else */
+/**
+ * @throws NixproofError `CONFIG_UNTRUSTED` for a configuration that is a program, or a link to
+ * somewhere else
+ */
 async function requireData(file: string, name: string, repository: string): Promise<void> {
   if (!DATA.test(file)) {
     const problem = 'a configuration in TypeScript or JavaScript is a program that runs on this host';

@@ -11,8 +11,8 @@ export interface OpenedConfig extends LoadedConfig {
 
 export interface OpenOptions extends DiscoverOptions {
   /**
-   * Nobody vouches for the configuration: nothing of it is run, and nothing outside its repository read. `repository`: what that
-   * is; default: found above the configuration.
+   * The configuration is not trusted: nothing of it is run, and nothing outside its repository is
+   * read. `repository`: what that is; default: found above the configuration.
    */
   readonly untrusted?: { readonly repository?: string };
 }

@@ -12,7 +12,9 @@ export interface ProfileSecrets {
   readonly secrets?: Readonly<Record<string, SecretSource>>;
 }
 
-/** Those secrets a profile uses, and where it uses them. The schema has checked that they are there. */
+/**
+ * Those secrets a profile uses, and where it uses them. The schema has checked that they are there.
+ */
 export function secretsOf({ install, files: written }: ProfileConfig, config: Config, folder: string): ProfileSecrets {
   const env: Record<string, string> = {};
   const secretEnv: Record<string, string> = {};

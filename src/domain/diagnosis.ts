@@ -51,7 +51,10 @@ export interface Diagnosis {
 /** The rule of a diagnosis that says that not all of a log was read. */
 const INCOMPLETE = 'end/incomplete';
 
-/** What is said of a log that could not be read to its end. @param why what became of the reading */
+/**
+ * What is said of a log that could not be read to its end.
+ * @param why what became of the reading
+ */
 export function incomplete(why: string, at: Pick<Diagnosis, 'line' | 'offset'> = { line: 0, offset: 0 }): Diagnosis {
   return {
     class: 'unknown',

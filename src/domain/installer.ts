@@ -13,7 +13,10 @@ interface InstallerTraits {
    * Whether it runs on the host, in a sandbox of its own, and installs the machine from outside.
    */
   readonly fromOutside: boolean;
-  /** Programs of the host that it runs, whatever its configuration's environment and folders have; none: it uses the machine's. */
+  /**
+   * Programs of the host that it runs, whatever its configuration's environment and folders have;
+   * none: it uses the machine's.
+   */
   readonly hostTools: readonly string[];
 }
 

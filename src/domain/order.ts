@@ -1,6 +1,7 @@
 /**
- * What is asked of a workflow or a step, for one purpose: a payload that was sealed for one purpose is of no use for another.
- * The codec (src/temporal/codec.ts) seals it for one workflow, and gives `Refused` for what was not sealed with the key.
+ * What is asked of a workflow or a step, for one purpose: a payload that was sealed for one purpose
+ * is of no use for another. The codec (src/temporal/codec.ts) seals it for one workflow, and gives
+ * `Refused` for what was not sealed with the key.
  */
 export interface Order {
   readonly purpose: string;
@@ -14,7 +15,10 @@ export const signalOf = (signal: string): string => `signal ${signal}`;
 export const stepOf = (activityType: string): string => `step ${activityType}`;
 export const resultOf = (activityType: string): string => `result ${activityType}`;
 
-/** Stands for a payload that was not sealed with our key, or was sealed for another workflow or step. */
+/**
+ * Stands for a payload that was not sealed with our key, or was sealed for another workflow or
+ * step.
+ */
 export interface Refused {
   /** The id of the key that it says it was sealed with; empty where it was not sealed. */
   readonly refusedKey: string;
@@ -39,14 +43,17 @@ export function orderIn(purpose: string, arrived: readonly unknown[]): Order | u
 }
 
 /**
- * The id that a workflow's payloads are sealed for. The server adds its time to the id of each firing of a schedule: those are
- * sealed for the schedule.
+ * The id that a workflow's payloads are sealed for. The server adds its time to the id of each
+ * firing of a schedule: those are sealed for the schedule.
  */
 export function sealedId(workflowId: string): string {
   return workflowId.replace(/^(schedule-.*)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, '$1');
 }
 
-/** Begins a text that the Temporal UI is to show: it is not sealed. Nothing is ever read from such a text. */
+/**
+ * Begins a text that the Temporal UI is to show: it is not sealed. Nothing is ever read from such a
+ * text.
+ */
 const READABLE = '\u200b';
 
 export function readable(text: string): string {
@@ -54,8 +61,8 @@ export function readable(text: string): string {
 }
 
 /**
- * What a workflow is started with, as its options have it: its order in the place of its arguments, and a summary that the UI
- * can show.
+ * What a workflow is started with, as its options have it: its order in the place of its arguments,
+ * and a summary that the UI can show.
  */
 export function startOrder<O extends { readonly args?: readonly unknown[]; readonly staticSummary?: string }>(
   workflowType: string,

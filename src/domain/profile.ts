@@ -37,7 +37,10 @@ export interface Deployment {
 /** What an installer may print where nothing else is said. */
 export const MAX_LOG_BYTES = 4 * 2 ** 30;
 
-/** Where a secret's value comes from, on the host of the worker that needs it. Plain data, never the value. */
+/**
+ * Where a secret's value comes from, on the host of the worker that needs it. Plain data, never the
+ * value.
+ */
 export type SecretSource =
   | { readonly kind: 'env'; readonly name: string }
   /** Absolute path on the host. */
@@ -197,8 +200,8 @@ export interface Profile {
   /** How long each step may take, milliseconds; absent: as long as the bench lets it. */
   readonly timeouts?: Readonly<Partial<Record<LimitedStep, number>>>;
   /**
-   * Set if nobody vouches for the configuration: it may run nothing on a host, and read only what is in its repository there.
-   * `base`: whether the command line has chosen what it boots.
+   * Set if the configuration is not trusted: it may run nothing on a host, and read only what is in
+   * its repository there. `base`: whether the command line has chosen what it boots.
    */
   readonly untrusted?: { readonly repository: string; readonly base: boolean };
   /** What `--drill` injects, a run each; absent: all that its machine can suffer. */

@@ -31,14 +31,16 @@ export interface ProfileChoice {
   readonly bases?: readonly string[];
   readonly heal?: HealingPolicy['policy'];
   readonly maxHeals?: number;
-  /** Whether the configuration may run nothing on a host and read nothing outside its repository. */
+  /**
+   * Whether the configuration may run nothing on a host and read nothing outside its repository.
+   */
   readonly untrusted?: true;
 }
 
 /**
- * Who is told. A webhook's address may be a reference that the worker resolves: `env:NAME`, `file:PATH`, or `secret:NAME`, whose
- * `secret` says where the configuration had it from. The `key` that what it is told is signed with always is `env:NAME` or
- * `file:PATH`.
+ * Who is told. A webhook's address may be a reference that the worker resolves: `env:NAME`,
+ * `file:PATH`, or `secret:NAME`, whose `secret` says where the configuration had it from. The `key`
+ * that what it is told is signed with always is `env:NAME` or `file:PATH`.
  */
 export type Receiver =
   | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource; readonly key?: string }

@@ -16,7 +16,10 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { passFence, temporaryFolder } from './fence.js';
 
-/** Makes a folder, and those above it, where there are none, for its owner alone: nobody else reaches what is in it. */
+/**
+ * Makes a folder, and those above it, where there are none, for its owner alone: no other user
+ * reaches what is in it.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
 }

@@ -1,7 +1,10 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Where this host's own programs are found: the PATH of this process, without what is relative to a working folder. */
+/**
+ * Where this host's own programs are found: the PATH of this process, without what is relative to a
+ * working folder.
+ */
 export function hostPath(env: NodeJS.ProcessEnv = process.env): string {
   return foldersOf(env).join(path.delimiter);
 }

@@ -118,7 +118,10 @@ export const RECEIVE = `receive() {
 }
 `;
 
-/** @param what was to be written in the machine. @throws NixproofError `MACHINE_TOOL_MISSING`, `MACHINE_WRITE_FAILED` */
+/**
+ * @param what was to be written in the machine.
+ * @throws NixproofError `MACHINE_TOOL_MISSING`, `MACHINE_WRITE_FAILED`
+ */
 export function requireWritten(result: ExecResult, what: string): void {
   requirePrograms(result);
   if (result.exitCode === 0) return;
@@ -151,12 +154,18 @@ async function putFiles(
   requireWritten(await connection.exec(argv, { input: content }), file);
 }
 
-/** The variables that no script has in it: read and removed by the script before the installer begins. */
+/**
+ * The variables that no script has in it: read and removed by the script before the installer
+ * begins.
+ */
 function secretsFile({ folder }: Pick<GuestAttempt, 'folder'>): string {
   return `${folder}/secrets.env`;
 }
 
-/** They travel as a command's input. Where the attempt was claimed already, its installer has read them. */
+/**
+ * They travel as a command's input. Where the attempt was claimed already, its installer has read
+ * them.
+ */
 async function putSecrets(
   connection: Connection,
   guest: GuestAttempt,
@@ -224,7 +233,10 @@ function bodyOf(install: Installation, target: Target): string {
   }
 }
 
-/** A script for `nixproof-run`, with variables of its own. @param before done before they are set */
+/**
+ * A script for `nixproof-run`, with variables of its own.
+ * @param before done before they are set
+ */
 export function scriptOf(environment: Readonly<Record<string, string>>, body: string, before = ''): string {
   return `#!/bin/sh\n${before}${exportsOf(environment)}${body}\n`;
 }

@@ -221,9 +221,10 @@ export interface Connection extends AsyncDisposable {
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
 
   /**
-   * Runs a command and hands out its standard output as it comes, with back-pressure down to the remote process. The stream
-   * ends when the command does, or is destroyed with `TRANSPORT_LOST`. Destroying it ends the command. Its bytes are as the
-   * machine sends them: who keeps them masks the secrets in them.
+   * Runs a command and hands out its standard output as it comes, with back-pressure down to the
+   * remote process. The stream ends when the command does, or is destroyed with `TRANSPORT_LOST`.
+   * Destroying it ends the command. Its bytes are as the machine sends them: who keeps them masks
+   * the secrets in them.
    */
   stream(argv: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<Readable>;
 }

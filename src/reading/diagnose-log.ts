@@ -17,7 +17,7 @@ export interface DiagnoseLogOptions {
   readonly usual?: TemplatesState;
   /** Whether what printed the log is known to have failed, whatever the log says. */
   readonly failed?: boolean;
-  /** Nothing of the log is read any more after so many milliseconds. Default: all of it is. */
+  /** After how many milliseconds no more of the log is read. Default: all of it is read. */
   readonly budgetMs?: number;
 }
 
@@ -39,8 +39,9 @@ export async function diagnose(order: DiagnoseOrder): Promise<readonly Diagnosis
 }
 
 /**
- * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any line ends and colours,
- * journals, Nix's JSON, a run's events. Reads in bounded memory. Where its time is up the last diagnosis says so.
+ * Why a log's installer failed, best first; empty where nothing did. Takes any bytes: text with any
+ * line ends and colours, journals, Nix's JSON, a run's events. Reads in bounded memory. Where its
+ * time is up the last diagnosis says so.
  */
 export async function diagnoseLog(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,

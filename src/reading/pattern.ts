@@ -1,14 +1,18 @@
 import { RE2JS, RE2JSException } from 're2js';
 
 /**
- * A user's regular expression, in the syntax of RE2 (https://github.com/google/re2/wiki/Syntax), whose engine takes no longer than
- * pattern and text are long. It has neither backreferences nor looks around: those cost without bound.
+ * A user's regular expression, in the syntax of RE2 (https://github.com/google/re2/wiki/Syntax),
+ * whose engine takes no longer than pattern and text are long. It has neither backreferences nor
+ * looks around: those cost without bound.
  */
 function compile(pattern: string): RE2JS {
   return RE2JS.compile(RE2JS.translateRegExp(pattern));
 }
 
-/** Whether a user's pattern matches somewhere in a text. To be called in a thread: a long pattern takes long all the same. */
+/**
+ * Whether a user's pattern matches somewhere in a text. To be called in a thread: a long pattern
+ * takes long all the same.
+ */
 export function matches({ pattern, text }: { readonly pattern: string; readonly text: string }): boolean {
   return compile(pattern).matcher(text).find();
 }
@@ -25,7 +29,10 @@ const INSTEAD: readonly (readonly [what: RegExp, instead: string])[] = [
 /** A backreference by name, which the engine would take for its letters. */
 const BY_NAME = /^(?:[^\\]|\\[^k])*(?=\\k<)/;
 
-/** Why a pattern is refused: what, where in it, and what to write instead; undefined where it is not. */
+/**
+ * Why a pattern is refused: what, where in it, and what to write instead; undefined where it is
+ * not.
+ */
 export function problemOf(pattern: string): string | undefined {
   const named = BY_NAME.exec(pattern)?.[0];
   if (named !== undefined) return problemAt(pattern, pattern.slice(named.length), 'invalid escape sequence');

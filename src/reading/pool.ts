@@ -4,7 +4,7 @@ import { startThread } from '../host/thread.js';
 import { createTurns } from '../host/turns.js';
 import type { Answer, Order, Tasks } from './thread.js';
 
-/** Reads of all runs of this process that go on side by side; the others wait. */
+/** How many reads of all runs of this process are done side by side; the others wait. */
 const THREADS = 2;
 /** What a thread may take, MiB: a text that wants more ends its thread and no process. */
 const MEMORY_MIB = 512;
@@ -26,9 +26,11 @@ const turns = createTurns(THREADS);
 const idle: Worker[] = [];
 
 /**
- * Has a guest's text read by a thread: patterns and their like, which a hostile text may keep busy for ever. A thread that takes
- * too long is ended, and the next read has another; what goes on beside it is never held up.
- * @throws ReadingBrokenOff; the signal's reason; whatever the task throws, as an `Error` with its message
+ * Has a guest's text read by a thread: patterns and their like, which a hostile text may keep busy
+ * for ever. A thread that takes too long is ended, and the next read has another; other work is
+ * never held up.
+ * @throws ReadingBrokenOff; the signal's reason; whatever the task throws, as an `Error` with its
+ * message
  */
 export async function readInThread<Name extends keyof Tasks>(
   task: Name,

@@ -13,14 +13,17 @@ const MOST_BYTES = 64 * 1024;
 export interface Secret {
   /** As its source has it: what a file of the installed system holds. */
   readonly whole: Buffer;
-  /** Without the newlines at its end: what a variable or an address holds, and what is looked for in output. */
+  /**
+   * Without the newlines at its end: what a variable or an address holds, and what is looked for in
+   * output.
+   */
   readonly value: Buffer;
 }
 
 /**
  * Reads a secret on this host. No message, detail or cause holds anything of it.
- * @throws NixproofError `CONFIG_SECRET` if it cannot be had, is empty, too short to be recognised in
- * output, or too long
+ * @throws NixproofError `CONFIG_SECRET` if it cannot be had, is empty, too short to be recognised
+ * in output, or too long
  */
 export async function readSecret(name: string, source: SecretSource, signal: AbortSignal): Promise<Secret> {
   const whole = await bytesOf(name, source, signal);

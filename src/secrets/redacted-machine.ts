@@ -1,7 +1,10 @@
 import type { Connection, ExecOptions, ExecResult, Machine, Work } from '../machines/machine.js';
 import type { Redactor } from './redactor.js';
 
-/** A machine whose answers and errors have no secrets in them. The bytes of `stream` are as they are. */
+/**
+ * A machine whose answers and errors have no secrets in them. The bytes of `stream` are as they
+ * are.
+ */
 export function withoutSecrets(machine: Machine, redactor: Redactor): Machine {
   /** The same function, whose errors have no secrets. */
   const clean =

@@ -5,12 +5,17 @@ import { VIEWS, type Decoded, type View } from './views.js';
 export const LEAST_SECRET_BYTES = 6;
 /** Least length of a line of a secret that is recognised by itself. */
 const LEAST_LINE_BYTES = 8;
-/** So many bytes of a secret's beginning are masked where its end does not come. */
+/**
+ * From this number of bytes on, the beginning of a secret is masked though its end does not come.
+ */
 const TELLING_BYTES = 4;
 const MASK = 0x2a; // *
 const LF = 0x0a;
 const CR = 0x0d;
-/** Longest output that is held back because a secret may have begun in it, in lengths of the longest one. */
+/**
+ * Longest output that is held back because a secret may have begun in it, in lengths of the longest
+ * one.
+ */
 const MOST_HELD = 8;
 
 /**
@@ -24,7 +29,10 @@ export interface Redactor {
   value<T>(raw: T): T;
   /** An error without secrets, with its causes; the same one if it has none. */
   error(raw: unknown): unknown;
-  /** @param skip so many of the first bytes are only looked at: they came before the stream's beginning */
+  /**
+   * @param skip how many of the first bytes are only looked at: they came before the stream's
+   * beginning
+   */
   stream(skip?: number): RedactedStream;
   /** How many bytes before a place may belong to a secret that reaches over it. */
   readonly reach: number;
@@ -32,11 +40,14 @@ export interface Redactor {
 
 /** A stream without its secrets, however it is cut into chunks. */
 export interface RedactedStream {
-  /** Takes the next bytes and gives those, of these and earlier ones, that are known not to be part of more. */
+  /**
+   * Takes the next bytes and gives those, of these and earlier ones, that are known not to be part
+   * of more.
+   */
   push(chunk: Uint8Array): Buffer;
   /**
-   * Gives what is held back. What may be the beginning of a secret is masked, and what comes next is
-   * still recognised as its end.
+   * Gives what is held back. What may be the beginning of a secret is masked, and what comes next
+   * is still recognised as its end.
    */
   release(): Buffer;
   /** Whether anything is held back. */
@@ -45,7 +56,10 @@ export interface RedactedStream {
 
 interface Pattern {
   readonly bytes: Buffer;
-  /** The Knuth-Morris-Pratt table: for each length of a beginning, the longest of its ends that is a beginning too. */
+  /**
+   * The Knuth-Morris-Pratt table: for each length of a beginning, the longest of its ends that is a
+   * beginning too.
+   */
   readonly table: Uint32Array;
 }
 
@@ -56,7 +70,10 @@ interface Searched {
 
 /** What was found in some bytes. */
 interface Found {
-  /** Where an occurrence may have begun that needs to be waited for; the length of the bytes if none has. */
+  /**
+   * Where an occurrence may have begun that needs to be waited for; the length of the bytes if none
+   * has.
+   */
   readonly open: number;
   /** Where one may have begun at all. */
   readonly begun: number;
@@ -87,7 +104,9 @@ export function createRedactor(values: readonly Buffer[]): Redactor {
   };
 }
 
-/** Of a secret of several lines, those that are printed by themselves, indented or behind a prompt. */
+/**
+ * Of a secret of several lines, those that are printed by themselves, indented or behind a prompt.
+ */
 function linesOf(value: Buffer): readonly Buffer[] {
   const lines = value.toString('latin1').split(/\r?\n/);
   if (lines.length === 1) return [];

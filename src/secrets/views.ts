@@ -28,12 +28,17 @@ const CR = 0x0d;
 const CONTROL = /^\[[0-?]*[ -/]*([@-~])?/;
 const MAX_CONTROL_BYTES = 64;
 
-/** What stands at a place: bytes that mean others, something to pass over, or the beginning of either. */
+/**
+ * What stands at a place: bytes that mean others, something to pass over, or the beginning of
+ * either.
+ */
 type Unit = { readonly length: number; readonly bytes: readonly number[] } | 'open' | undefined;
 
 type UnitAt = (raw: Buffer, at: number) => Unit;
 
-/** Decodes what `unitAt` knows, which begins with one of these bytes, and takes all else as it is. */
+/**
+ * Decodes what `unitAt` knows, which begins with one of these bytes, and takes all else as it is.
+ */
 function decoder(first: readonly number[], unitAt: UnitAt): (raw: Buffer) => Decoded {
   const isSpecial = new Uint8Array(256);
   for (const byte of first) isSpecial[byte] = 1;

@@ -34,7 +34,10 @@ export function serverCache(env: NodeJS.ProcessEnv = process.env): { folder: str
   return { folder, lock: path.join(folder, 'acquire.lock'), staging: path.join(folder, 'staging') };
 }
 
-/** The newest executable of the cache that still is what was taken in, byte for byte, and still runs; or undefined. */
+/**
+ * The newest executable of the cache that still is what was taken in, byte for byte, and still
+ * runs; or undefined.
+ */
 export async function findCached(signal: AbortSignal, env: NodeJS.ProcessEnv): Promise<CachedExecutable | undefined> {
   const { folder } = serverCache(env);
   const versions = (await readdir(folder).catch(() => [])).sort(compareVersions).reverse();

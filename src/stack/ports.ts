@@ -5,7 +5,7 @@ export const LOOPBACK = '127.0.0.1';
 /** The ports of one server, all on the loopback interface. */
 export interface Ports {
   readonly grpc: number;
-  /** Of the HTTP API, which answers nobody: it has no switch. */
+  /** Of the HTTP API, which refuses all requests: it has no switch. */
   readonly http: number;
   /** Of the UI's server, on an address of its own. */
   readonly ui: number;

@@ -66,7 +66,8 @@ function serverArguments(files: StackFiles, { ports, uiHost }: Where): string[] 
     'log-level': 'warn',
     'log-format': 'json',
   };
-  // The HTTP API has no switch. It answers for allowed hosts only, and its own parser refuses this one.
+  // The HTTP API has no switch. It answers for allowed hosts only, and its own parser refuses this
+  // one.
   const noHttp = ['--dynamic-config-value', 'frontend.httpAllowedHosts=["no host"]'];
   const pragmas = ['journal_mode=WAL', 'synchronous=NORMAL'].flatMap((pragma) => ['--sqlite-pragma', pragma]);
   return [

@@ -11,9 +11,11 @@ import { chooseDriver } from './plan.js';
 import { requireStillUntrusted, requireUntrusted } from './untrusted.js';
 
 /**
- * The profiles that are chosen: every driver with every base; what says nothing of one leaves it to the profiles.
+ * The profiles that are chosen: every driver with every base; what says nothing of one leaves it to
+ * the profiles.
  * @param cwd what paths in the choice are relative to
- * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `CONFIG_UNTRUSTED`; whatever {@link resolveProfiles} throws
+ * @throws NixproofError `UNSUPPORTED_SANDBOX_TARGET`, `CONFIG_UNTRUSTED`; whatever
+ * {@link resolveProfiles} throws
  */
 export async function resolveChoice(
   config: LoadedConfig,

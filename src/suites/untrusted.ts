@@ -97,8 +97,9 @@ const secretCommands = ofSecrets('command', (path) => ({
 const secretFiles = ofSecrets('file', (path, source) => ({ path, file: source.path }));
 
 /**
- * What `--untrusted` decides of each place of the configuration's schema, by its path: `*` is any name, `[]` any element. A test
- * compares the places with the schema. Whatever makes the host run, read or send something is decided here and nowhere else.
+ * What `--untrusted` decides of each place of the configuration's schema, by its path: `*` is any
+ * name, `[]` any element. A test compares the places with the schema. Whatever makes the host run,
+ * read or send something is decided here and nowhere else.
  */
 export const DECISIONS: Readonly<Record<string, Decision>> = {
   $schema: harmless,
@@ -183,8 +184,9 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
 };
 
 /**
- * Holds a profile of a configuration that nobody vouches for to what it may do: nothing on this host, and nothing outside its
- * repository. Asked when a suite is planned, and again by the worker before it reads anything the profile names.
+ * Holds a profile of a configuration that is not trusted to what it may do: nothing on this host,
+ * and nothing outside its repository. Asked when a suite is planned, and again by the worker before
+ * it reads anything the profile names.
  * @param given what the command line has chosen instead of the configuration
  * @returns the profile with its paths as they really are, links followed
  * @throws NixproofError `CONFIG_UNTRUSTED` with everything that is refused
@@ -210,7 +212,8 @@ export async function requireUntrusted<P extends Subject>(
 }
 
 /**
- * Asks again of a profile that was held to that before, with its driver or on another host; does nothing for any other.
+ * Asks again of a profile that was held to that before, with its driver or on another host; does
+ * nothing for any other.
  * @throws NixproofError `CONFIG_UNTRUSTED`
  */
 export async function requireStillUntrusted(profile: Subject): Promise<void> {

@@ -11,9 +11,10 @@ const TAG_BYTES = 16;
 const { Payload: PayloadMessage } = proto.temporal.api.common.v1;
 
 /**
- * Seals every payload with the key for the workflow (and the step) that it belongs to: the server, and others who reach it,
- * can neither read nor make nor move one. Left readable is only what the Temporal UI shows: summaries and current details, from
- * which nothing is ever read. What cannot be opened becomes `Refused`: an error here would have the server ask for ever.
+ * Seals every payload with the key for the workflow (and the step) that it belongs to: the server,
+ * and others who reach it, can neither read nor make nor move one. Left readable is only what the
+ * Temporal UI shows: summaries and current details, from which nothing is ever read. What cannot be
+ * opened becomes `Refused`: an error here would have the server ask for ever.
  */
 export function sealingCodec(key: SealingKey): PayloadCodec {
   return {
@@ -57,7 +58,10 @@ export function open(
   }
 }
 
-/** Names the workflow, and the step where it is a step's, that a payload belongs to. A schedule's memo belongs to none. */
+/**
+ * Names the workflow, and the step where it is a step's, that a payload belongs to. A schedule's
+ * memo belongs to none.
+ */
 function placeOf(context: SerializationContext | undefined): Buffer {
   if (!context) return Buffer.alloc(0);
   const step = context.type === 'activity' ? [context.activityId ?? null] : [];
@@ -71,7 +75,10 @@ function keyFor({ secret }: SealingKey, place: Buffer): Buffer {
 
 const SHOWN = [JSON.stringify(readable('')).slice(0, -1), '{"definition":{"type":'].map((text) => Buffer.from(text));
 
-/** Summaries carry a mark; current details come as the answer to the SDK's own query for a workflow's metadata. */
+/**
+ * Summaries carry a mark; current details come as the answer to the SDK's own query for a
+ * workflow's metadata.
+ */
 function isForTheUi(payload: Payload): boolean {
   const { data } = payload;
   if (!data || metadataOf(payload, 'encoding') !== 'json/plain') return false;

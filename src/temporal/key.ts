@@ -19,8 +19,8 @@ const SECRET_BYTES = 32;
 const FORMAT = /^[A-Za-z0-9+/]{43}=$/;
 
 /**
- * The key in the file that `NIXPROOF_KEY_FILE` names, for workers and clients on several hosts; else this home's own, made where
- * there is none.
+ * The key in the file that `NIXPROOF_KEY_FILE` names, for workers and clients on several hosts;
+ * else this home's own, made where there is none.
  * @throws NixproofError `CONFIG_KEY_FILE`
  */
 export async function sealingKey(layout: Layout, env: NodeJS.ProcessEnv = process.env): Promise<SealingKey> {

@@ -45,7 +45,10 @@ export function ours<T>(value: T): T {
   throw keyDiffers(`what the Temporal server has ${what}`);
 }
 
-/** The result of a workflow. @throws NixproofError `SERVER_KEY_DIFFERS`, also where its worker refused its start for that */
+/**
+ * The result of a workflow.
+ * @throws NixproofError `SERVER_KEY_DIFFERS`, also where its worker refused its start for that
+ */
 export async function sealedResult<T>(handle: WorkflowHandle): Promise<T> {
   try {
     return ours((await handle.result()) as T);

@@ -16,8 +16,9 @@ import {
 } from '../domain/order.js';
 
 /**
- * Workflows do only what was ordered with the worker's key, for them, and once: a start without such an order fails at once, a
- * signal without one does nothing, and what a step or another workflow gave counts only if it was sealed too.
+ * Workflows do only what was ordered with the worker's key, for them, and once: a start without
+ * such an order fails at once, a signal without one does nothing, and what a step or another
+ * workflow gave counts only if it was sealed too.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => {
   const obeyed = new Set<string>();

@@ -24,7 +24,7 @@ interface Terminal {
   close(): Promise<void>;
 }
 
-/** A mark, a number, a length, and so many characters of output. */
+/** A mark, a number, a length, and output of that length. */
 const FRAME = /[\da-f]{32} \d+ \d+ [A-Za-z\d+/=]+/g;
 
 let folder: string;

@@ -3,7 +3,10 @@ import type { ServerLink } from '../../src/client.js';
 import { open } from '../../src/temporal/codec.js';
 import type { SealingKey } from '../../src/temporal/key.js';
 
-/** Everything that the history of a workflow says, for one who has the key. Fails where it has a seal of another key. */
+/**
+ * Everything that the history of a workflow says, for one who has the key. Fails where it has a
+ * seal of another key.
+ */
 export async function openedHistory(link: ServerLink, key: SealingKey, workflowId: string): Promise<string> {
   const { namespace } = link;
   const { events } = await link.client.workflow.getHandle(workflowId).fetchHistory();

@@ -30,7 +30,7 @@ export async function probeNetworks(): Promise<DriverProbe> {
 export async function ownNetwork(number: number): Promise<OwnNetwork> {
   const tag = `${process.pid % 100_000}-${number}`;
   const [name, near, far] = [`np-${tag}`, `npa${tag}`, `npb${tag}`];
-  // Of this process: one that a killed test left behind is in nobody's way.
+  // Of this process: one that a killed test left behind does not collide.
   const subnet = `10.${number}.${process.pid % 250}`;
   const outside = `${subnet}.1`;
   const network: OwnNetwork = {

@@ -26,7 +26,10 @@ const SECRETS: readonly (readonly [name: string, value: string, from: 'env' | 'f
 const valuesFrom = (...places: readonly string[]) =>
   SECRETS.filter(([, , from]) => places.includes(from)).map(([, value]) => value);
 
-/** What of a value may be nowhere: itself, its lines, and the parts of its encodings that no neighbour changes. */
+/**
+ * What of a value may be nowhere: itself, its lines, and the parts of its encodings that no
+ * neighbour changes.
+ */
 function telling(value: string): readonly Buffer[] {
   const bytes = Buffer.from(value);
   const base64 = [0, 1, 2].flatMap((before) => {
@@ -45,7 +48,10 @@ function found(bytes: Buffer): readonly string[] {
   return ALL.filter((one) => bytes.includes(one.bytes)).map(({ name, bytes: form }) => `${name}: ${form.toString()}`);
 }
 
-/** Prints every secret of its environment in every way, as an installer with `set -x` and curl -v would. */
+/**
+ * Prints every secret of its environment in every way, as an installer with `set -x` and curl -v
+ * would.
+ */
 const PRINTER = `#!/usr/bin/env -S python3 -u
 import base64, json, os, sys, time, urllib.parse
 def say(data):
@@ -134,7 +140,10 @@ afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 }, DEADLINE_MS);
 
-/** No command line has a secret; no environment but the installer's, and, of a secret that comes from there, the stack's. */
+/**
+ * No command line has a secret; no environment but the installer's, and, of a secret that comes
+ * from there, the stack's.
+ */
 async function lookAtProcesses(): Promise<void> {
   const inherited = new Set(valuesFrom('env').flatMap((value) => telling(value).map(String)));
   for (const pid of await readdir('/proc')) {

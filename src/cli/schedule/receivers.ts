@@ -16,7 +16,8 @@ export function receiversOf(
 }
 
 /**
- * The receivers whose address is `secret:NAME` with the place where the configuration has that from.
+ * The receivers whose address is `secret:NAME` with the place where the configuration has that
+ * from.
  * @throws NixproofError `CONFIG_FLAG`
  */
 export function withSecrets(

@@ -7,9 +7,10 @@ export interface Rule {
   readonly id: `${FailureClass}/${string}`;
   readonly class: FailureClass;
   /**
-   * Tested on a line without its log prefixes, joined with the next line for messages that are wrapped; it must begin in the
-   * line itself. Named groups are the diagnosis' captures. Not `g` or `y`, and linear on hostile text: `rulesOf` bounds its
-   * repeats, and test/unit/healing/linear.test.ts tries what is worst for it.
+   * Tested on a line without its log prefixes, joined with the next line for messages that are
+   * wrapped; it must begin in the line itself. Named groups are the diagnosis' captures. Not `g` or
+   * `y`, and linear on hostile text: `rulesOf` bounds its repeats, and
+   * test/unit/healing/linear.test.ts tries what is worst for it.
    */
   readonly pattern: RegExp;
   /** How sure one such line alone makes us, 0 to 1. */

@@ -17,7 +17,7 @@ export interface Watched {
   /** Counts the turns of the event loop. */
   readonly turns: SharedArrayBuffer;
   readonly lookMs: number;
-  /** So many looks without a turn are a loop that is frozen. */
+  /** How many looks without a turn mean that the loop is frozen. */
   readonly looks: number;
 }
 
@@ -25,9 +25,9 @@ export interface Watched {
 export const WHOSE_CODE = 'nixproofWhoseCode';
 
 /**
- * Watches the event loop of this process from a thread. Where it stands still, the thread asks in which step's code that is, notes
- * it in the run's folder, and kills the process: whoever started it starts another. A process that is stopped or asleep is not
- * frozen: its thread stands still with it.
+ * Watches the event loop of this process from a thread. If it stops, the thread asks in which
+ * step's code that is, notes it in the run's folder, and kills the process: its supervisor starts
+ * another. A process that is stopped or asleep is not frozen: its thread stops with it.
  */
 export function watchLoop(frozenMs: number = FROZEN_MS): AsyncDisposable {
   const turns = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);

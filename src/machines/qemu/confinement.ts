@@ -12,7 +12,10 @@ const GOODBYE = '{"execute":"qmp_capabilities"}{"execute":"quit"}';
 const TRIAL_MS = 20_000;
 const trials = new Map<string, Promise<boolean>>();
 
-/** Whether a QEMU can confine itself here: its build and this kernel know seccomp. Tried once by each process. */
+/**
+ * Whether a QEMU can confine itself here: its build and this kernel know seccomp. Tried once by
+ * each process.
+ */
 export function isConfinable(binary: string): Promise<boolean> {
   const trial = trials.get(binary) ?? tryOut(binary);
   trials.set(binary, trial);

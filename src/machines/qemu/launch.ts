@@ -68,7 +68,9 @@ function requireOwn(sockets: string, stats: Stats | undefined): void {
   });
 }
 
-/** Makes the folder of the sockets, or empties it: it is never absent while a machine has its name. */
+/**
+ * Makes the folder of the sockets, or empties it: it is never absent while a machine has its name.
+ */
 async function emptySockets(sockets: string): Promise<void> {
   try {
     await mkdir(sockets, { mode: 0o700 });

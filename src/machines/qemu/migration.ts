@@ -42,7 +42,10 @@ export async function writeState(qmp: Qmp, { file, sockets }: StatePlace, signal
   }
 }
 
-/** Puts a machine that waits for it into the state of a file. @throws NixproofError `MACHINE_MIGRATION` */
+/**
+ * Puts a machine that waits for it into the state of a file.
+ * @throws NixproofError `MACHINE_MIGRATION`
+ */
 export async function readState(qmp: Qmp, { file, sockets }: StatePlace, signal: AbortSignal): Promise<void> {
   const socket = path.join(sockets, 'state');
   await qmp.execute('migrate-incoming', { uri: `unix:${socket}` });

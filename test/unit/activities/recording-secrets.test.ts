@@ -10,7 +10,10 @@ import { createRedactor } from '../../../src/secrets/redactor.js';
 const SECRET = 'correct\nhorse battery staple';
 const redactor = createRedactor([Buffer.from(SECRET)]);
 const encoded = Buffer.from(`user:${SECRET}`).toString('base64').replaceAll(/.{12}/g, '$&\n');
-/** What a guest's log holds: the secret in several lines, in base64 over several lines, and beside a marker. */
+/**
+ * What a guest's log holds: the secret in several lines, in base64 over several lines, and beside a
+ * marker.
+ */
 const LOG = Buffer.from(`::PHASE::ONE\n${SECRET}\n${encoded}\n::PHASE::TWO\n> ${SECRET} <\nend`);
 
 let folder: string;

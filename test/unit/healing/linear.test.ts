@@ -8,13 +8,19 @@ import { ROOT } from '../../docs/pages.js';
 import { worstTexts } from './pattern-pieces.js';
 
 const LINE_CHARS = 2000;
-/** Milliseconds of processor for a line of that length, on a machine that takes `CALIBRATED_MS` for the calibration. */
+/**
+ * Milliseconds of processor for a line of that length, on a machine that takes `CALIBRATED_MS` for
+ * the calibration.
+ */
 const MOST_MS = 1;
-/** What a pattern without repeats takes for 2 MB of text on the slower of the machines this was measured on. */
+/**
+ * What a pattern without repeats takes for 2 MB of text on the slower of the machines this was
+ * measured on.
+ */
 const CALIBRATED_MS = 4;
 const TRIES = 5;
 
-/** Where patterns meet what a guest says; what a configuration or this host says is nobody's weapon. */
+/** Where patterns meet what a guest says; what a configuration or this host says is no attack. */
 const FOLDERS = [
   'activities',
   'checks',
@@ -61,7 +67,10 @@ function look(pattern: RegExp, text: string): void {
   else pattern.test(text);
 }
 
-/** The least processor time of some tries, in milliseconds: what else runs here, and a compiler's first look, take more. */
+/**
+ * The least processor time of some tries, in milliseconds: what else runs here, and a compiler's
+ * first look, take more.
+ */
 function leastMs(step: () => void, good: number): number {
   let least = Infinity;
   for (let tried = 0; tried < TRIES && least > good; tried++) {

@@ -1,6 +1,7 @@
 /**
- * Texts that are as bad as can be for one regular expression, made of its own pieces: what it begins with again and again,
- * so that it is begun at every place, and what it repeats, so that each beginning reads far.
+ * Texts that are as bad as can be for one regular expression, made of its own pieces: what it
+ * begins with again and again, so that it is begun at every place, and what it repeats, so that
+ * each beginning reads far.
  */
 
 type Node =
@@ -39,9 +40,9 @@ const LIKELY = [
   '"',
   '\x01',
 ];
-/** A class is stood for by so many of its characters. */
+/** How many of its characters stand for a class. */
 const EXAMPLES = 3;
-/** What repeats so often or more is worth a text of its own. */
+/** From this number of repeats on, a part has a text of its own. */
 const LONG_REPEAT = 8;
 
 /** Texts of `length` characters for a pattern. */
