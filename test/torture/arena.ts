@@ -1,5 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,20 +69,33 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
   const address = `127.0.0.1:${grpc}`;
   const ofArena = { ...process.env, NIXPROOF_HOME: layout.home, TEMPORAL_ADDRESS: address, NO_COLOR: '1' };
 
-  const start = (command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-    const child = spawn(command, args, { cwd: root, env: { ...ofArena, ...env }, stdio: 'ignore' });
+  const start = (
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    log?: number,
+  ) => {
+    const stdio: StdioOptions = log === undefined ? 'ignore' : ['ignore', log, log];
+    const child = spawn(command, args, { cwd: root, env: { ...ofArena, ...env }, stdio });
     children.add(child);
     child.once('exit', () => children.delete(child));
     return child;
   };
   const listenAt = options.far ? '0.0.0.0' : '127.0.0.1';
   const command = cluster?.command ?? [file, ...devServerOptions(root, listenAt, ports)];
+  const serverLog = await open(path.join(root, 'server.log'), 'a', 0o600);
   let running: ChildProcess | undefined;
   const server: Service = {
     async start() {
       const [program = '', ...args] = command;
-      running = start(program, args);
-      if (!(await waitUntil(() => isListening(grpc), DEADLINE_MS))) throw new Error('the server never came up');
+      // One that ends because its database is away is started once more, as its supervisor does.
+      const up = async () => {
+        if (!running || hasEnded(running)) running = start(program, args, {}, serverLog.fd);
+        return isListening(grpc);
+      };
+      if (await waitUntil(up, DEADLINE_MS, { everyMs: 250 })) return;
+      const printed = await readFile(path.join(root, 'server.log'), 'utf8');
+      throw new Error(`the server never came up:\n${printed.slice(-2000)}`);
     },
     async kill() {
       if (running) await end(running, 'SIGKILL');
@@ -119,6 +132,7 @@ export async function openArena(workers: number, options: ArenaOptions = {}): Pr
       await link[Symbol.asyncDispose]();
       await Promise.all([...children].map((child) => end(child, 'SIGKILL')));
       await cluster?.[Symbol.asyncDispose]();
+      await serverLog.close();
       if (options.root === undefined) await rm(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
@@ -145,7 +159,11 @@ function devServerOptions(root: string, ip: string, { grpc, metrics }: { grpc: n
 /** Sends a process a signal and waits for its end. */
 export function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) resolve();
+    if (hasEnded(child)) resolve();
     else child.once('exit', () => resolve()).kill(signal);
   });
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
