@@ -52,7 +52,7 @@ async function createOn(
 ): Promise<Made> {
   const { id } = request;
   const shape = possibleShape(request.shape, libvirt.installation);
-  if (shape.network !== undefined) await requireNetwork(libvirt.virsh, shape.network, work.signal);
+  if (shape.libvirtNetwork !== undefined) await requireNetwork(libvirt.virsh, shape.libvirtNetwork, work.signal);
   await removeMachine(layout, id);
   await mkdir(machineFolder(layout, id), { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
@@ -114,7 +114,7 @@ async function bootFirst(
     {
       virsh,
       identity,
-      network: shape.network,
+      network: shape.libvirtNetwork,
       hostKey: undefined,
       onHostKey: async (presented) => {
         hostKey = presented;
@@ -142,7 +142,7 @@ function recordOf(
   { address, hostKey }: Pick<LibvirtRecord, 'address' | 'hostKey'>,
 ): LibvirtRecord {
   const processors = `${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`;
-  const network = shape.network === undefined ? '' : `, network ${shape.network}`;
+  const network = shape.libvirtNetwork === undefined ? '' : `, network ${shape.libvirtNetwork}`;
   return {
     id,
     driver: 'libvirt',

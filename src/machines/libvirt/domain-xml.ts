@@ -104,7 +104,7 @@ function devices({ disks, cdrom, identity, shape, consoleLog }: DomainDefinition
     ...disks.map(disk),
     ...(cdrom === undefined ? [] : [compactDisc(cdrom)]),
     element('controller', { type: 'usb', model: 'none' }),
-    networkCard(identity.mac, shape.network),
+    networkCard(identity.mac, shape.libvirtNetwork),
     element('serial', { type: 'pty' }, [
       element('log', { file: consoleLog, append: 'on' }),
       element('target', { port: 0 }),

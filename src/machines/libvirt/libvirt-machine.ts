@@ -68,7 +68,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
   const boot = async (what: string, work: Work, limitMs: number, fromPowerOn = true): Promise<Connection> => {
     const { hostKey } = record;
     const { console: consoleLog } = files;
-    const { network } = record.shape;
+    const { libvirtNetwork: network } = record.shape;
     const answer = await waitForDomain(
       layout,
       {

@@ -3,10 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError, messageOf } from '../../domain/error.js';
+import type { GuestNetwork } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
+import { startGuestIo } from '../guest-io/guest-io.js';
 import { SOCKETS } from './command-line.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
+import { machineFiles } from './record.js';
 
 /** A running QEMU, as it is kept on disk. */
 export interface QemuProcess {
@@ -29,15 +32,25 @@ export function socketsFolder(folder: string): string {
   return `/tmp/nixproof-${hash}`;
 }
 
+export interface LaunchOptions {
+  /** The machine's. */
+  readonly folder: string;
+  readonly id: string;
+  readonly network: GuestNetwork;
+  /** Whether the guest does not run yet. */
+  readonly paused?: boolean;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Starts QEMU in a session of its own, so that it outlives this process, and resolves with an open QMP conversation when it is
  * up. What it says goes to `qemu.log` in the folder.
- * @throws NixproofError `MACHINE_QEMU_FAILED` with the end of that log
+ * @throws NixproofError `MACHINE_QEMU_FAILED` with the end of that log, `MACHINE_GUEST_IO`
  */
 export async function launch(
   binary: string,
   args: readonly string[],
-  { folder, id, signal }: { readonly folder: string; readonly id: string; readonly signal: AbortSignal },
+  { folder, id, signal, network, paused = false }: LaunchOptions,
 ): Promise<QemuProcess & { readonly qmp: Qmp }> {
   signal.throwIfAborted();
   const sockets = socketsFolder(folder);
@@ -47,9 +60,11 @@ export async function launch(
   await mkdir(sockets, { mode: 0o700 });
   const output = await open(log, 'a');
   // Not execa: its output would run through this process, and QEMU is to outlive it.
-  const child = spawn(binary, args, {
+  const marks = { [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id };
+  // The guest does not run until what it sends can be taken.
+  const child = spawn(binary, [...args, '-S'], {
     cwd: folder,
-    env: { ...process.env, [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id },
+    env: { ...process.env, ...marks },
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });
@@ -57,16 +72,31 @@ export async function launch(
   child.unref();
   await output.close();
   const identity = child.pid === undefined ? undefined : await identify(child.pid);
+  const failed = new AbortController();
+  const guestIo = startGuestIo(
+    folder,
+    { sockets, consoleLog: machineFiles(folder).console, network },
+    marks,
+    AbortSignal.any([signal, failed.signal]),
+  );
+  // Where QEMU does not start that is what is said.
+  guestIo.catch(() => undefined);
+  let qmp: Qmp | undefined;
   try {
-    const qmp = await firstConversation(path.join(sockets, SOCKETS.qmp), identity, signal);
+    qmp = await firstConversation(path.join(sockets, SOCKETS.qmp), identity, signal);
     const sshPort = forwardedPort(await qmp.human('info usernet'));
     if (identity === undefined || sshPort === undefined) throw new Error('QEMU does not tell its forwarded port');
+    await guestIo;
+    if (!paused) await qmp.execute('cont');
     return { identity, sshPort, qmp };
   } catch (error) {
+    failed.abort();
+    await guestIo.catch(() => undefined);
+    await qmp?.[Symbol.asyncDispose]();
     // Only that one: by now there may be another of whoever goes on with the machine.
     if (identity) await terminate(identity, KILL_MS);
     signal.throwIfAborted();
-    throw await launchError(error, log);
+    throw error instanceof NixproofError && error.code === 'MACHINE_GUEST_IO' ? error : await launchError(error, log);
   }
 }
 

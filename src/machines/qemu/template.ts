@@ -63,6 +63,8 @@ export interface TemplateRequest {
 /** Room for a target disk's header; clones make it as large as they need. */
 const BLANK_BYTES = 1024 * 1024;
 const READY_MS = 5 * 60_000;
+/** Of a template's own guest: its clones have what their profiles say. */
+const TEMPLATE_NETWORK = 'internet';
 const MIB = 1024 * 1024;
 
 /** What systemd says of a base that has started. One that is not ours may have services that fail here. */
@@ -147,7 +149,6 @@ function wiringOf(name: string, files: TemplateFiles, uefiCode: string | undefin
     name,
     memory: { kind: 'frozen', file: files.memory, access: 'write' },
     ...(uefiCode === undefined ? {} : { uefi: { code: uefiCode, variables: files.variables } }),
-    consoleLog: files.console,
     sockets: socketsFolder(files.folder),
     incoming: false,
   };
@@ -213,7 +214,12 @@ async function bootAndFreeze(
   const args = qemuArguments(hardwareOf(request, files), wiringOf(`nixproof-${id}`, files, uefiCode));
   const { installation } = request;
   const guest = await startGuest(installation, () =>
-    launch(installation.host.binary, args, { folder: files.folder, id, signal: work.signal }),
+    launch(installation.host.binary, args, {
+      folder: files.folder,
+      id,
+      network: TEMPLATE_NETWORK,
+      signal: work.signal,
+    }),
   );
   await using qmp = guest.qmp;
   const found = await waitUntilReady(request, files, guest, work);
