@@ -12,6 +12,7 @@ export const MACHINES = [
   'test/contract/qemu-abilities.contract.test.ts',
   'test/contract/fleet.contract.test.ts',
   'test/contract/qemu-checkpoints.contract.test.ts',
+  'test/contract/guest-network.contract.test.ts',
 ];
 /**
  * Those that take long even so: NIXPROOF_TEST_LONG runs them, CI in turn (scripts/rotation.mjs).

@@ -85,7 +85,12 @@ function scanScript(targets: readonly Target[]): string {
     ({ name, protocol, address, port }) =>
       `timeout 15 bash -c 'echo ${name} >/dev/${protocol}/${address}/${port}' 2>/dev/null &`,
   );
-  return [...tries, 'wait', 'getent ahosts deb.debian.org >/dev/null && echo resolves; true'].join('\n');
+  // The debian base takes no IPv6 address by itself; another guest may.
+  const addresses = [
+    "link=$(ip route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')",
+    'ip -6 address add fec0::99/64 dev "$link" nodad && ip -6 route add default via fec0::2',
+  ];
+  return [...addresses, ...tries, 'wait', 'getent ahosts deb.debian.org >/dev/null && echo resolves; true'].join('\n');
 }
 
 const has =

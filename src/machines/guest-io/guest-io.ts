@@ -72,15 +72,22 @@ export async function startGuestIo(
   }
 }
 
-/** Starts it again where it has ended before its QEMU. Does nothing for a machine that has none. */
-export async function keepGuestIo(folder: string, signal: AbortSignal): Promise<void> {
-  const hasEnded = async () => {
+/**
+ * Starts it again where it has ended before its QEMU. Does nothing for a machine that has none.
+ * @param around makes QEMU take another one while its guest stands still
+ */
+export async function keepGuestIo(
+  folder: string,
+  signal: AbortSignal,
+  around: (start: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const ended = async () => {
     const record = await readJson<GuestIoRecord>(recordFile(folder));
     return record && !(await isAlive(record.identity)) ? record : undefined;
   };
-  if (!(await hasEnded())) return;
+  if (!(await ended())) return;
   await withLock(`${recordFile(folder)}.lock`, { signal }, async () => {
-    const record = await hasEnded();
-    if (record) await startGuestIo(folder, record.io, record.marks, signal);
+    const record = await ended();
+    if (record) await around(() => startGuestIo(folder, record.io, record.marks, signal));
   });
 }

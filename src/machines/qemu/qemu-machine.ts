@@ -7,7 +7,6 @@ import { BOOT_DEADLINE_MS, waitForBoot, wake } from '../boot.js';
 import { keepPinnedConnection } from '../kept-connection.js';
 import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
-import { keepGuestIo } from '../guest-io/guest-io.js';
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
@@ -15,6 +14,7 @@ import { type QemuHost, thisHost } from './accelerator.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
+import { mendGuestIo } from './guest-io.js';
 import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder } from './launch.js';
@@ -84,7 +84,7 @@ export function qemuMachine(
   /** Mends what stops a machine whose QEMU runs. */
   const goOn = async (signal: AbortSignal) => {
     await endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
-    if (await isRunning()) await keepGuestIo(folder, signal);
+    if (await isRunning()) await mendGuestIo(folder, signal);
   };
 
   const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {

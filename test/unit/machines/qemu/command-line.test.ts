@@ -51,7 +51,7 @@ describe('QEMU’s command line', () => {
     const args = qemuArguments(hardware, wiring);
     expect(valuesOf(args, '-netdev')).toEqual(['user,id=net,hostfwd=tcp:127.0.0.1:0-:22']);
     expect(valuesOf(args, '-object')).toContain(
-      'filter-redirector,id=filter,netdev=net,queue=rx,indev=packets-in,outdev=packets-out',
+      'filter-redirector,id=packet-filter,netdev=net,queue=rx,indev=packets-in,outdev=packets-out',
     );
     expect(args.filter((arg) => /^(tcp|telnet|vnc)/.test(arg))).toEqual([]);
   });
