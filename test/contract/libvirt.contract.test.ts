@@ -69,7 +69,8 @@ function accidents(context: () => Context): void {
     await virsh('start', identity.name);
     await using machine = await driver.create(request, work);
     expect(await machine.isRunning()).toBe(true);
-    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(1);
+    // QEMU, and its packet filter.
+    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(2);
     expect((await domains()).filter((name) => name === identity.name)).toHaveLength(1);
   });
 

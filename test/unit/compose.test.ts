@@ -16,13 +16,15 @@ interface Service {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly environment?: Readonly<Record<string, unknown>>;
+  readonly networks?: readonly string[];
   readonly healthcheck?: { readonly test: readonly string[] };
 }
 
 const FILE = fileURLToPath(new URL('../../docker-compose.yml', import.meta.url));
-const { services, volumes } = parse(readFileSync(FILE, 'utf8')) as {
+const { services, volumes, networks } = parse(readFileSync(FILE, 'utf8')) as {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, unknown>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
 };
 
 test('there are a server, its database, its UI and a worker', () => {
@@ -47,6 +49,21 @@ describe.each(Object.entries(services))('%s', (_name, service) => {
   });
 });
 
+test('the database is on an internal network that only the server shares', () => {
+  expect(networks['database']).toEqual({ internal: true });
+  const on = (name: string) => services[name]?.networks ?? ['default'];
+  expect(Object.keys(services).filter((name) => on(name).includes('database'))).toEqual(['postgresql', 'temporal']);
+  expect(on('postgresql')).toEqual(['database']);
+});
+
+test('no password has a default', () => {
+  const passwords = Object.values(services)
+    .flatMap(({ environment = {} }) => Object.entries(environment))
+    .filter(([name]) => /PASSWORD|PWD/.test(name));
+  expect(passwords).toHaveLength(2);
+  for (const [, value] of passwords) expect(value).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/);
+});
+
 test('the version of the worker’s image is this package’s', () => {
   const { version } = JSON.parse(readFileSync(path.join(path.dirname(FILE), 'package.json'), 'utf8')) as {
     version: string;
@@ -61,8 +78,14 @@ if (!existsSync(CHECKER) && !required) console.warn(`skipped: there is no ${CHEC
 
 describe.skipIf(!existsSync(CHECKER) && !required)('compose-go', () => {
   test('the file keeps to the Compose Specification', async () => {
-    const resolved = parse(await runCommand(CHECKER, [FILE])) as { readonly services: object };
+    const env = { POSTGRES_PASSWORD: 'secret' };
+    const resolved = parse(await runCommand(CHECKER, [FILE], { env })) as { readonly services: object };
     expect(Object.keys(resolved.services).sort()).toEqual(Object.keys(services).sort());
+  });
+
+  test('it starts nothing without a password', async () => {
+    const env = { POSTGRES_PASSWORD: '' };
+    await expect(runCommand(CHECKER, [FILE], { env })).rejects.toThrow('POSTGRES_PASSWORD');
   });
 
   test('a wrong key would be refused', async () => {
@@ -70,6 +93,6 @@ describe.skipIf(!existsSync(CHECKER) && !required)('compose-go', () => {
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'docker-compose.yml');
     await writeFile(file, readFileSync(FILE, 'utf8').replace('restart:', 'restrat:'));
-    await expect(runCommand(CHECKER, [file])).rejects.toThrow('restrat');
+    await expect(runCommand(CHECKER, [file], { env: { POSTGRES_PASSWORD: 'secret' } })).rejects.toThrow('restrat');
   });
 });

@@ -72,6 +72,12 @@ export async function startGuestIo(
   }
 }
 
+/** Ends it where there is one. */
+export async function endGuestIo(folder: string): Promise<void> {
+  const record = await readJson<GuestIoRecord>(recordFile(folder));
+  if (record) await terminate(record.identity, KILL_MS);
+}
+
 /**
  * Starts it again where it has ended before its QEMU. Does nothing for a machine that has none.
  * @param around makes QEMU take another one while its guest stands still

@@ -11,10 +11,12 @@ import type { Connection, MachineRequest, Work } from '../machine.js';
 import { requireDisk, requireMemory } from '../qemu/capacity.js';
 import { withAccelerator } from '../qemu/first-guest.js';
 import { describeAccelerator, possibleShape } from '../qemu/installation.js';
+import { networkOf } from '../qemu/record.js';
 import { machineFolder, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
 import { defineDomain, startDomain } from './domain.js';
+import { prepareSockets } from './guest-io.js';
 import { domainIdentity } from './identity.js';
 import { findLibvirt, type Libvirt } from './libvirt.js';
 import { liveDomain, uefiOf } from './machine-xml.js';
@@ -107,6 +109,7 @@ async function bootFirst(
   const xml = await liveDomain(layout, request, base, libvirt);
   await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
   work.progress(`booting ${base.name}`);
+  await prepareSockets(files.folder);
   await startDomain(virsh, identity, work.signal);
   let hostKey: string | undefined;
   const { connection, address } = await waitForDomain(
@@ -115,6 +118,7 @@ async function bootFirst(
       virsh,
       identity,
       network: shape.libvirtNetwork,
+      reach: networkOf(shape),
       hostKey: undefined,
       onHostKey: async (presented) => {
         hostKey = presented;
