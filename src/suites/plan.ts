@@ -109,15 +109,16 @@ export async function chooseDriver(
   machines: Registry,
   work: Work & { readonly layout: Layout },
 ): Promise<Profile & { driver: DriverName }> {
-  if (profile.driver) machines.driver(profile.driver);
-  requireNetworkOfOurs(profile);
+  if (profile.driver) {
+    machines.driver(profile.driver);
+    requireNetworkOfOurs(profile, profile.driver);
+  }
   if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
   if (profile.driver === 'libvirt') return { ...withBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
   if (!probe || probe.available) return { ...withBase(profile, work.layout), driver: 'qemu' };
   if (profile.base !== undefined) throw probe.reason;
   requireOwnDisks(profile, 'sandbox');
-  requireNetworkOfOurs({ ...profile, driver: 'sandbox' });
   if (process.getuid?.() === 0) {
     throw new NixproofError(
       'UNSUPPORTED_SANDBOX_ROOT',
@@ -127,14 +128,15 @@ export async function chooseDriver(
       },
     );
   }
+  requireNetworkOfOurs(profile, 'sandbox');
   work.progress(`${probe.reason.message}: ${profile.name} runs in a sandbox on this host`);
   return { ...profile, driver: 'sandbox' };
 }
 
 /** What a machine reaches can be limited only where its network is ours. */
-function requireNetworkOfOurs({ name, driver, machine: { network, libvirtNetwork } }: Profile): void {
+function requireNetworkOfOurs({ name, machine: { network, libvirtNetwork } }: Profile, driver: DriverName): void {
   if (network === undefined) return;
-  if (driver === undefined || driver === 'qemu' || (driver === 'libvirt' && libvirtNetwork === undefined)) return;
+  if (driver === 'qemu' || (driver === 'libvirt' && libvirtNetwork === undefined)) return;
   const where = driver === 'libvirt' ? `the libvirt network ${libvirtNetwork ?? ''}` : `driver ${driver}`;
   throw new NixproofError('UNSUPPORTED_NETWORK', `profile ${name}: network cannot be limited with ${where}`, {
     hint: 'use driver qemu, or libvirt without VM_NETWORK; or leave `network` out',

@@ -77,15 +77,16 @@ const required = (process.env['NIXPROOF_TEST_REQUIRE'] ?? '').split(',').include
 if (!existsSync(CHECKER) && !required) console.warn(`skipped: there is no ${CHECKER} to check docker-compose.yml with`);
 
 describe.skipIf(!existsSync(CHECKER) && !required)('compose-go', () => {
+  /** The checker takes no variables: what it makes of them is not looked at. */
+  const check = (file: string) => runCommand(CHECKER, ['-no-interpolation', file]);
+
   test('the file keeps to the Compose Specification', async () => {
-    const env = { POSTGRES_PASSWORD: 'secret' };
-    const resolved = parse(await runCommand(CHECKER, [FILE], { env })) as { readonly services: object };
+    const resolved = parse(await check(FILE)) as { readonly services: object };
     expect(Object.keys(resolved.services).sort()).toEqual(Object.keys(services).sort());
   });
 
   test('it starts nothing without a password', async () => {
-    const env = { POSTGRES_PASSWORD: '' };
-    await expect(runCommand(CHECKER, [FILE], { env })).rejects.toThrow('POSTGRES_PASSWORD');
+    await expect(runCommand(CHECKER, [FILE])).rejects.toThrow('required variable POSTGRES_PASSWORD');
   });
 
   test('a wrong key would be refused', async () => {
@@ -93,6 +94,6 @@ describe.skipIf(!existsSync(CHECKER) && !required)('compose-go', () => {
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'docker-compose.yml');
     await writeFile(file, readFileSync(FILE, 'utf8').replace('restart:', 'restrat:'));
-    await expect(runCommand(CHECKER, [file], { env: { POSTGRES_PASSWORD: 'secret' } })).rejects.toThrow('restrat');
+    await expect(check(file)).rejects.toThrow('restrat');
   });
 });
