@@ -7,7 +7,7 @@ import { check } from './check-schema.js';
 import { parseFault } from './fault-spec.js';
 import { duration, machinePath, patterned, section, size, text, variableName, wholeNumber } from './fields.js';
 import { machineName } from './machine-schema.js';
-import { describeIssue, expected, expectedOneOf } from './messages.js';
+import { describeIssue, expectedOneOf } from './messages.js';
 
 const INSTALL_KINDS = ['script', 'nixos', 'nix-check', 'nixos-anywhere'] as const;
 
@@ -35,20 +35,16 @@ const machine = section({
     .describe('What executes its instructions; auto: the fastest that runs guests on its host.'),
 });
 
-const networkError = expected('internet, none or { host: [PORTS] }');
 const network = z
-  .union(
-    [
-      z.enum(['internet', 'none']),
-      section({
-        host: z
-          .array(wholeNumber(1, 65_535))
-          .min(1)
-          .describe("Ports of its host's loopback that it may reach besides the internet, at 10.0.2.2 and fec0::2."),
-      }),
-    ],
-    { error: networkError },
-  )
+  .union([
+    z.enum(['internet', 'none']),
+    section({
+      host: z
+        .array(wholeNumber(1, 65_535))
+        .min(1)
+        .describe("Ports of its host's loopback that it may reach besides the internet, at 10.0.2.2 and fec0::2."),
+    }),
+  ])
   .default('internet')
   .describe(
     'What the machine may reach: internet, none, or { host: [PORTS] }. Its host and its host’s networks are never part of the internet.',

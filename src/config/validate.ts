@@ -44,7 +44,8 @@ function problemsOf(issue: z.core.$ZodIssue, above: ConfigPath): Problem[] {
       message: messages[index] ?? issue.message,
     }));
   }
-  if (issue.code === 'invalid_union' && issue.discriminator === undefined) return problemsOfCheck(issue, path);
+  if (issue.code === 'invalid_union' && issue.discriminator === undefined)
+    return path.at(-1) === 'network' ? problemsOfNetwork(issue, path) : problemsOfCheck(issue, path);
   if (issue.input === undefined && typeof last === 'string') return [missing(path.slice(0, -1), last)];
   return [{ path, at: issue.code === 'invalid_key' ? 'key' : 'value', message: issue.message }];
 }
@@ -54,6 +55,14 @@ const missing = (path: ConfigPath, key: string): Problem => ({
   at: 'key',
   message: `missing key ${JSON.stringify(key)}`,
 });
+
+/** Explains a wrong `network`: of a mapping what is wrong with its ports, else what was expected. */
+function problemsOfNetwork(issue: z.core.$ZodIssueInvalidUnion, path: ConfigPath): Problem[] {
+  const { input } = issue;
+  const isMapping = typeof input === 'object' && input !== null && !Array.isArray(input);
+  if (isMapping) return (issue.errors[1] ?? []).flatMap((inner) => problemsOf(inner, path));
+  return [{ path, at: 'value', message: `expected internet, none or { host: [PORTS] }, got ${show(input)}` }];
+}
 
 /** A check's key says which of the union's alternatives was meant; only what is wrong with that one is told. */
 function problemsOfCheck(issue: z.core.$ZodIssueInvalidUnion, path: ConfigPath): Problem[] {

@@ -10,9 +10,11 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { GuestNetwork, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
-import { processesWithEnvironment, waitUntil } from '../../src/host/process.js';
+import { readJson } from '../../src/host/files.js';
+import { type ProcessIdentity, processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Machine, Work } from '../../src/machines/machine.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { machineFolder } from '../../src/machines/record.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { ownNetwork, probeNetworks, type OwnNetwork } from '../e2e/own-network.js';
 import { shareBases } from '../shared-bases.js';
@@ -163,7 +165,6 @@ describe.runIf(has)('what a guest reaches', () => {
     arrived.clear();
     const connection = await machines.get(name)?.connect(work);
     const result = await connection?.exec(['bash', '-c', scanScript(targets)], { timeoutMs: 2 * MINUTE_MS });
-    // What was sent first is here when what is sent last is.
     return { reached: [...arrived].sort(), resolves: result?.stdout === 'resolves\n' };
   };
   const hostResolves = () =>
@@ -184,5 +185,18 @@ describe.runIf(has)('what a guest reaches', () => {
   test('host: the declared port and the internet', { timeout: 3 * MINUTE_MS }, async () => {
     const reached = ['declared', 'declared-6', 'declared-udp', ...INTERNET];
     expect(await scan('host')).toEqual({ reached, resolves: await hostResolves() });
+  });
+
+  test('its filter is replaced where it was killed, and passes no more', { timeout: 5 * MINUTE_MS }, async () => {
+    const id = ids[IN_GUEST.indexOf('host')] ?? '';
+    const machine = machines.get('host');
+    const filter = async () =>
+      (await readJson<{ identity: ProcessIdentity }>(path.join(machineFolder(layoutOf(home), id), 'guest-io.json')))
+        ?.identity;
+    const killed = await filter();
+    process.kill(killed?.pid ?? 0, 'SIGKILL');
+    await machine?.[Symbol.asyncDispose]();
+    expect(await scan('host')).toMatchObject({ reached: ['declared', 'declared-6', 'declared-udp', ...INTERNET] });
+    expect(await filter()).not.toEqual(killed);
   });
 });
