@@ -95,7 +95,11 @@ try {
   const clone = async (): Promise<Sample> => {
     const folder = path.join(home, 'clone');
     const start = performance.now();
-    const { process } = await cloneTemplate(template, { id: 'bench', binary, folder, diskBytes: [] }, work);
+    const { process } = await cloneTemplate(
+      template,
+      { id: 'bench', binary, folder, diskBytes: [], network: 'internet' },
+      work,
+    );
     const runningMs = performance.now() - start;
     await answer(endpoint(process.sshPort, template.hostKey), 20_000);
     const answeredMs = performance.now() - start;
@@ -113,12 +117,16 @@ try {
       {
         name: 'nixproof-bench',
         memory: { kind: 'own' },
-        consoleLog: files.console,
         sockets: socketsFolder(folder),
         incoming: false,
       },
     );
-    const { qmp, sshPort } = await launch(binary, args, { folder, id: 'bench', signal: work.signal });
+    const { qmp, sshPort } = await launch(binary, args, {
+      folder,
+      id: 'bench',
+      network: 'internet',
+      signal: work.signal,
+    });
     await qmp[Symbol.asyncDispose]();
     const runningMs = performance.now() - start;
     await answer(endpoint(sshPort), 3000);

@@ -62,9 +62,14 @@ async function coldBoot(id: string): Promise<void> {
       publicKey: login.publicKey,
       ...(base.boot.kind === 'direct' ? { direct: base.boot } : {}),
     },
-    { name: id, memory: { kind: 'own' }, consoleLog: files.console, sockets: socketsFolder(folder), incoming: false },
+    { name: id, memory: { kind: 'own' }, sockets: socketsFolder(folder), incoming: false },
   );
-  const { qmp, sshPort } = await launch(installation.host.binary, args, { folder, id, signal: work.signal });
+  const { qmp, sshPort } = await launch(installation.host.binary, args, {
+    folder,
+    id,
+    network: 'internet',
+    signal: work.signal,
+  });
   await qmp[Symbol.asyncDispose]();
   coldFolders.push(folder);
   const endpoint = { host: '127.0.0.1', port: sshPort, user: 'root', keyFile: login.keyFile, hostKey: undefined };

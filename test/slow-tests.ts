@@ -23,6 +23,7 @@ export const SLOWEST = [
 export const LONG = [
   'test/contract/accelerator.contract.test.ts',
   'test/contract/fleet.contract.test.ts',
+  'test/contract/guest-network.contract.test.ts',
   'test/contract/iso.contract.test.ts',
   'test/contract/libvirt.contract.test.ts',
   'test/contract/qemu-abilities.contract.test.ts',

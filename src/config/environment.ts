@@ -13,7 +13,7 @@ export interface EnvironmentSettings {
   /** `VM_DISK_SIZE`: of each disk. */
   readonly diskBytes: number | undefined;
   /** `VM_NETWORK`: a network of libvirt. */
-  readonly network: string | undefined;
+  readonly libvirtNetwork: string | undefined;
   /** `NIXPROOF_ACCELERATOR`. */
   readonly accelerator: Accelerator | 'auto' | undefined;
   /** `MAX_HEALING_ATTEMPTS`. */
@@ -28,7 +28,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   return {
     memoryMiB: read(env, 'VM_MEMORY', 'a whole number of megabytes from 128 to 1048576', wholeBetween(128, 1_048_576)),
     diskBytes: read(env, 'VM_DISK_SIZE', SIZE_EXPECTED, parseSize),
-    network: network === 'user' ? undefined : network,
+    libvirtNetwork: network === 'user' ? undefined : network,
     accelerator: acceleratorInEnvironment(env),
     maxHeals: read(env, 'MAX_HEALING_ATTEMPTS', 'a whole number from 0 to 100', wholeBetween(0, 100)),
     healing: read(env, 'HEALING_ENABLED', 'true or false', parseBoolean),

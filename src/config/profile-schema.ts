@@ -36,6 +36,21 @@ const machine = section({
     .describe('What executes its instructions; auto: the fastest that runs guests on its host.'),
 });
 
+const network = z
+  .union([
+    z.enum(['internet', 'none']),
+    section({
+      host: z
+        .array(wholeNumber(1, 65_535))
+        .min(1)
+        .describe("Ports of its host's loopback that it may reach besides the internet, at 10.0.2.2 and fec0::2."),
+    }),
+  ])
+  .default('internet')
+  .describe(
+    'What the machine may reach: internet, none, or { host: [PORTS] }. Its host and its host’s networks are never part of the internet.',
+  );
+
 const deploy = section({
   from: text('the path of a folder')
     .default('.')
@@ -137,6 +152,7 @@ export const profile = section({
     ),
   driver: z.enum(DRIVER_NAMES).optional().describe('How the machine is driven. Default: what works on this host.'),
   machine: machine.prefault({}).describe('The hardware.'),
+  network,
   labels: z
     .array(patterned('a label (at most 63 letters, digits, dots, dashes and underscores)', LABEL))
     .min(1)

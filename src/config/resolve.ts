@@ -100,14 +100,15 @@ function driverOf({ install, driver }: ProfileConfig, flags: ProfileFlags): Driv
   return install.kind === 'nix-check' ? 'sandbox' : (flags.driver ?? driver);
 }
 
-function shapeOf({ machine, install }: ProfileConfig, settings: EnvironmentSettings): MachineShape {
+function shapeOf({ machine, install, network }: ProfileConfig, settings: EnvironmentSettings): MachineShape {
   const accelerator = settings.accelerator ?? machine.accelerator;
   return {
     memoryMiB: settings.memoryMiB ?? machine.memory ?? DEFAULT_MEMORY_MIB[install.kind],
     cpus: machine.cpus,
     diskBytes: machine.disks.map((size) => settings.diskBytes ?? validated(parseSize(size))),
     firmware: machine.firmware,
-    ...(settings.network === undefined ? {} : { network: settings.network }),
+    ...(network === 'internet' ? {} : { network }),
+    ...(settings.libvirtNetwork === undefined ? {} : { libvirtNetwork: settings.libvirtNetwork }),
     ...(accelerator === 'auto' ? {} : { accelerator }),
   };
 }

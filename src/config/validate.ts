@@ -45,6 +45,7 @@ function problemsOf(issue: z.core.$ZodIssue, above: ConfigPath): Problem[] {
     }));
   }
   if (issue.code === 'invalid_union' && issue.discriminator === undefined) {
+    if (path.at(-1) === 'network') return problemsOfNetwork(issue, path);
     if (path.at(-2) === 'checks') return problemsOfCheck(issue, path);
     // Of text or a mapping, a mapping was meant.
     if (isMapping(issue.input)) return (issue.errors.at(-1) ?? []).flatMap((inner) => problemsOf(inner, path));
@@ -62,6 +63,14 @@ const missing = (path: ConfigPath, key: string): Problem => ({
   at: 'key',
   message: `missing key ${JSON.stringify(key)}`,
 });
+
+/** Explains a wrong `network`: of a mapping what is wrong with its ports, else what was expected. */
+function problemsOfNetwork(issue: z.core.$ZodIssueInvalidUnion, path: ConfigPath): Problem[] {
+  const { input } = issue;
+  const isMapping = typeof input === 'object' && input !== null && !Array.isArray(input);
+  if (isMapping) return (issue.errors[1] ?? []).flatMap((inner) => problemsOf(inner, path));
+  return [{ path, at: 'value', message: `expected internet, none or { host: [PORTS] }, got ${show(input)}` }];
+}
 
 /** A check's key says which of the union's alternatives was meant; only what is wrong with that one is told. */
 function problemsOfCheck(issue: z.core.$ZodIssueInvalidUnion, path: ConfigPath): Problem[] {

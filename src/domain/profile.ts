@@ -11,6 +11,12 @@ export type Firmware = 'uefi' | 'bios';
 export const ACCELERATORS = ['kvm', 'hvf', 'tcg'] as const;
 export type Accelerator = (typeof ACCELERATORS)[number];
 
+/**
+ * What a guest may reach: the internet; nothing; or the internet and these ports of its host's
+ * loopback, which it finds at 10.0.2.2 and fec0::2.
+ */
+export type GuestNetwork = 'internet' | 'none' | { readonly host: readonly number[] };
+
 /** The hardware a profile asks for. */
 export interface MachineShape {
   readonly memoryMiB: number;
@@ -18,8 +24,10 @@ export interface MachineShape {
   /** Sizes of the target disks in bytes, in order; the first is what an installer finds in `$NIXPROOF_DISK`. */
   readonly diskBytes: readonly number[];
   readonly firmware: Firmware;
+  /** Absent: `internet`. */
+  readonly network?: GuestNetwork;
   /** For the libvirt driver: the network of libvirt it is plugged into; user-mode networking where there is none. */
-  readonly network?: string;
+  readonly libvirtNetwork?: string;
   /** What must execute its instructions; absent: the fastest that runs guests on its host. */
   readonly accelerator?: Accelerator;
 }

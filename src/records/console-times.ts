@@ -1,3 +1,5 @@
+import { CONSOLE_HEAD_BYTES } from '../domain/console.js';
+
 /** A line of a serial console. */
 export interface TimedLine {
   /** When it was there at the latest, milliseconds since the epoch, to the second; undefined where nobody noted it. */
@@ -24,10 +26,20 @@ export function* timedLines(bytes: Buffer, ndjson: string): Generator<TimedLine>
   }
 }
 
-/** A console that was begun anew is noted from its beginning again: what was noted before is another one's. */
+/**
+ * Leaves out the notes about bytes that are no longer there. Where an offset is less than the one
+ * before it the log was cut behind its head, or another one was begun.
+ */
 function ofThisConsole(notes: readonly Note[]): readonly Note[] {
-  const begin = notes.findLastIndex(({ offset }, index) => offset < (notes[index - 1]?.offset ?? 0));
-  return notes.slice(Math.max(0, begin));
+  let kept: Note[] = [];
+  for (const note of notes) {
+    if (note.offset < (kept.at(-1)?.offset ?? 0)) {
+      const head = note.offset > CONSOLE_HEAD_BYTES ? CONSOLE_HEAD_BYTES : 0;
+      kept = kept.filter(({ offset }) => offset <= head);
+    }
+    kept.push(note);
+  }
+  return kept;
 }
 
 /** The last line may be half written. */

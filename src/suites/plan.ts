@@ -102,14 +102,17 @@ function parallelFor(profiles: readonly Profile[]): number {
  * The driver of a profile that names none: qemu where it works. Where it does not, a profile that asks for no base may run in a
  * sandbox, which runs the installer on this very host; root must say so itself.
  * @throws NixproofError `HOST_QEMU_MISSING`, `UNSUPPORTED_DRIVER`, `UNSUPPORTED_SANDBOX_ROOT`, `UNSUPPORTED_SANDBOX_TARGET`,
- * `UNSUPPORTED_BASE`
+ * `UNSUPPORTED_BASE`, `UNSUPPORTED_NETWORK`
  */
 export async function chooseDriver(
   profile: Profile,
   machines: Registry,
   work: Work & { readonly layout: Layout },
 ): Promise<Profile & { driver: DriverName }> {
-  if (profile.driver) machines.driver(profile.driver);
+  if (profile.driver) {
+    machines.driver(profile.driver);
+    requireNetworkOfOurs(profile, profile.driver);
+  }
   if (profile.driver === 'sandbox' || profile.driver === 'ssh') return { ...profile, driver: profile.driver };
   if (profile.driver === 'libvirt') return { ...withBase(profile, work.layout), driver: profile.driver };
   const probe = profile.driver ? undefined : await machines.driver('qemu').probe(work);
@@ -125,8 +128,20 @@ export async function chooseDriver(
       },
     );
   }
+  requireNetworkOfOurs(profile, 'sandbox');
   work.progress(`${probe.reason.message}: ${profile.name} runs in a sandbox on this host`);
   return { ...profile, driver: 'sandbox' };
+}
+
+/** What a machine reaches can be limited only where its network is ours. */
+function requireNetworkOfOurs({ name, machine: { network, libvirtNetwork } }: Profile, driver: DriverName): void {
+  if (network === undefined) return;
+  if (driver === 'qemu' || (driver === 'libvirt' && libvirtNetwork === undefined)) return;
+  const where = driver === 'libvirt' ? `the libvirt network ${libvirtNetwork ?? ''}` : `driver ${driver}`;
+  throw new NixproofError('UNSUPPORTED_NETWORK', `profile ${name}: network cannot be limited with ${where}`, {
+    hint: 'use driver qemu, or libvirt without VM_NETWORK; or leave `network` out',
+    details: { profile: name },
+  });
 }
 
 /** A base nobody can make is refused before anything starts; one that is only not prepared is its host's to tell. */

@@ -36,6 +36,17 @@ const driver: Decision = ({ name, driver: chosen, install }) => {
   return [{ path: `profiles.${name}.driver`, problem, remedy: 'use qemu or libvirt' }];
 };
 
+const hostPorts: Decision = ({ name, machine: { network } }) =>
+  typeof network !== 'object'
+    ? []
+    : [
+        {
+          path: `profiles.${name}.network.host`,
+          problem: 'the machine would reach services of this host',
+          remedy: 'use network: internet or none',
+        },
+      ];
+
 const kind: Decision = ({ name, install }) =>
   hostToolsOf(install).length === 0
     ? []
@@ -111,6 +122,8 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
   'profiles.*.machine.disks[]': harmless,
   'profiles.*.machine.firmware': harmless,
   'profiles.*.machine.accelerator': harmless,
+  'profiles.*.network': harmless,
+  'profiles.*.network.host[]': hostPorts,
   'profiles.*.labels[]': harmless,
   'profiles.*.machines[]': onlyForSsh,
   'profiles.*.deploy.from': deployed,

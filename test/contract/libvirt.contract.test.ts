@@ -69,7 +69,8 @@ function accidents(context: () => Context): void {
     await virsh('start', identity.name);
     await using machine = await driver.create(request, work);
     expect(await machine.isRunning()).toBe(true);
-    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(1);
+    // QEMU, and its packet filter.
+    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(2);
     expect((await domains()).filter((name) => name === identity.name)).toHaveLength(1);
   });
 
@@ -123,7 +124,7 @@ function accidents(context: () => Context): void {
 
   test('a network that is not there is named', async () => {
     const { driver, request, work } = context();
-    const plugged = { ...request, shape: { ...request.shape, network: 'no-such-network' } };
+    const plugged = { ...request, shape: { ...request.shape, libvirtNetwork: 'no-such-network' } };
     await expect(driver.create(plugged, work)).rejects.toMatchObject({
       code: 'HOST_NETWORK_MISSING',
       message: `libvirt has no active network no-such-network at ${daemon?.uri ?? ''}`,
@@ -220,7 +221,7 @@ function plugged(): void {
     'it is reached at the address that the network gave it, after a reboot too',
     { timeout: 10 * MINUTE_MS },
     async () => {
-      const request = { id, base: BASE, shape: { ...shape('bios'), network: 'np-test' } };
+      const request = { id, base: BASE, shape: { ...shape('bios'), libvirtNetwork: 'np-test' } };
       await using machine = await createLibvirtDriver({ layout }).create(request, work);
       expect(await machine.endpoint()).toMatchObject({
         host: expect.stringMatching(/^10\.213\.77\.\d+$/) as string,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, waitUntil } from '../../src/host/process.js';
+import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
 import { killMachine, launch, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
 import { readState, writeState } from '../../src/machines/qemu/migration.js';
 import type { Qmp } from '../../src/machines/qemu/qmp.js';
@@ -19,14 +20,19 @@ let qemu: QemuProcess & { readonly qmp: Qmp };
 function argumentsIn(place: string): readonly string[] {
   const hardware = ['-machine', 'q35', '-m', '16M', '-nodefaults', '-display', 'none'];
   const network = ['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22'];
-  return [...hardware, ...network, '-qmp', `unix:${socketsFolder(place)}/qmp,server=on,wait=off`];
+  const sockets = socketsFolder(place);
+  const serial = `socket,id=serial,path=${sockets}/${GUEST_IO_SOCKETS.serial},server=on,wait=off`;
+  return [
+    ...[...hardware, ...network, ...filterArguments('net', (name) => `${sockets}/${name}`)],
+    ...['-chardev', serial, '-qmp', `unix:${sockets}/qmp,server=on,wait=off`],
+  ];
 }
 
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('a confined QEMU', () => {
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'nixproof-confined-'));
     process.env['NIXPROOF_TEST_SECRET'] = 'of the worker';
-    qemu = await launch(QEMU, argumentsIn(folder), { folder, id: 'vm-confined', signal });
+    qemu = await launch(QEMU, argumentsIn(folder), { folder, id: 'vm-confined', network: 'internet', signal });
   });
   afterEach(async () => {
     delete process.env['NIXPROOF_TEST_SECRET'];
@@ -68,8 +74,9 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
       await killMachine(other);
       await rm(other, { recursive: true, force: true });
     });
-    const incoming = [...argumentsIn(other), '-S', '-incoming', 'defer'];
-    const { qmp } = await launch(QEMU, incoming, { folder: other, id: 'vm-other', signal });
+    const incoming = [...argumentsIn(other), '-incoming', 'defer'];
+    const options = { folder: other, id: 'vm-other', network: 'internet', paused: true, signal } as const;
+    const { qmp } = await launch(QEMU, incoming, options);
     await readState(qmp, { file: state, sockets: socketsFolder(other) }, signal);
     await qmp.execute('cont');
     expect(await qmp.execute('query-status')).toMatchObject({ running: true });

@@ -6,6 +6,7 @@ import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Work } from '../../src/machines/machine.js';
+import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { launch, socketsFolder } from '../../src/machines/qemu/launch.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
@@ -33,27 +34,27 @@ function accidents(context: () => Context): void {
     const { layout, driver, request, work } = context();
     const folder = machineFolder(layout, request.id);
     await mkdir(folder, { recursive: true });
-    const idle = [
-      '-machine',
-      'none',
-      '-nodefaults',
-      '-display',
-      'none',
-      '-netdev',
-      'user,id=net,hostfwd=tcp:127.0.0.1:0-:22',
+    const socket = (name: string) => `${socketsFolder(folder)}/${name}`;
+    const args = [
+      ...['-machine', 'none', '-nodefaults', '-display', 'none'],
+      ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', ...filterArguments('net', socket)],
+      ...['-chardev', `socket,id=serial,path=${socket(GUEST_IO_SOCKETS.serial)},server=on,wait=off`],
+      ...['-qmp', `unix:${socket('qmp')},server=on,wait=off`],
     ];
-    const args = [...idle, '-qmp', `unix:${socketsFolder(folder)}/qmp,server=on,wait=off`];
-    const half = await launch('qemu-system-x86_64', args, { folder, id: request.id, signal: work.signal });
+    const options = { folder, id: request.id, network: 'none', signal: work.signal } as const;
+    const half = await launch('qemu-system-x86_64', args, options);
     await using machine = await driver.create(request, work);
     expect(await isAlive(half.identity)).toBe(false);
-    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(1);
+    // QEMU, and what is beside it.
+    expect(await processesWithEnvironment('NIXPROOF_MACHINE', request.id)).toHaveLength(2);
     expect(await machine.isRunning()).toBe(true);
   });
 
   test('a machine whose QEMU was killed is gone, and creating it starts over', async () => {
     const { driver, request, work } = context();
     await using first = await driver.create(request, work);
-    for (const { pid } of await processesWithEnvironment('NIXPROOF_MACHINE', request.id)) process.kill(pid, 'SIGKILL');
+    const qemu = await first.hostProcess?.();
+    if (qemu) process.kill(qemu.pid, 'SIGKILL');
     expect(await waitUntil(async () => !(await first.isRunning()), 10_000)).toBe(true);
     await expect(driver.attach(request.id, work)).rejects.toMatchObject({ code: 'MACHINE_GONE' });
     expect((await driver.list()).find(({ id }) => id === request.id)).toMatchObject({ state: 'stopped' });

@@ -26,10 +26,19 @@ export async function openGround(bench: Pick<Bench, 'folder'>, drills?: readonly
   const servers = [createServer(answer), createTlsServer({ key, cert }, answer)];
   const [http = 0, tls = 0] = await Promise.all(servers.map(listen));
   return {
-    folder: await bench.folder(await groundFiles({ '@HTTP@': String(http), '@TLS@': String(tls) }, drills)),
+    folder: await bench.folder(await groundFiles(openings(http, tls), drills)),
     async [Symbol.asyncDispose]() {
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     },
+  };
+}
+
+function openings(http: number, tls: number): Readonly<Record<string, string>> {
+  return {
+    '@HTTP@': String(http),
+    '@TLS@': String(tls),
+    "'@HTTP-NUMBER@'": String(http),
+    "'@TLS-NUMBER@'": String(tls),
   };
 }
 

@@ -6,7 +6,7 @@ import type { MachineShape } from '../../src/domain/profile.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { layoutOf } from '../../src/host/paths.js';
-import { processesWithEnvironment } from '../../src/host/process.js';
+import { commandLine, processesWithEnvironment } from '../../src/host/process.js';
 import type { Work } from '../../src/domain/work.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
@@ -33,8 +33,10 @@ const profile = (script: string, more: object = {}) => ({
 /** As the kernel would, for want of memory. */
 async function killQemu(run: string): Promise<void> {
   const processes = await processesWithEnvironment('NIXPROOF_MACHINE', run);
-  expect(processes).toHaveLength(1);
-  for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+  const commands = await Promise.all(processes.map(async ({ pid }) => ({ pid, command: await commandLine(pid) })));
+  const qemus = commands.filter(({ command }) => command?.includes('qemu-system'));
+  expect(qemus).toHaveLength(1);
+  for (const { pid } of qemus) process.kill(pid, 'SIGKILL');
 }
 
 const FIRST = '#!/bin/sh\nset -e\nnixproof-phase FIRST\necho first >>/root/first\n';

@@ -58,7 +58,7 @@ export function requestOf(
     name: planned.kind,
     driver: machines,
     ...(machines === 'qemu' ? { base: 'debian' } : {}),
-    machine: SHAPES[machines],
+    machine: machines === 'qemu' ? { ...SHAPES.qemu, network: { host: [recording.port] } } : SHAPES.sandbox,
     deploy: { from: deploy, to: '/root/config', exclude: [] },
     install: {
       kind: 'script',

@@ -16,13 +16,15 @@ interface Service {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly environment?: Readonly<Record<string, unknown>>;
+  readonly networks?: readonly string[];
   readonly healthcheck?: { readonly test: readonly string[] };
 }
 
 const FILE = fileURLToPath(new URL('../../docker-compose.yml', import.meta.url));
-const { services, volumes } = parse(readFileSync(FILE, 'utf8')) as {
+const { services, volumes, networks } = parse(readFileSync(FILE, 'utf8')) as {
   readonly services: Readonly<Record<string, Service>>;
   readonly volumes: Readonly<Record<string, unknown>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
 };
 
 test('there are a server, its database, its UI and a worker', () => {
@@ -47,6 +49,21 @@ describe.each(Object.entries(services))('%s', (_name, service) => {
   });
 });
 
+test('the database is on an internal network that only the server shares', () => {
+  expect(networks['database']).toEqual({ internal: true });
+  const on = (name: string) => services[name]?.networks ?? ['default'];
+  expect(Object.keys(services).filter((name) => on(name).includes('database'))).toEqual(['postgresql', 'temporal']);
+  expect(on('postgresql')).toEqual(['database']);
+});
+
+test('no password has a default', () => {
+  const passwords = Object.values(services)
+    .flatMap(({ environment = {} }) => Object.entries(environment))
+    .filter(([name]) => /PASSWORD|PWD/.test(name));
+  expect(passwords).toHaveLength(2);
+  for (const [, value] of passwords) expect(value).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/);
+});
+
 test('the version of the worker’s image is this package’s', () => {
   const { version } = JSON.parse(readFileSync(path.join(path.dirname(FILE), 'package.json'), 'utf8')) as {
     version: string;
@@ -60,16 +77,26 @@ const required = (process.env['NIXPROOF_TEST_REQUIRE'] ?? '').split(',').include
 if (!existsSync(CHECKER) && !required) console.warn(`skipped: there is no ${CHECKER} to check docker-compose.yml with`);
 
 describe.skipIf(!existsSync(CHECKER) && !required)('compose-go', () => {
-  test('the file keeps to the Compose Specification', async () => {
-    const resolved = parse(await runCommand(CHECKER, [FILE])) as { readonly services: object };
-    expect(Object.keys(resolved.services).sort()).toEqual(Object.keys(services).sort());
-  });
-
-  test('a wrong key would be refused', async () => {
+  /** The checker takes no variables: what must be set is written into a copy. */
+  const check = async (change: (text: string) => string) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-compose-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'docker-compose.yml');
-    await writeFile(file, readFileSync(FILE, 'utf8').replace('restart:', 'restrat:'));
-    await expect(runCommand(CHECKER, [file])).rejects.toThrow('restrat');
+    const text = readFileSync(FILE, 'utf8').replaceAll(/\$\{\w+:\?[^}]*\}/g, 'secret');
+    await writeFile(file, change(text));
+    return runCommand(CHECKER, [file]);
+  };
+
+  test('the file keeps to the Compose Specification', async () => {
+    const resolved = parse(await check((text) => text)) as { readonly services: object };
+    expect(Object.keys(resolved.services).sort()).toEqual(Object.keys(services).sort());
+  });
+
+  test('it starts nothing without a password', async () => {
+    await expect(runCommand(CHECKER, [FILE])).rejects.toThrow('required variable POSTGRES_PASSWORD');
+  });
+
+  test('a wrong key would be refused', async () => {
+    await expect(check((text) => text.replace('restart:', 'restrat:'))).rejects.toThrow('restrat');
   });
 });

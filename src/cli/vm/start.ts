@@ -106,13 +106,13 @@ async function shapeOf({ memory, cpus, disk, firmware }: StartOptions): Promise<
   const { DEFAULT_SHAPE } = await import('../../machines/qemu/prepare.js');
   const { findUefi } = await import('../../machines/qemu/firmware.js');
   const { readEnvironment } = await import('../../config/environment.js');
-  const { memoryMiB, diskBytes, network, accelerator } = readEnvironment(process.env);
+  const { memoryMiB, diskBytes, libvirtNetwork, accelerator } = readEnvironment(process.env);
   return {
     memoryMiB: memory ?? memoryMiB ?? DEFAULT_SHAPE.memoryMiB,
     cpus: cpus ?? DEFAULT_SHAPE.cpus,
     diskBytes: disk ?? (diskBytes === undefined ? DEFAULT_SHAPE.diskBytes : [diskBytes]),
     firmware: firmware ?? ((await findUefi()) ? 'uefi' : 'bios'),
-    ...(network === undefined ? {} : { network }),
+    ...(libvirtNetwork === undefined ? {} : { libvirtNetwork }),
     ...(accelerator === undefined || accelerator === 'auto' ? {} : { accelerator }),
   };
 }

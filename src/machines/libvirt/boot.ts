@@ -1,9 +1,12 @@
+import type { GuestNetwork } from '../../domain/profile.js';
 import type { Layout } from '../../host/paths.js';
 import { neverBooted, waitForBoot } from '../boot.js';
 import { type Guest, waitForGuest } from '../qemu/first-guest.js';
 import { benchKey } from '../login.js';
 import type { Connection, Work } from '../machine.js';
+import { machineFolder } from '../record.js';
 import { forwardSsh, isDomainActive } from './domain.js';
+import { connectFilter } from './guest-io.js';
 import type { DomainIdentity } from './identity.js';
 import { findAddress } from './network.js';
 import type { Address } from './record.js';
@@ -14,6 +17,8 @@ export interface DomainBoot {
   readonly identity: DomainIdentity;
   /** Undefined: user-mode networking. */
   readonly network: string | undefined;
+  /** What it may reach in user-mode networking. */
+  readonly reach: GuestNetwork;
   /** The pinned host key; undefined where `onHostKey` pins the first one. */
   readonly hostKey: string | undefined;
   readonly onHostKey: (hostKey: string) => Promise<void>;
@@ -40,7 +45,7 @@ export interface Answer {
 export async function waitForDomain(layout: Layout, boot: DomainBoot, work: Work): Promise<Answer> {
   const { virsh, identity, hostKey, deadlineMs, guest, ...rest } = boot;
   const end = performance.now() + deadlineMs;
-  const address = await locate(boot, work);
+  const address = await locate(layout, boot, work);
   const { keyFile } = await benchKey(layout);
   const answering = {
     ...rest,
@@ -52,9 +57,13 @@ export async function waitForDomain(layout: Layout, boot: DomainBoot, work: Work
   return { connection, address };
 }
 
-async function locate(boot: DomainBoot, work: Work): Promise<Address> {
-  const { virsh, identity, network, deadlineMs, what, consoleLog } = boot;
-  if (network === undefined) return { host: '127.0.0.1', port: await forwardSsh(virsh, identity, work.signal) };
+async function locate(layout: Layout, boot: DomainBoot, work: Work): Promise<Address> {
+  const { virsh, identity, network, reach, deadlineMs, what, consoleLog } = boot;
+  if (network === undefined) {
+    const folder = machineFolder(layout, identity.id);
+    await connectFilter(virsh, identity, { folder, network: reach }, work.signal);
+    return { host: '127.0.0.1', port: await forwardSsh(virsh, identity, work.signal) };
+  }
   try {
     return { host: await findAddress(virsh, identity, deadlineMs, work), port: 22 };
   } catch (error) {

@@ -4,6 +4,7 @@ import type { CheckpointRecord, Work } from '../machine.js';
 import { requireDisk } from '../qemu/capacity.js';
 import { vmStateBytes, withinBudget } from '../qemu/checkpoints.js';
 import { askMonitor } from './domain.js';
+import { prepareSockets } from './guest-io.js';
 import type { DomainIdentity } from './identity.js';
 import type { FrozenState, LibvirtFiles, LibvirtRecord } from './record.js';
 import type { Virsh } from './virsh.js';
@@ -72,6 +73,7 @@ export async function restoreCheckpoint(
     });
   }
   progress(`going back to the checkpoint ${name}`);
+  await prepareSockets(files.folder);
   // Forced: what runs may be defined in another way than what is restored.
   await snapshot(virsh, ['snapshot-revert', identity.uuid, name, '--running', '--force'], signal);
   return state;

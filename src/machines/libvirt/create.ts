@@ -11,10 +11,12 @@ import type { Connection, MachineRequest, Work } from '../machine.js';
 import { requireDisk, requireMemory } from '../qemu/capacity.js';
 import { withAccelerator } from '../qemu/first-guest.js';
 import { describeAccelerator, possibleShape } from '../qemu/installation.js';
+import { networkOf } from '../qemu/record.js';
 import { machineFolder, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
 import { defineDomain, startDomain } from './domain.js';
+import { prepareSockets } from './guest-io.js';
 import { domainIdentity } from './identity.js';
 import { findLibvirt, type Libvirt } from './libvirt.js';
 import { liveDomain, uefiOf } from './machine-xml.js';
@@ -52,7 +54,7 @@ async function createOn(
 ): Promise<Made> {
   const { id } = request;
   const shape = possibleShape(request.shape, libvirt.installation);
-  if (shape.network !== undefined) await requireNetwork(libvirt.virsh, shape.network, work.signal);
+  if (shape.libvirtNetwork !== undefined) await requireNetwork(libvirt.virsh, shape.libvirtNetwork, work.signal);
   await removeMachine(layout, id);
   await mkdir(machineFolder(layout, id), { recursive: true });
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
@@ -107,6 +109,7 @@ async function bootFirst(
   const xml = await liveDomain(layout, request, base, libvirt);
   await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
   work.progress(`booting ${base.name}`);
+  await prepareSockets(files.folder);
   await startDomain(virsh, identity, work.signal);
   let hostKey: string | undefined;
   const { connection, address } = await waitForDomain(
@@ -114,7 +117,8 @@ async function bootFirst(
     {
       virsh,
       identity,
-      network: shape.network,
+      network: shape.libvirtNetwork,
+      reach: networkOf(shape),
       hostKey: undefined,
       onHostKey: async (presented) => {
         hostKey = presented;
@@ -142,7 +146,7 @@ function recordOf(
   { address, hostKey }: Pick<LibvirtRecord, 'address' | 'hostKey'>,
 ): LibvirtRecord {
   const processors = `${shape.cpus} cpu${shape.cpus === 1 ? '' : 's'}`;
-  const network = shape.network === undefined ? '' : `, network ${shape.network}`;
+  const network = shape.libvirtNetwork === undefined ? '' : `, network ${shape.libvirtNetwork}`;
   return {
     id,
     driver: 'libvirt',

@@ -10,6 +10,7 @@ import {
   guestDisk,
   kernelCommandLine,
 } from '../qemu/command-line.js';
+import { filterArguments } from '../guest-io/sockets.js';
 import type { DomainIdentity } from './identity.js';
 import { textElement, xmlText } from './xml.js';
 
@@ -29,6 +30,8 @@ export interface DomainDefinition {
   /** One authorized_keys line that the guest's systemd gives to root. */
   readonly publicKey: string;
   readonly consoleLog: string;
+  /** Folder in which QEMU serves the sockets of its packet filter. */
+  readonly sockets: string;
   /** As libvirt's capabilities name them: `dac`, `apparmor`, `selinux`. */
   readonly securityModels: readonly string[];
   /** Who runs QEMU, where libvirt may choose: the owner of the machine's files. */
@@ -37,6 +40,8 @@ export interface DomainDefinition {
 
 /** The namespace of our mark on a domain (formatdomain: "General metadata"). */
 export const METADATA_URI = 'urn:nixproof:machine:1';
+/** Where libvirt gives the first network card of a domain its user-mode network: QEMU's name for it. */
+export const USER_NETWORK = 'hostnet0';
 const QEMU_URI = 'http://libvirt.org/schemas/domain/qemu/1.0';
 
 /**
@@ -104,7 +109,7 @@ function devices({ disks, cdrom, identity, shape, consoleLog }: DomainDefinition
     ...disks.map(disk),
     ...(cdrom === undefined ? [] : [compactDisc(cdrom)]),
     element('controller', { type: 'usb', model: 'none' }),
-    networkCard(identity.mac, shape.network),
+    networkCard(identity.mac, shape.libvirtNetwork),
     element('serial', { type: 'pty' }, [
       element('log', { file: consoleLog, append: 'on' }),
       element('target', { port: 0 }),
@@ -153,15 +158,19 @@ function securityLabel(model: string, { uid, gid }: DomainDefinition['owner']): 
   return [element('seclabel', { type: 'static', model, relabel: 'no' }, [textElement('label', `+${uid}:+${gid}`)])];
 }
 
-function commandLine({ identity, uefi }: DomainDefinition): XmlElement[] {
+function commandLine({ identity, uefi, shape, sockets }: DomainDefinition): XmlElement[] {
   const drives = uefi
     ? [
         `if=pflash,unit=0,format=raw,readonly=on,file=${escapeComma(uefi.code)}`,
         `if=pflash,unit=1,format=qcow2,id=variables,file=${escapeComma(uefi.variables)}`,
       ]
     : [];
+  const filter =
+    shape.libvirtNetwork === undefined
+      ? filterArguments(USER_NETWORK, (name) => escapeComma(`${sockets}/${name}`))
+      : [];
   return [
-    ...drives.flatMap((drive) => ['-drive', drive]).map((value) => element('qemu:arg', { value })),
+    ...[...drives.flatMap((drive) => ['-drive', drive]), ...filter].map((value) => element('qemu:arg', { value })),
     // The mark that processes of the qemu driver's machines carry as well.
     element('qemu:env', { name: 'NIXPROOF_MACHINE', value: identity.id }),
   ];

@@ -1,12 +1,9 @@
 import { NixproofError } from '../../domain/error.js';
 import { writeWhole } from '../../host/files.js';
 import { forwardedPort } from '../qemu/qmp.js';
-import { METADATA_URI } from './domain-xml.js';
+import { METADATA_URI, USER_NETWORK } from './domain-xml.js';
 import type { DomainIdentity } from './identity.js';
 import type { Virsh } from './virsh.js';
-
-/** Where libvirt gives the first network card of a domain its user-mode network: QEMU's name for it. */
-const USER_NETWORK = 'hostnet0';
 
 /** Whether the machine's domain runs, or stands still for a moment. One of another home has another UUID. */
 export async function isDomainActive(virsh: Virsh, { uuid }: DomainIdentity, signal?: AbortSignal): Promise<boolean> {

@@ -7,11 +7,13 @@ import { benchKey } from '../login.js';
 import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machine.js';
 import { guestDisk } from '../qemu/command-line.js';
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
+import { networkOf } from '../qemu/record.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
 import { checkpointOf, frozenStates, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { cutDomain, defineDomain, isDomainActive, startDomain } from './domain.js';
+import { prepareSockets } from './guest-io.js';
 import { domainIdentity } from './identity.js';
 import { findLibvirt, type Libvirt } from './libvirt.js';
 import { installedDomain } from './machine-xml.js';
@@ -68,13 +70,14 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
   const boot = async (what: string, work: Work, limitMs: number, fromPowerOn = true): Promise<Connection> => {
     const { hostKey } = record;
     const { console: consoleLog } = files;
-    const { network } = record.shape;
+    const { libvirtNetwork: network } = record.shape;
     const answer = await waitForDomain(
       layout,
       {
         virsh,
         identity,
         network,
+        reach: networkOf(record.shape),
         hostKey,
         onHostKey: connection.pin,
         consoleLog,
@@ -138,6 +141,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
         work.progress('starting the machine from its installed disk');
         const xml = await installedDomain(layout, record, libvirt);
         await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
+        await prepareSockets(files.folder);
         await startDomain(virsh, identity, work.signal);
         await save({ stage: 'installed' });
       }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
+import type { GuestNetwork } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { isAlive } from '../../host/process.js';
 import { requireDisk } from './capacity.js';
@@ -24,6 +25,7 @@ export interface Frozen {
   readonly id: string;
   readonly folder: string;
   readonly memoryMiB: number;
+  readonly network: GuestNetwork;
   readonly definition: QemuDefinition;
 }
 
@@ -67,7 +69,7 @@ export async function restoreCheckpoint(
   name: string,
   work: Work,
 ): Promise<QemuProcess> {
-  const { folder, id, definition } = machine;
+  const { folder, id, network, definition } = machine;
   if (!(await listCheckpoints(folder)).some((one) => one.name === name)) throw missing(id, name);
   work.progress(`going back to the checkpoint ${name}`);
   if (process && (await isAlive(process.identity))) {
@@ -76,8 +78,13 @@ export async function restoreCheckpoint(
     return process;
   }
   await killMachine(folder);
-  const args = [...definition.args, '-S'];
-  const { qmp: opened, ...started } = await launch(definition.binary, args, { folder, id, signal: work.signal });
+  const { qmp: opened, ...started } = await launch(definition.binary, definition.args, {
+    folder,
+    id,
+    network,
+    paused: true,
+    signal: work.signal,
+  });
   await using qmp = opened;
   // The state was written by a QEMU that had been told so: a reader that was not refuses it.
   await shareMemory(qmp);

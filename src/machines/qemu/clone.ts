@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
-import type { MachineShape } from '../../domain/profile.js';
+import type { GuestNetwork, MachineShape } from '../../domain/profile.js';
 import { createOverlay } from '../images.js';
 import type { Work } from '../machine.js';
 import type { QemuDefinition } from './checkpoints.js';
@@ -17,6 +17,7 @@ export interface CloneRequest {
   /** Whatever is there is removed first. */
   readonly folder: string;
   readonly diskBytes: MachineShape['diskBytes'];
+  readonly network: GuestNetwork;
 }
 
 /** A clone that runs, and what it was started as. */
@@ -27,7 +28,7 @@ export interface Clone {
 
 /** Makes a machine from a template: overlays on its disks, its memory copied on write, its devices' state read. The guest runs. */
 export async function cloneTemplate(template: Template, request: CloneRequest, work: Work): Promise<Clone> {
-  const { folder, id, binary } = request;
+  const { folder, id, binary, network } = request;
   const files = machineFiles(folder);
   await killMachine(folder);
   await rm(folder, { recursive: true, force: true });
@@ -44,11 +45,16 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
     name: `nixproof-${id}`,
     memory: { kind: 'frozen', file: template.files.memory, access: 'copy' },
     ...(template.uefiCode === undefined ? {} : { uefi: { code: template.uefiCode, variables: files.variables } }),
-    consoleLog: files.console,
     sockets: socketsFolder(folder),
   };
   const args = qemuArguments(hardware, { ...wiring, incoming: true });
-  const { qmp: opened, ...process } = await launch(binary, args, { folder, id, signal: work.signal });
+  const { qmp: opened, ...process } = await launch(binary, args, {
+    folder,
+    id,
+    network,
+    paused: true,
+    signal: work.signal,
+  });
   await using qmp = opened;
   await thaw(qmp, template, request, work.signal);
   return { process, definition: { binary, args: qemuArguments(hardware, { ...wiring, incoming: false }) } };

@@ -1,4 +1,5 @@
 import type { Accelerator, Firmware } from '../../domain/profile.js';
+import { filterArguments, GUEST_IO_SOCKETS } from '../guest-io/sockets.js';
 
 /** What the guest can see of its hardware. Template and clone have the same to the letter. */
 export interface Hardware {
@@ -27,10 +28,9 @@ export interface Wiring {
   readonly memory: Memory;
   /** UEFI only: the firmware's code, and the machine's own variables, qcow2. */
   readonly uefi?: { readonly code: string; readonly variables: string };
-  readonly consoleLog: string;
   /** Folder of the sockets: its path is short, for a socket's may have 107 bytes (unix(7)). */
   readonly sockets: string;
-  /** Waits, paused, for a template's device state. */
+  /** Waits for a template's device state. */
   readonly incoming: boolean;
 }
 
@@ -52,7 +52,7 @@ export const SLOW_FEATURES = ['erms', 'fsrm'] as const;
 export const NETWORK = 'net';
 
 /**
- * QEMU's arguments for one machine. Pure; paths are absolute.
+ * QEMU's arguments for one machine, but for what `launch` adds. Pure; paths are absolute.
  * SMBIOS type 11 carries a systemd credential (systemd.system-credentials(7): ssh.authorized_keys.root).
  */
 export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
@@ -66,10 +66,11 @@ export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
     ...(hardware.cdrom === undefined ? [] : cdrom(hardware.cdrom)),
     // Port 0: the kernel picks a free one, and `info usernet` tells which. Nobody can take it in between.
     ...['-netdev', `user,id=${NETWORK},hostfwd=tcp:127.0.0.1:0-:22`, '-device', `virtio-net-pci,netdev=${NETWORK}`],
+    ...filterArguments(NETWORK, socket),
     ...['-device', 'virtio-rng-pci', '-device', 'vmgenid,guid=auto', '-device', 'VGA'],
     ...[
       '-chardev',
-      `file,id=serial,path=${escapeComma(wiring.consoleLog)},append=on`,
+      `socket,id=serial,path=${socket(GUEST_IO_SOCKETS.serial)},server=on,wait=off`,
       '-device',
       'isa-serial,chardev=serial',
     ],
@@ -85,7 +86,7 @@ export function qemuArguments(hardware: Hardware, wiring: Wiring): string[] {
     ...['-smbios', `type=11,value=${authorizedKey(hardware.publicKey)}`],
     ...(hardware.direct ? direct(hardware.direct, hardware.accelerator) : []),
     ...['-qmp', `unix:${socket(SOCKETS.qmp)},server=on,wait=off`],
-    ...(wiring.incoming ? ['-S', '-incoming', 'defer'] : []),
+    ...(wiring.incoming ? ['-incoming', 'defer'] : []),
   ];
 }
 

@@ -13,12 +13,15 @@ const TRIAL_MS = 20_000;
 const trials = new Map<string, Promise<boolean>>();
 
 /**
- * Whether a QEMU can confine itself here: its build and this kernel know seccomp. Tried once by
- * each process.
+ * Whether a QEMU can confine itself here: its build and this kernel know seccomp. Each process finds
+ * it out once.
+ * @throws NixproofError `HOST_COMMAND_FAILED` if QEMU did not say so or otherwise, on a host under
+ * load for example
  */
-export function isConfinable(binary: string): Promise<boolean> {
+export async function isConfinable(binary: string): Promise<boolean> {
   const trial = trials.get(binary) ?? tryOut(binary);
   trials.set(binary, trial);
+  trial.catch(() => trials.delete(binary));
   return trial;
 }
 
@@ -27,7 +30,8 @@ async function tryOut(binary: string): Promise<boolean> {
     await runCommand(binary, [...TRIAL, ...SANDBOX], { input: GOODBYE, timeoutMs: TRIAL_MS });
     return true;
   } catch (error) {
-    if (error instanceof NixproofError) return false;
+    // One that is killed, at its time limit for example, has refused nothing.
+    if (error instanceof NixproofError && Number(error.details['exitCode']) > 0) return false;
     throw error;
   }
 }

@@ -30,7 +30,7 @@ import {
 } from './installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
-import { machineFiles, runs, type QemuRecord } from './record.js';
+import { machineFiles, networkOf, runs, type QemuRecord } from './record.js';
 import { templateFor, type Template } from './template.js';
 
 /** A run that fills more than this has a disk to itself or fails with a full one. */
@@ -146,7 +146,11 @@ async function cloneMachine(layout: Layout, request: MachineRequest, from: Ingre
   const { name, installation, login, template } = from;
   const folder = machineFolder(layout, id);
   const { process, definition } = await startGuest(installation, () =>
-    cloneTemplate(template, { id, binary: installation.host.binary, folder, diskBytes: shape.diskBytes }, work),
+    cloneTemplate(
+      template,
+      { id, binary: installation.host.binary, folder, diskBytes: shape.diskBytes, network: networkOf(shape) },
+      work,
+    ),
   );
   const connection = await waitForGuest(
     {

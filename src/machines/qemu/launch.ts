@@ -4,12 +4,15 @@ import { lstatSync, readlinkSync, symlinkSync, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError, messageOf } from '../../domain/error.js';
+import type { GuestNetwork } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { isErrno } from '../../host/files.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
+import { startGuestIo } from '../guest-io/guest-io.js';
 import { SOCKETS } from './command-line.js';
 import { confinement, qemuEnvironment } from './confinement.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
+import { machineFiles } from './record.js';
 
 /** A running QEMU, as it is kept on disk. */
 export interface QemuProcess {
@@ -81,15 +84,25 @@ async function emptySockets(sockets: string): Promise<void> {
   }
 }
 
+export interface LaunchOptions {
+  /** The machine's. */
+  readonly folder: string;
+  readonly id: string;
+  readonly network: GuestNetwork;
+  /** Whether the guest does not run yet. */
+  readonly paused?: boolean;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Starts QEMU in a session of its own, so that it outlives this process, and resolves with an open QMP conversation when it is
  * up. What it says goes to `qemu.log` in the folder.
- * @throws NixproofError `MACHINE_QEMU_FAILED` with the end of that log
+ * @throws NixproofError `MACHINE_QEMU_FAILED` with the end of that log, `MACHINE_GUEST_IO`
  */
 export async function launch(
   binary: string,
   args: readonly string[],
-  { folder, id, signal }: { readonly folder: string; readonly id: string; readonly signal: AbortSignal },
+  { folder, id, signal, network, paused = false }: LaunchOptions,
 ): Promise<QemuProcess & { readonly qmp: Qmp }> {
   signal.throwIfAborted();
   const sockets = socketsFolder(folder);
@@ -98,9 +111,11 @@ export async function launch(
   await emptySockets(sockets);
   const output = await open(log, 'a');
   // Not execa: its output would run through this process, and QEMU is to outlive it.
-  const child = spawn(binary, [...args, ...(await confinement(binary))], {
+  const marks = { [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id };
+  // The guest does not run until what it sends can be taken.
+  const child = spawn(binary, [...args, '-S', ...(await confinement(binary))], {
     cwd: folder,
-    env: qemuEnvironment({ [MACHINE_FOLDER]: path.resolve(folder), NIXPROOF_MACHINE: id }),
+    env: qemuEnvironment(marks),
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });
@@ -108,16 +123,31 @@ export async function launch(
   child.unref();
   await output.close();
   const identity = child.pid === undefined ? undefined : await identify(child.pid);
+  const failed = new AbortController();
+  const guestIo = startGuestIo(
+    folder,
+    { sockets, consoleLog: machineFiles(folder).console, network },
+    marks,
+    AbortSignal.any([signal, failed.signal]),
+  );
+  // Where QEMU does not start that is what is said.
+  guestIo.catch(() => undefined);
+  let qmp: Qmp | undefined;
   try {
-    const qmp = await firstConversation(path.join(sockets, SOCKETS.qmp), identity, signal);
+    qmp = await firstConversation(path.join(sockets, SOCKETS.qmp), identity, signal);
     const sshPort = forwardedPort(await qmp.human('info usernet'));
     if (identity === undefined || sshPort === undefined) throw new Error('QEMU does not tell its forwarded port');
+    await guestIo;
+    if (!paused) await qmp.execute('cont');
     return { identity, sshPort, qmp };
   } catch (error) {
+    failed.abort();
+    await guestIo.catch(() => undefined);
+    await qmp?.[Symbol.asyncDispose]();
     // Only that one: by now there may be another of whoever goes on with the machine.
     if (identity) await terminate(identity, KILL_MS);
     signal.throwIfAborted();
-    throw await launchError(error, log);
+    throw error instanceof NixproofError && error.code === 'MACHINE_GUEST_IO' ? error : await launchError(error, log);
   }
 }
 
@@ -158,6 +188,11 @@ export async function killMachine(folder: string): Promise<void> {
     if (processes.length === 0) break;
     await Promise.all(processes.map((identity) => terminate(identity, KILL_MS)));
   }
+  await removeSockets(folder);
+}
+
+/** Removes the folder of a machine's sockets where there is one. */
+export async function removeSockets(folder: string): Promise<void> {
   const sockets = linkedSockets(folder);
   if (sockets !== undefined) await rm(sockets, { recursive: true, force: true });
 }

@@ -14,13 +14,14 @@ import { type QemuHost, thisHost } from './accelerator.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
+import { mendGuestIo } from './guest-io.js';
 import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
 import { killMachine, launch, socketsFolder } from './launch.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
 import { copyMachine } from './fork.js';
-import { machineFiles, runs, runsById, type QemuRecord } from './record.js';
+import { machineFiles, networkOf, runs, runsById, type QemuRecord } from './record.js';
 import { guestScreen } from './screen.js';
 import { endStandstill } from './standstill.js';
 
@@ -80,7 +81,11 @@ export function qemuMachine(
     first,
   );
   const close = () => connection[Symbol.asyncDispose]();
-  const goOn = () => endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
+  /** Mends what stops a machine whose QEMU runs. */
+  const goOn = async (signal: AbortSignal) => {
+    await endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
+    if (await isRunning()) await mendGuestIo(folder, signal);
+  };
 
   const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {
     if (!record.process) throw gone(record.id);
@@ -89,7 +94,7 @@ export function qemuMachine(
       {
         endpoint: await endpoint(),
         isAlive: async () => {
-          await goOn();
+          await goOn(work.signal);
           return isAlive(identity);
         },
         consoleLog: files.console,
@@ -104,7 +109,7 @@ export function qemuMachine(
 
   const frozen = () => {
     const { id, shape, live } = record;
-    return { id, folder, memoryMiB: shape.memoryMiB, definition: live.definition };
+    return { id, folder, memoryMiB: shape.memoryMiB, network: networkOf(shape), definition: live.definition };
   };
   const checkpoints: Checkpoints = {
     take: (name, work) => takeCheckpoint(frozen(), name, work),
@@ -149,7 +154,7 @@ export function qemuMachine(
     resolvePath: (absolute) => absolute,
     endpoint,
     async connect(work) {
-      await goOn();
+      await goOn(work.signal);
       return connection.get(work);
     },
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
@@ -224,7 +229,6 @@ async function startInstalled(layout: Layout, record: QemuRecord, installation: 
       ...(firmware === 'uefi' && installation.uefi
         ? { uefi: { code: installation.uefi.code, variables: files.variables } }
         : {}),
-      consoleLog: files.console,
       sockets: socketsFolder(folder),
       incoming: false,
     },
@@ -232,6 +236,7 @@ async function startInstalled(layout: Layout, record: QemuRecord, installation: 
   const { qmp, ...process } = await launch(installation.host.binary, args, {
     folder,
     id: record.id,
+    network: networkOf(record.shape),
     signal: work.signal,
   });
   await qmp[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { MachineShape } from '../../domain/profile.js';
+import type { GuestNetwork, MachineShape } from '../../domain/profile.js';
 import type { Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import type { MachineInfo } from '../machine.js';
@@ -58,4 +58,9 @@ export async function runs({ process }: QemuRecord): Promise<boolean> {
 export async function runsById(layout: Layout, id: string): Promise<boolean> {
   const record = await readRecord<QemuRecord>(layout, id);
   return record?.driver === 'qemu' && (await runs(record));
+}
+
+/** What the machine's guest may reach. */
+export function networkOf({ network = 'internet' }: MachineShape): GuestNetwork {
+  return network;
 }

@@ -63,6 +63,8 @@ export interface TemplateRequest {
 /** Room for a target disk's header; clones make it as large as they need. */
 const BLANK_BYTES = 1024 * 1024;
 const READY_MS = 5 * 60_000;
+/** Of a template's own guest: its clones have what their profiles say. */
+const TEMPLATE_NETWORK = 'internet';
 const MIB = 1024 * 1024;
 
 /** What systemd says of a base that has started. One that is not ours may have services that fail here. */
@@ -115,7 +117,7 @@ function firmwareCode({ shape, installation }: TemplateRequest): string | undefi
 function identityOf(request: TemplateRequest): string {
   const definition = qemuArguments(
     hardwareOf(request, templateFiles('/')),
-    wiringOf('', templateFiles('/'), firmwareCode(request)),
+    wiringOf('', templateFiles('/'), firmwareCode(request), '/'),
   );
   const parts = [definition, request.base.fingerprint, request.installation.version];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
@@ -142,13 +144,12 @@ function hardwareOf({ base, shape, installation, login }: TemplateRequest, files
   };
 }
 
-function wiringOf(name: string, files: TemplateFiles, uefiCode: string | undefined): Wiring {
+function wiringOf(name: string, files: TemplateFiles, uefiCode: string | undefined, sockets: string): Wiring {
   return {
     name,
     memory: { kind: 'frozen', file: files.memory, access: 'write' },
     ...(uefiCode === undefined ? {} : { uefi: { code: uefiCode, variables: files.variables } }),
-    consoleLog: files.console,
-    sockets: socketsFolder(files.folder),
+    sockets,
     incoming: false,
   };
 }
@@ -212,10 +213,16 @@ async function bootAndFreeze(
   work: Work,
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
   const id = `template-${request.base.name}`;
-  const args = qemuArguments(hardwareOf(request, files), wiringOf(`nixproof-${id}`, files, uefiCode));
+  const wiring = wiringOf(`nixproof-${id}`, files, uefiCode, socketsFolder(files.folder));
+  const args = qemuArguments(hardwareOf(request, files), wiring);
   const { installation } = request;
   const guest = await startGuest(installation, () =>
-    launch(installation.host.binary, args, { folder: files.folder, id, signal: work.signal }),
+    launch(installation.host.binary, args, {
+      folder: files.folder,
+      id,
+      network: TEMPLATE_NETWORK,
+      signal: work.signal,
+    }),
   );
   await using qmp = guest.qmp;
   const found = await waitUntilReady(request, files, guest, work);

@@ -7,7 +7,7 @@ test('everything the environment can say', () => {
   const unset = {
     memoryMiB: undefined,
     diskBytes: undefined,
-    network: undefined,
+    libvirtNetwork: undefined,
     accelerator: undefined,
     maxHeals: undefined,
     healing: undefined,
@@ -25,7 +25,7 @@ test('everything the environment can say', () => {
   expect(readEnvironment(env)).toEqual({
     memoryMiB: 4096,
     diskBytes: 20 * 2 ** 30,
-    network: 'lab-1',
+    libvirtNetwork: 'lab-1',
     accelerator: 'tcg',
     maxHeals: 0,
     healing: false,

@@ -28,6 +28,7 @@ test('every mapping is closed and every key of it explained', () => {
     '',
     '.profiles.*',
     '.profiles.*.machine',
+    '.profiles.*.network|1',
     '.profiles.*.deploy',
     '.profiles.*.install|0',
     '.profiles.*.install|0.env.*|1',

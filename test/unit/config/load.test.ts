@@ -25,8 +25,18 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'an unknown key that resembles none',
     yaml('    colour: red\n'),
     [
-      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, labels, machines, deploy, install, files, checks, timeouts or drills',
+      'nixproof.yaml:4:5: profiles.vm.colour: unknown key "colour", expected base, driver, machine, network, labels, machines, deploy, install, files, checks, timeouts or drills',
     ],
+  ],
+  [
+    'a network that is none',
+    yaml('    network: lan\n'),
+    ['nixproof.yaml:4:14: profiles.vm.network: expected internet, none or { host: [PORTS] }, got "lan"'],
+  ],
+  [
+    'a port that is none',
+    yaml('    network: { host: [65536] }\n'),
+    ['nixproof.yaml:4:23: profiles.vm.network.host[0]: expected a whole number from 1 to 65535, got 65536'],
   ],
   ['a missing key', 'profiles:\n  vm:\n    base: debian\n', ['nixproof.yaml:2:3: profiles.vm: missing key "install"']],
   ['a key without a value', 'profiles:\n  vm:\n', ['nixproof.yaml:2:3: profiles.vm: expected a mapping, got nothing']],

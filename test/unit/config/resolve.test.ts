@@ -125,7 +125,7 @@ test('the environment wins over the file, flags over the environment', async () 
   };
   const { profiles: fromEnvironment } = await resolveYaml(FULL, [], { env });
   expect(fromEnvironment[0]).toMatchObject({
-    machine: { memoryMiB: 512, diskBytes: [5 * 2 ** 30, 5 * 2 ** 30], network: 'lab' },
+    machine: { memoryMiB: 512, diskBytes: [5 * 2 ** 30, 5 * 2 ** 30], libvirtNetwork: 'lab' },
     healing: { policy: 'never', max: 7 },
   });
   const flags = { driver: 'libvirt', base: 'disk:b.img', heal: 'auto', maxHeals: 2 } as const;
@@ -151,7 +151,7 @@ test.each([
 
 test('the network `user` is user-mode networking, which is what a machine has anyway', async () => {
   const { profiles } = await resolveYaml(TWO, ['vm'], { env: { VM_NETWORK: 'user' } });
-  expect(profiles[0]?.machine).not.toHaveProperty('network');
+  expect(profiles[0]?.machine).not.toHaveProperty('libvirtNetwork');
 });
 
 test.each([

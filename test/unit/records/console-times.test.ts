@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { CONSOLE_HEAD_BYTES } from '../../../src/domain/console.js';
 import { timedLines } from '../../../src/records/console-times.js';
 
 const note = (offset: number, at: number) => JSON.stringify({ offset, at });
@@ -26,4 +27,10 @@ test('a console that was begun anew has none of the earlier one’s times', () =
     [2000, 'a'],
     [3000, 'b'],
   ]);
+});
+
+test('a log that was cut behind its head keeps the times of its head', () => {
+  const head = `${'x'.repeat(CONSOLE_HEAD_BYTES - 1)}\n`;
+  const cut = [note(head.length, 1000), note(2 * head.length, 2000), note(head.length + 4, 3000)];
+  expect(lines(`${head}new\n`, ...cut).map(([at]) => at)).toEqual([1000, 3000]);
 });

@@ -37,6 +37,18 @@ async function choose(wanted: Profile, uid: number, probe: DriverProbe = { avail
 
 afterEach(() => vi.restoreAllMocks());
 
+test.each([
+  ['sandbox', {}, 'driver sandbox'],
+  ['ssh', {}, 'driver ssh'],
+  ['libvirt', { libvirtNetwork: 'lab' }, 'the libvirt network lab'],
+] as const)('a profile that limits its network is refused where that cannot be: %s', async (driver, more, where) => {
+  const machine = { ...profile().machine, ...more, network: 'none' } as const;
+  await expect(choose(profile({ driver, machine }), SOMEBODY)).rejects.toMatchObject({
+    code: 'UNSUPPORTED_NETWORK',
+    message: `profile vm: network cannot be limited with ${where}`,
+  });
+});
+
 describe('a profile that names no driver, on a host without QEMU', () => {
   test('runs in a sandbox, and says why', async () => {
     const said = ['qemu-system-x86_64 is not installed: vm runs in a sandbox on this host'];

@@ -93,6 +93,11 @@ describe('refuses, naming the place', () => {
       `profiles: { vm: { driver: ssh, ${SCRIPT} } }\nmachines: { m: { address: a, key: key, disks: [/dev/sda], reset: id } }`,
       'profiles.vm.driver: ',
     ],
+    [
+      'a service of the host',
+      `profiles: { vm: { network: { host: [5432] }, ${SCRIPT} } }`,
+      'profiles.vm.network.host: ',
+    ],
     ['a folder above', `profiles: { vm: { deploy: { from: .. }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
     ['a folder of the host', `profiles: { vm: { deploy: { from: /etc }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],
     ['the home folder', `profiles: { vm: { deploy: { from: ~/ }, ${SCRIPT} } }`, 'profiles.vm.deploy.from: '],

@@ -13,6 +13,7 @@ const definition: DomainDefinition = {
   disks: ['/m/system.qcow2', '/m/disk-1.qcow2'],
   publicKey: 'ssh-ed25519 AAAA nixproof',
   consoleLog: '/m/console.log',
+  sockets: '/tmp/s',
   securityModels: ['none'],
   owner: { uid: 1000, gid: 100 },
 };
@@ -27,7 +28,7 @@ describe('a domain', () => {
       uefi: { code: '/code', variables: evil },
       cdrom: evil,
       direct: { kind: 'direct', kernel: evil, initrd: evil, commandLine: evil },
-      shape: { ...definition.shape, network: evil },
+      shape: { ...definition.shape, libvirtNetwork: evil },
     });
     expect(xml).not.toContain("/dev/sda'/>");
     expect(xml.match(/<disk /g)).toHaveLength(2);
@@ -56,7 +57,9 @@ describe('a domain', () => {
 
   test('is plugged into user-mode networking, or into a network of libvirt', () => {
     expect(domainXml(definition)).toContain('<interface type="user"><mac address="52:54:00:');
-    const plugged = { ...definition, shape: { ...definition.shape, network: 'lab' } };
+    const plugged = { ...definition, shape: { ...definition.shape, libvirtNetwork: 'lab' } };
+    expect(domainXml(plugged)).not.toContain('filter-redirector');
+    expect(domainXml(definition)).toContain('filter-redirector,id=packet-filter,netdev=hostnet0,queue=rx,');
     expect(domainXml(plugged)).toMatch(/<interface type="network"><mac [^>]*><\/mac><source network="lab">/);
   });
 
