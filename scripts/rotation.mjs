@@ -34,13 +34,19 @@ const otherDebian = (debian) => [
 export const ENTRIES = {
   libvirt: {
     lanes: [
-      [{ tests: ['test/contract/libvirt.contract.test.ts'], require: 'libvirt', in: 'trixie' }],
+      [
+        { tests: ['test/contract/libvirt.contract.test.ts'], require: 'libvirt', in: 'trixie' },
+        onQemu('test/contract/guest-network.contract.test.ts'),
+      ],
       [provingGround('workstation', 'server')],
     ],
   },
   'live-cd': {
     lanes: [
-      [onQemu('test/contract/qemu.contract.test.ts', 'test/contract/fleet.contract.test.ts')],
+      [
+        onQemu('test/contract/qemu.contract.test.ts', 'test/contract/fleet.contract.test.ts'),
+        { tests: ['test/torture/seeds.test.ts'], require: 'confinement,postgres' },
+      ],
       [
         { tests: ['test/contract/iso.contract.test.ts'], require: 'qemu,live-iso' },
         drills('clock-wrong', 'dns-broken', 'network-down@DOWNLOAD'),
@@ -51,7 +57,7 @@ export const ENTRIES = {
   anywhere: {
     lanes: [
       [onQemu('test/e2e/nixos-anywhere-qemu.test.ts', 'test/e2e/full-disk-qemu.test.ts')],
-      [provingGround('vm', 'server-bios')],
+      [provingGround('vm', 'server-bios'), onQemu('test/e2e/healing-qemu.test.ts')],
     ],
   },
   trixie: {

@@ -3,8 +3,6 @@
  * end. A fresh clone does not know how long a file takes.
  */
 export const SLOWEST = [
-  'test/e2e/healing-qemu.test.ts',
-  'test/torture/torture.test.ts',
   'test/e2e/schedules.test.ts',
   'test/e2e/host-loss.test.ts',
   'test/contract/ssh.contract.test.ts',
@@ -15,6 +13,8 @@ export const SLOWEST = [
   'test/e2e/vm.test.ts',
   'test/e2e/full-disk.test.ts',
   'test/e2e/stack.test.ts',
+  'test/e2e/nixos-anywhere.test.ts',
+  'test/torture/torture.test.ts',
 ];
 /**
  * Tests that take long even so, most with virtual machines: NIXPROOF_TEST_LONG runs them, CI in
@@ -31,8 +31,10 @@ export const LONG = [
   'test/contract/qemu.contract.test.ts',
   'test/e2e/drills.test.ts',
   'test/e2e/full-disk-qemu.test.ts',
+  'test/e2e/healing-qemu.test.ts',
   'test/e2e/heals.test.ts',
   'test/e2e/nixos-anywhere-qemu.test.ts',
   'test/e2e/proving-ground.test.ts',
   'test/e2e/whole-qemu.test.ts',
+  'test/torture/seeds.test.ts',
 ];

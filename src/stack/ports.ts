@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
@@ -12,12 +13,23 @@ export interface Ports {
   readonly metrics: number;
 }
 
+/**
+ * Where ports are chosen: below those that Linux gives to outgoing connections (ip(7),
+ * `ip_local_port_range`), one of which could hold a server's port while it is restarted, and below
+ * those of Kubernetes' node ports.
+ */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 29_999;
+
 /** Ports that are free now; the preferred ones where they are. They may be taken by the time they are used. */
 export async function freePorts(preferred?: Ports): Promise<Ports> {
   if (preferred && (await Promise.all(Object.values(preferred).map(isFree))).every(Boolean)) return preferred;
-  const probes = await Promise.all([listen(0), listen(0), listen(0), listen(0)]);
-  const [grpc = 0, http = 0, ui = 0, metrics = 0] = probes.map((probe) => probe.port);
-  await Promise.all(probes.map((probe) => probe.close()));
+  const free = new Set<number>();
+  while (free.size < 4) {
+    const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+    if (await isFree(port)) free.add(port);
+  }
+  const [grpc = 0, http = 0, ui = 0, metrics = 0] = free;
   return { grpc, http, ui, metrics };
 }
 
@@ -34,24 +46,10 @@ export function isListening(port: number): Promise<boolean> {
 }
 
 /** Whether a server can listen on a port of the loopback address now. */
-export async function isFree(port: number): Promise<boolean> {
-  try {
-    await (await listen(port)).close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function listen(port: number): Promise<{ port: number; close: () => Promise<void> }> {
+export function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, host: LOOPBACK }, resolve);
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: LOOPBACK }, () => server.close(() => resolve(true)));
   });
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
-  };
 }

@@ -169,7 +169,7 @@ export async function openBench(
     },
     async expectNothingLeft() {
       const left = async () => (await processesOf(layout)).filter(({ pid }) => !workers.has(pid));
-      await waitUntil(async () => (await left()).length === 0, DEADLINE_MS);
+      await waitUntil(async () => (await left()).length === 0, DEADLINE_MS, { everyMs: 250 });
       expect(await left()).toEqual([]);
       expect(await readdir(layout.machines).catch(() => [])).toEqual([]);
     },
@@ -197,25 +197,27 @@ async function rootOf(layout: Layout, profile: string, deadlineMs?: number): Pro
   return path.join(layout.machines, found ?? '', 'root');
 }
 
-/** Between two looks at a condition that is cheap. */
+/** Between two looks at a condition that is cheap, at first. */
 const PAUSE_MS = 40;
+const MAX_PAUSE_MS = 1000;
 
 /**
- * Waits for a condition; a test that waits too long says for what. Between two looks it pauses as long as one takes: a condition
- * that runs a command leaves the cores to what it waits for.
+ * Waits for a condition; a test that waits too long says for what. Between two looks it pauses as
+ * long as one takes and a twentieth of what it has waited: a condition that runs a command, and one
+ * that a minute passes for, leave the cores to what they wait for.
  */
 export async function reached(
   what: string,
   condition: () => Promise<boolean>,
   deadlineMs: number = DEADLINE_MS,
 ): Promise<void> {
-  const end = performance.now() + deadlineMs;
+  const start = performance.now();
   for (;;) {
     const began = performance.now();
     if (await condition()) return;
     const now = performance.now();
-    if (now >= end) throw new Error(`it never came to ${what}`);
-    await delay(Math.max(PAUSE_MS, now - began));
+    if (now - start >= deadlineMs) throw new Error(`it never came to ${what}`);
+    await delay(Math.max(PAUSE_MS, now - began, Math.min((now - start) / 20, MAX_PAUSE_MS)));
   }
 }
 

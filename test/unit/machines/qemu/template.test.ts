@@ -19,10 +19,13 @@ test('looking for a template leaves nothing on the host', async () => {
     login: { keyFile: 'k', publicKey: 'ssh-ed25519 A' },
     folder,
   } as unknown as TemplateRequest;
+  // Where the machine's own folder is `/`, as in a template's identity.
+  const left = () => lstat('/sockets').catch(() => undefined);
+  const before = await left();
   try {
     expect(await hasTemplate(request)).toBe(false);
     expect(await readdir(folder)).toEqual([]);
-    await expect(lstat('/sockets')).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await left()).toEqual(before);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
