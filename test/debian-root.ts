@@ -30,7 +30,14 @@ const PACKAGES = [
   ],
   ...['openssh-client', 'procps', 'python3-minimal', 'tar', 'util-linux', 'xz-utils'],
   ...['ovmf', 'qemu-system-x86', 'qemu-utils'],
-  ...['libvirt-clients', 'libvirt-daemon', 'libvirt-daemon-driver-qemu', 'libvirt-daemon-log', 'dnsmasq-base'],
+  ...[
+    'libvirt-clients',
+    'libvirt-daemon',
+    'libvirt-daemon-driver-qemu',
+    'libvirt-daemon-driver-network',
+    'libvirt-daemon-log',
+    'dnsmasq-base',
+  ],
 ];
 const WITHOUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/info/*', '/usr/share/locale/*'];
 const MIRROR_HINT = 'name a mirror in NIXPROOF_DEBIAN_MIRROR';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { NixproofError } from '../../domain/error.js';
+import { NixproofError, messageOf } from '../../domain/error.js';
 import { saysBanner } from '../banner.js';
 import type { Work } from '../machine.js';
 import { isDomainActive } from './domain.js';
@@ -16,7 +16,7 @@ const SOURCES = ['lease', 'agent', 'arp'] as const;
  * @throws NixproofError `HOST_NETWORK_MISSING`
  */
 export async function requireNetwork(virsh: Virsh, network: string, signal: AbortSignal): Promise<void> {
-  const active = (await virsh.run(['net-list', '--name'], { signal })).split('\n').map((line) => line.trim());
+  const active = await activeNetworks(virsh, signal);
   if (active.includes(network)) return;
   throw new NixproofError(
     'HOST_NETWORK_MISSING',
@@ -26,6 +26,20 @@ export async function requireNetwork(virsh: Virsh, network: string, signal: Abor
       details: { network, active },
     },
   );
+}
+
+/** @throws NixproofError `HOST_NETWORK_MISSING` where libvirt has no networks at all */
+async function activeNetworks(virsh: Virsh, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    return (await virsh.run(['net-list', '--name'], { signal })).split('\n').map((line) => line.trim());
+  } catch (error) {
+    // Some distributions, Debian 13 among them, have them in a package of their own.
+    if (!messageOf(error).includes('not supported by the connection driver')) throw error;
+    throw new NixproofError('HOST_NETWORK_MISSING', 'this libvirt has no networks: its driver for them is missing', {
+      hint: 'install it (`apt-get install libvirt-daemon-driver-network`) and restart libvirtd; or leave VM_NETWORK out',
+      cause: error,
+    });
+  }
 }
 
 /**
