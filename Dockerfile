@@ -1,12 +1,12 @@
 # A nixproof worker with QEMU and the tools that build the debian base. See docs/operations.md.
-FROM node:20.19.5-bookworm-slim AS build
+FROM node:24.11.1-bookworm-slim@sha256:48abc13a19400ca3985071e287bd405a1d99306770eb81d61202fb6b65cf0b57 AS build
 WORKDIR /opt/nixproof
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN npm run --silent build && npm prune --omit=dev --no-audit --no-fund
 
-FROM node:20.19.5-bookworm-slim
+FROM node:24.11.1-bookworm-slim@sha256:48abc13a19400ca3985071e287bd405a1d99306770eb81d61202fb6b65cf0b57
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends \
     qemu-system-x86 qemu-utils ovmf mmdebstrap uidmap openssh-client e2fsprogs fdisk ca-certificates \

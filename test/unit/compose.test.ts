@@ -31,8 +31,10 @@ test('there are a server, its database, its UI and a worker', () => {
   expect(Object.keys(services)).toEqual(['postgresql', 'temporal', 'ui', 'worker']);
 });
 
+const BY_DIGEST = /:\d+(\.\d+)+(-\w+)*@sha256:[\da-f]{64}$/;
+
 describe.each(Object.entries(services))('%s', (_name, service) => {
-  test('its image is pinned', () => expect(service.image).toMatch(/:\d+(\.\d+)+(-\w+)?$/));
+  // The worker's own is built here.
   test('it has a health check', () => expect(service.healthcheck?.test[0]).toMatch(/^CMD/));
   test('it is restarted', () => expect(service.restart).toBe('unless-stopped'));
   test('it waits until what it needs is healthy', () => {
@@ -62,6 +64,18 @@ test('no password has a default', () => {
     .filter(([name]) => /PASSWORD|PWD/.test(name));
   expect(passwords).toHaveLength(2);
   for (const [, value] of passwords) expect(value).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/);
+});
+
+test('images from elsewhere are pinned', () => {
+  const { worker: _own, ...others } = services;
+  for (const { image } of Object.values(others)) expect(image).toMatch(BY_DIGEST);
+});
+
+test('the worker’s image is built on one that is pinned', () => {
+  const dockerfile = readFileSync(path.join(path.dirname(FILE), 'Dockerfile'), 'utf8');
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image);
+  expect(bases).toHaveLength(2);
+  for (const base of bases) expect(base).toMatch(BY_DIGEST);
 });
 
 test('the version of the worker’s image is this package’s', () => {
