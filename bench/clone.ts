@@ -19,7 +19,7 @@ import { cloneTemplate } from '../src/machines/qemu/clone.js';
 import { qemuArguments } from '../src/machines/qemu/command-line.js';
 import { createOverlay } from '../src/machines/images.js';
 import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
-import { killMachine, launch, socketsFolder } from '../src/machines/qemu/launch.js';
+import { killMachine, launch, nameSockets } from '../src/machines/qemu/launch.js';
 import { benchKey } from '../src/machines/login.js';
 import { machineFiles } from '../src/machines/qemu/record.js';
 import { templateFor } from '../src/machines/qemu/template.js';
@@ -117,7 +117,7 @@ try {
       {
         name: 'nixproof-bench',
         memory: { kind: 'own' },
-        sockets: socketsFolder(folder),
+        sockets: nameSockets(folder),
         incoming: false,
       },
     );

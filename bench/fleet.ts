@@ -13,7 +13,7 @@ import { benchKey } from '../src/machines/login.js';
 import { qemuArguments } from '../src/machines/qemu/command-line.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
 import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
-import { killMachine, launch, socketsFolder } from '../src/machines/qemu/launch.js';
+import { killMachine, launch, nameSockets } from '../src/machines/qemu/launch.js';
 import { prepareBase } from '../src/machines/qemu/prepare.js';
 import { machineFiles } from '../src/machines/qemu/record.js';
 
@@ -62,7 +62,7 @@ async function coldBoot(id: string): Promise<void> {
       publicKey: login.publicKey,
       ...(base.boot.kind === 'direct' ? { direct: base.boot } : {}),
     },
-    { name: id, memory: { kind: 'own' }, sockets: socketsFolder(folder), incoming: false },
+    { name: id, memory: { kind: 'own' }, sockets: nameSockets(folder), incoming: false },
   );
   const { qmp, sshPort } = await launch(installation.host.binary, args, {
     folder,

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, waitUntil } from '../../src/host/process.js';
 import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
-import { killMachine, launch, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
+import { killMachine, launch, nameSockets, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
 import { readState, writeState } from '../../src/machines/qemu/migration.js';
 import type { Qmp } from '../../src/machines/qemu/qmp.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
@@ -20,7 +20,7 @@ let qemu: QemuProcess & { readonly qmp: Qmp };
 function argumentsIn(place: string): readonly string[] {
   const hardware = ['-machine', 'q35', '-m', '16M', '-nodefaults', '-display', 'none'];
   const network = ['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22'];
-  const sockets = socketsFolder(place);
+  const sockets = nameSockets(place);
   const serial = `socket,id=serial,path=${sockets}/${GUEST_IO_SOCKETS.serial},server=on,wait=off`;
   return [
     ...[...hardware, ...network, ...filterArguments('net', (name) => `${sockets}/${name}`)],

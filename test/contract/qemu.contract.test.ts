@@ -8,7 +8,7 @@ import { isAlive, processesWithEnvironment, waitUntil } from '../../src/host/pro
 import type { Work } from '../../src/machines/machine.js';
 import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
-import { launch, socketsFolder } from '../../src/machines/qemu/launch.js';
+import { launch, nameSockets } from '../../src/machines/qemu/launch.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { machineFolder } from '../../src/machines/record.js';
 import { GRUB_TARGETS, installLiveSystem } from './installation.js';
@@ -34,7 +34,7 @@ function accidents(context: () => Context): void {
     const { layout, driver, request, work } = context();
     const folder = machineFolder(layout, request.id);
     await mkdir(folder, { recursive: true });
-    const socket = (name: string) => `${socketsFolder(folder)}/${name}`;
+    const socket = (name: string) => `${nameSockets(folder)}/${name}`;
     const args = [
       ...['-machine', 'none', '-nodefaults', '-display', 'none'],
       ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', ...filterArguments('net', socket)],

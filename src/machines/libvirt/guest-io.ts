@@ -3,7 +3,7 @@ import { NixproofError } from '../../domain/error.js';
 import type { GuestNetwork } from '../../domain/profile.js';
 import { endGuestIo, startGuestIo } from '../guest-io/guest-io.js';
 import { FILTER, filterProperties } from '../guest-io/sockets.js';
-import { socketsFolder } from '../qemu/launch.js';
+import { nameSockets, socketsFolder } from '../qemu/launch.js';
 import { askMonitor } from './domain.js';
 import { USER_NETWORK } from './domain-xml.js';
 import type { DomainIdentity } from './identity.js';
@@ -11,7 +11,7 @@ import type { Virsh } from './virsh.js';
 
 /** Makes the folder in which a domain's QEMU serves its filter's sockets. To be called before it starts. */
 export async function prepareSockets(folder: string): Promise<void> {
-  await mkdir(socketsFolder(folder), { recursive: true, mode: 0o700 });
+  await mkdir(nameSockets(folder), { recursive: true, mode: 0o700 });
 }
 
 /**

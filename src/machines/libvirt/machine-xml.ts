@@ -3,7 +3,7 @@ import type { MachineShape } from '../../domain/profile.js';
 import { NixproofError } from '../../domain/error.js';
 import type { Layout } from '../../host/paths.js';
 import { benchKey } from '../login.js';
-import { socketsFolder } from '../qemu/launch.js';
+import { nameSockets } from '../qemu/launch.js';
 import { machineFolder } from '../record.js';
 import { domainXml, type DomainDefinition } from './domain-xml.js';
 import { domainIdentity } from './identity.js';
@@ -49,7 +49,7 @@ async function commonDefinition(layout: Layout, { id, shape }: Described, libvir
     ...(shape.firmware === 'uefi' ? { uefi: { code: uefiOf(libvirt).code, variables: files.variables } } : {}),
     publicKey: (await benchKey(layout)).publicKey,
     consoleLog: files.console,
-    sockets: socketsFolder(files.folder),
+    sockets: nameSockets(files.folder),
     securityModels: libvirt.securityModels,
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
   };

@@ -4,7 +4,7 @@ import { createOverlay } from '../images.js';
 import type { Work } from '../machine.js';
 import type { QemuDefinition } from './checkpoints.js';
 import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';
-import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { killMachine, launch, nameSockets, socketsFolder, type QemuProcess } from './launch.js';
 import { activateDisks, readState, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
@@ -45,7 +45,7 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
     name: `nixproof-${id}`,
     memory: { kind: 'frozen', file: template.files.memory, access: 'copy' },
     ...(template.uefiCode === undefined ? {} : { uefi: { code: template.uefiCode, variables: files.variables } }),
-    sockets: socketsFolder(folder),
+    sockets: nameSockets(folder),
   };
   const args = qemuArguments(hardware, { ...wiring, incoming: true });
   const { qmp: opened, ...process } = await launch(binary, args, {

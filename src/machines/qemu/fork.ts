@@ -8,7 +8,7 @@ import { machineFolder } from '../record.js';
 import { takeSlotNow } from '../slots.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { escapeComma, SOCKETS } from './command-line.js';
-import { killMachine, socketsFolder } from './launch.js';
+import { killMachine, nameSockets, socketsFolder } from './launch.js';
 import { connectQmp } from './qmp.js';
 import { runs, type QemuRecord } from './record.js';
 
@@ -98,5 +98,5 @@ function moved(
   if (argument === `nixproof-${oldId}`) return `nixproof-${id}`;
   return argument
     .replaceAll(`${escapeComma(from)}/`, `${escapeComma(to)}/`)
-    .replaceAll(`${escapeComma(socketsFolder(from))}/`, `${escapeComma(socketsFolder(to))}/`);
+    .replaceAll(`${escapeComma(socketsFolder(from))}/`, `${escapeComma(nameSockets(to))}/`);
 }

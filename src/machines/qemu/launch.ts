@@ -27,14 +27,26 @@ const START_MS = 20_000;
 const KILL_MS = 3000;
 
 /**
- * Folder of the sockets of a machine whose folder exists. It is not in the machine's own folder,
- * whose path may be too long for a socket's, nor in the user's runtime folder, which goes when the
- * user logs out before the machine ends. Its name is random, so that no other user can make it
+ * Chooses the folder of a machine's sockets, once; the machine's own folder exists. It is not in
+ * that, whose path may be too long for a socket's, nor in the user's runtime folder, which goes when
+ * the user logs out before the machine ends. Its name is random, so that no other user can make it
  * first; a link in the machine's folder keeps it.
  * @throws NixproofError `HOST_PERMISSION` where another user has made it
  */
+export function nameSockets(folder: string): string {
+  return checked(linkedSockets(folder) ?? linkSockets(folder));
+}
+
+/**
+ * The folder of a machine's sockets. Of a machine that has none, or is not there any more, it is one
+ * that does not exist.
+ * @throws NixproofError `HOST_PERMISSION` where another user has made it
+ */
 export function socketsFolder(folder: string): string {
-  const sockets = linkedSockets(folder) ?? linkSockets(folder);
+  return checked(linkedSockets(folder) ?? '/nonexistent');
+}
+
+function checked(sockets: string): string {
   requireOwn(sockets, lstatSync(sockets, { throwIfNoEntry: false }));
   return sockets;
 }
@@ -105,7 +117,7 @@ export async function launch(
   { folder, id, signal, network, paused = false }: LaunchOptions,
 ): Promise<QemuProcess & { readonly qmp: Qmp }> {
   signal.throwIfAborted();
-  const sockets = socketsFolder(folder);
+  const sockets = nameSockets(folder);
   const log = path.join(folder, 'qemu.log');
   await passFence();
   await emptySockets(sockets);

@@ -17,7 +17,7 @@ import { networkCable } from './cable.js';
 import { mendGuestIo } from './guest-io.js';
 import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
-import { killMachine, launch, socketsFolder } from './launch.js';
+import { killMachine, launch, nameSockets, socketsFolder } from './launch.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
 import { copyMachine } from './fork.js';
@@ -229,7 +229,7 @@ async function startInstalled(layout: Layout, record: QemuRecord, installation: 
       ...(firmware === 'uefi' && installation.uefi
         ? { uefi: { code: installation.uefi.code, variables: files.variables } }
         : {}),
-      sockets: socketsFolder(folder),
+      sockets: nameSockets(folder),
       incoming: false,
     },
   );

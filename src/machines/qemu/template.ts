@@ -15,7 +15,7 @@ import { requireDisk, requireMemory } from './capacity.js';
 import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
 import { hangs, startGuest, waitForGuest } from './first-guest.js';
 import { describeAccelerator, findInstallation, type Installation } from './installation.js';
-import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { killMachine, launch, nameSockets, socketsFolder, type QemuProcess } from './launch.js';
 import { hasConsole, openConsoles } from './live-consoles.js';
 import { shareMemory, writeState } from './migration.js';
 import type { Qmp } from './qmp.js';
@@ -213,7 +213,7 @@ async function bootAndFreeze(
   work: Work,
 ): Promise<Pick<Template, 'hostKey' | 'console'>> {
   const id = `template-${request.base.name}`;
-  const wiring = wiringOf(`nixproof-${id}`, files, uefiCode, socketsFolder(files.folder));
+  const wiring = wiringOf(`nixproof-${id}`, files, uefiCode, nameSockets(files.folder));
   const args = qemuArguments(hardwareOf(request, files), wiring);
   const { installation } = request;
   const guest = await startGuest(installation, () =>

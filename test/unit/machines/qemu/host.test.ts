@@ -1,4 +1,5 @@
-import { chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chown, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import { consoleTail } from '../../../../src/machines/boot.js';
 import { requireDisk, requireMemory } from '../../../../src/machines/qemu/capacity.js';
 import { findUefi } from '../../../../src/machines/qemu/firmware.js';
 import { describeInstallation } from '../../../../src/machines/qemu/installation.js';
-import { socketsFolder } from '../../../../src/machines/qemu/launch.js';
+import { nameSockets, socketsFolder } from '../../../../src/machines/qemu/launch.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -82,15 +83,21 @@ describe('a sockets’ folder', () => {
   test('leaves room for the sockets in a socket’s longest path, and keeps its random name', async () => {
     const [one, other] = [path.join(folder, 'long'.repeat(50)), path.join(folder, 'other')];
     for (const machine of [one, other]) await mkdir(machine);
-    const sockets = socketsFolder(one);
+    const sockets = nameSockets(one);
     expect(path.join(sockets, 'console').length).toBeLessThan(104);
     expect(sockets).toMatch(/[0-9a-f]{32}$/);
     expect(socketsFolder(one)).toBe(sockets);
-    expect(socketsFolder(other)).not.toBe(sockets);
+    expect(nameSockets(other)).not.toBe(sockets);
+  });
+
+  test('of a machine that has none, or is not there, does not exist and is not made', async () => {
+    expect(existsSync(socketsFolder(path.join(folder, 'gone')))).toBe(false);
+    expect(existsSync(socketsFolder(folder))).toBe(false);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   test.runIf(process.getuid?.() === 0)('that another user made is refused', async () => {
-    const sockets = socketsFolder(folder);
+    const sockets = nameSockets(folder);
     await mkdir(sockets);
     onTestFinished(() => rm(sockets, { recursive: true }));
     await chown(sockets, 65534, 65534);
