@@ -45,7 +45,7 @@ function problemsOf(issue: z.core.$ZodIssue, above: ConfigPath): Problem[] {
     }));
   }
   if (issue.code === 'invalid_union' && issue.discriminator === undefined) {
-    if (path.at(-1) === 'network') return problemsOfNetwork(issue, path);
+    if (path.length === 3 && path[0] === 'profiles' && path[2] === 'network') return problemsOfNetwork(issue, path);
     if (path.at(-2) === 'checks') return problemsOfCheck(issue, path);
     // Of text or a mapping, a mapping was meant.
     if (isMapping(issue.input)) return (issue.errors.at(-1) ?? []).flatMap((inner) => problemsOf(inner, path));
@@ -67,8 +67,7 @@ const missing = (path: ConfigPath, key: string): Problem => ({
 /** Explains a wrong `network`: of a mapping what is wrong with its ports, else what was expected. */
 function problemsOfNetwork(issue: z.core.$ZodIssueInvalidUnion, path: ConfigPath): Problem[] {
   const { input } = issue;
-  const isMapping = typeof input === 'object' && input !== null && !Array.isArray(input);
-  if (isMapping) return (issue.errors[1] ?? []).flatMap((inner) => problemsOf(inner, path));
+  if (isMapping(input)) return (issue.errors[1] ?? []).flatMap((inner) => problemsOf(inner, path));
   return [{ path, at: 'value', message: `expected internet, none or { host: [PORTS] }, got ${show(input)}` }];
 }
 

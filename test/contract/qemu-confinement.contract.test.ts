@@ -4,29 +4,16 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, waitUntil } from '../../src/host/process.js';
-import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
-import { killMachine, launch, nameSockets, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
+import { killMachine, launch, socketsFolder, type QemuProcess } from '../../src/machines/qemu/launch.js';
 import { readState, writeState } from '../../src/machines/qemu/migration.js';
 import type { Qmp } from '../../src/machines/qemu/qmp.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
+import { argumentsIn, QEMU } from './bare-qemu.js';
 import { hasOrSkip } from './requirements.js';
 
-const QEMU = 'qemu-system-x86_64';
 const { signal } = new AbortController();
 let folder: string;
 let qemu: QemuProcess & { readonly qmp: Qmp };
-
-/** No guest: what QEMU itself may do is asked through its monitor. */
-function argumentsIn(place: string): readonly string[] {
-  const hardware = ['-machine', 'q35', '-m', '16M', '-nodefaults', '-display', 'none'];
-  const network = ['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22'];
-  const sockets = nameSockets(place);
-  const serial = `socket,id=serial,path=${sockets}/${GUEST_IO_SOCKETS.serial},server=on,wait=off`;
-  return [
-    ...[...hardware, ...network, ...filterArguments('net', (name) => `${sockets}/${name}`)],
-    ...['-chardev', serial, '-qmp', `unix:${sockets}/qmp,server=on,wait=off`],
-  ];
-}
 
 describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdir()) })))('a confined QEMU', () => {
   beforeEach(async () => {
@@ -59,7 +46,8 @@ describe.runIf(await hasOrSkip('qemu', createQemuDriver({ layout: layoutOf(tmpdi
   test('has nothing of the worker’s environment but what it needs', async () => {
     const environment = await readFile(`/proc/${qemu.identity.pid}/environ`, 'utf8');
     const names = environment.split('\0').flatMap((text) => text.split('=')[0] || []);
-    const wanted = ['HOME', 'LANG', 'NIXPROOF_MACHINE', 'NIXPROOF_MACHINE_FOLDER', 'PATH', 'TMPDIR'];
+    const loaders = ['LD_LIBRARY_PATH', 'NIX_LD', 'NIX_LD_LIBRARY_PATH'];
+    const wanted = ['HOME', 'LANG', 'NIXPROOF_MACHINE', 'NIXPROOF_MACHINE_FOLDER', 'PATH', 'TMPDIR', ...loaders];
     expect(names.filter((name) => !wanted.includes(name))).toEqual([]);
     expect(names).toContain('NIXPROOF_MACHINE_FOLDER');
   });

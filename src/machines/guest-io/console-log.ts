@@ -33,10 +33,11 @@ export function openConsoleLog(file: string): ConsoleLog {
   const cut = () => {
     const tail = read(descriptor, size - TAIL_BYTES, TAIL_BYTES);
     cutBytes += size - CONSOLE_HEAD_BYTES - tail.length;
-    ftruncateSync(descriptor, CONSOLE_HEAD_BYTES);
     size = CONSOLE_HEAD_BYTES;
     put(notice(cutBytes, `its log has at most ${MAX_BYTES / 2 ** 20} MiB`));
     put(tail);
+    // Last: should this process be killed before, nothing is missing without a notice.
+    ftruncateSync(descriptor, size);
   };
   return {
     write(bytes) {

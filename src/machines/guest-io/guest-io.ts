@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -8,7 +8,8 @@ import { NixproofError, messageOf } from '../../domain/error.js';
 import { passFence } from '../../host/fence.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
-import { identify, isAlive, terminate, type ProcessIdentity } from '../../host/process.js';
+import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
+import { machineEnvironment } from '../environment.js';
 import type { GuestIo } from './sockets.js';
 
 /** The process beside a machine's QEMU, as it is kept on disk. */
@@ -22,7 +23,10 @@ interface GuestIoRecord {
 const PROGRAM = fileURLToPath(new URL('./process', import.meta.url));
 /** Its heap, MiB: it holds a few packets. */
 const HEAP_MIB = 48;
+const START_MS = 45_000;
 const KILL_MS = 3000;
+/** In its environment: the folder of the machine that it belongs to. */
+const MARK = 'NIXPROOF_GUEST_IO';
 
 const recordFile = (folder: string) => path.join(folder, 'guest-io.json');
 const logFile = (folder: string) => path.join(folder, 'guest-io.log');
@@ -30,7 +34,7 @@ const logFile = (folder: string) => path.join(folder, 'guest-io.log');
 /**
  * Starts the process that connects to a QEMU's sockets, and resolves when it has. It outlives this
  * process, and ends when QEMU does.
- * @param marks its environment: what tells whose it is
+ * @param marks variables of its environment that say whose it is
  * @throws NixproofError `MACHINE_GUEST_IO`
  */
 export async function startGuestIo(
@@ -40,22 +44,27 @@ export async function startGuestIo(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
+  // One that was started and never got on record would have QEMU's sockets.
+  await endGuestIo(folder);
   await passFence();
   const output = await open(logFile(folder), 'w', 0o600);
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, `--max-old-space-size=${HEAP_MIB}`, PROGRAM, JSON.stringify(io)],
-    { env: { ...marks }, detached: true, stdio: ['ignore', 'pipe', output.fd] },
-  );
-  child.unref();
-  const stdout = child.stdout as Readable;
-  await output.close();
-  const identity = child.pid === undefined ? undefined : await identify(child.pid);
+  let identity: ProcessIdentity | undefined;
   try {
-    await Promise.race([
-      once(stdout, 'data', { signal }),
-      once(child, 'exit').then(() => Promise.reject(new Error('it ended'))),
-    ]);
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, `--max-old-space-size=${HEAP_MIB}`, PROGRAM, JSON.stringify(io)],
+      {
+        env: machineEnvironment({ ...marks, [MARK]: path.resolve(folder) }),
+        detached: true,
+        stdio: ['ignore', 'pipe', output.fd],
+      },
+    );
+    child.unref();
+    const connected = connects(child, AbortSignal.any([signal, AbortSignal.timeout(START_MS)]));
+    // It may end while it is identified.
+    connected.catch(() => undefined);
+    identity = child.pid === undefined ? undefined : await identify(child.pid);
+    await connected;
     if (!identity) throw new Error('it ended');
     await writeJson(recordFile(folder), { identity, io, marks } satisfies GuestIoRecord);
   } catch (error) {
@@ -68,32 +77,46 @@ export async function startGuestIo(
       cause: error,
     });
   } finally {
+    await output.close();
+  }
+}
+
+/** Resolves when the process says that it is connected. */
+async function connects(child: ChildProcess, signal: AbortSignal): Promise<void> {
+  const stdout = child.stdout as Readable;
+  const ended = new Promise<never>((_resolve, reject) => {
+    child.once('error', reject).once('exit', () => reject(new Error('it ended')));
+  });
+  try {
+    await Promise.race([once(stdout, 'data', { signal }), ended]);
+  } finally {
     stdout.destroy();
   }
 }
 
-/** Ends it where there is one. */
+/** Ends the process beside a machine's QEMU, also one that never got on record. */
 export async function endGuestIo(folder: string): Promise<void> {
+  const processes = await processesWithEnvironment(MARK, path.resolve(folder));
+  await Promise.all(processes.map((identity) => terminate(identity, KILL_MS)));
+}
+
+/** Whether the process beside a machine's QEMU is there. */
+export async function hasGuestIo(folder: string): Promise<boolean> {
   const record = await readJson<GuestIoRecord>(recordFile(folder));
-  if (record) await terminate(record.identity, KILL_MS);
+  return record !== undefined && (await isAlive(record.identity));
 }
 
 /**
- * Starts it again where it has ended before its QEMU. Does nothing for a machine that has none.
- * @param around makes QEMU take another one while its guest stands still
+ * Starts it again as it was started before; QEMU takes a new one.
+ * @throws NixproofError `MACHINE_GUEST_IO`
  */
-export async function keepGuestIo(
-  folder: string,
-  signal: AbortSignal,
-  around: (start: () => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const ended = async () => {
-    const record = await readJson<GuestIoRecord>(recordFile(folder));
-    return record && !(await isAlive(record.identity)) ? record : undefined;
-  };
-  if (!(await ended())) return;
-  await withLock(`${recordFile(folder)}.lock`, { signal }, async () => {
-    const record = await ended();
-    if (record) await around(() => startGuestIo(folder, record.io, record.marks, signal));
-  });
+export async function restartGuestIo(folder: string, signal: AbortSignal): Promise<void> {
+  const record = await readJson<GuestIoRecord>(recordFile(folder));
+  if (!record) throw new NixproofError('MACHINE_GUEST_IO', 'the machine was made without a packet filter');
+  await startGuestIo(folder, record.io, record.marks, signal);
+}
+
+/** Runs `body` while no other process stops the machine's guest or changes what is beside it. */
+export async function withGuestLock<T>(folder: string, signal: AbortSignal, body: () => Promise<T>): Promise<T> {
+  return withLock(path.join(folder, 'guest.lock'), { signal }, body);
 }

@@ -65,7 +65,7 @@ export async function restoreCheckpoint(
   name: string,
   { signal, progress }: Work,
 ): Promise<FrozenState> {
-  const { virsh, identity, files } = machine;
+  const { virsh, identity, files, record } = machine;
   const state = (await frozenStates(files)).find((one) => one.name === name);
   if (!state) {
     throw new NixproofError('MACHINE_CHECKPOINT_MISSING', `the machine ${identity.id} has no checkpoint ${name}`, {
@@ -74,8 +74,10 @@ export async function restoreCheckpoint(
   }
   progress(`going back to the checkpoint ${name}`);
   await prepareSockets(files.folder);
+  // Its packet filter is connected before it goes on.
+  const paused = record.shape.libvirtNetwork === undefined;
   // Forced: what runs may be defined in another way than what is restored.
-  await snapshot(virsh, ['snapshot-revert', identity.uuid, name, '--running', '--force'], signal);
+  await snapshot(virsh, ['snapshot-revert', identity.uuid, name, paused ? '--paused' : '--running', '--force'], signal);
   return state;
 }
 

@@ -110,7 +110,7 @@ async function bootFirst(
   await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
   work.progress(`booting ${base.name}`);
   await prepareSockets(files.folder);
-  await startDomain(virsh, identity, work.signal);
+  await startDomain(virsh, identity, shape.libvirtNetwork === undefined, work.signal);
   let hostKey: string | undefined;
   const { connection, address } = await waitForDomain(
     layout,

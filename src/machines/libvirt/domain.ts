@@ -46,8 +46,14 @@ export async function defineDomain(
   }
 }
 
-export async function startDomain(virsh: Virsh, { uuid }: DomainIdentity, signal: AbortSignal): Promise<void> {
-  await virsh.run(['start', uuid], { signal });
+/** @param paused whether its guest waits until it is resumed */
+export async function startDomain(
+  virsh: Virsh,
+  { uuid }: DomainIdentity,
+  paused: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await virsh.run(['start', uuid, ...(paused ? ['--paused'] : [])], { signal });
 }
 
 /** Ends a domain as a power cut does; does nothing where it does not run. */

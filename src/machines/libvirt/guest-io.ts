@@ -1,7 +1,9 @@
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import type { GuestNetwork } from '../../domain/profile.js';
-import { endGuestIo, startGuestIo } from '../guest-io/guest-io.js';
+import { endGuestIo, hasGuestIo, startGuestIo, withGuestLock } from '../guest-io/guest-io.js';
 import { FILTER, filterProperties } from '../guest-io/sockets.js';
 import { nameSockets, socketsFolder } from '../qemu/launch.js';
 import { askMonitor } from './domain.js';
@@ -9,31 +11,76 @@ import { USER_NETWORK } from './domain-xml.js';
 import type { DomainIdentity } from './identity.js';
 import type { Virsh } from './virsh.js';
 
+/** Where a domain in user-mode networking is, and what it may reach. */
+export interface Filtered {
+  readonly folder: string;
+  readonly network: GuestNetwork;
+}
+
+/** There while the domain is suspended by us. */
+const suspendedFile = (folder: string) => path.join(folder, 'suspended');
+
 /** Makes the folder in which a domain's QEMU serves its filter's sockets. To be called before it starts. */
 export async function prepareSockets(folder: string): Promise<void> {
-  await mkdir(nameSockets(folder), { recursive: true, mode: 0o700 });
+  const sockets = nameSockets(folder);
+  await mkdir(sockets, { recursive: true, mode: 0o700 });
+  // Another user may have made it in between.
+  nameSockets(folder);
 }
 
 /**
  * Connects the packet filter of a domain in user-mode networking, whose packets go nowhere until
  * then. libvirt may have replaced the domain's QEMU or not, so a filter that was connected before is
- * replaced as well; the guest stands still meanwhile.
- * @throws NixproofError `MACHINE_GUEST_IO`
+ * replaced as well, while the guest is suspended.
+ * @throws NixproofError `MACHINE_GUEST_IO`; the guest stays suspended where it has no filter
  */
 export async function connectFilter(
   virsh: Virsh,
   identity: DomainIdentity,
-  machine: { readonly folder: string; readonly network: GuestNetwork },
+  machine: Filtered,
   signal: AbortSignal,
 ): Promise<void> {
-  const { folder, network } = machine;
-  await virsh.run(['suspend', identity.uuid], { signal });
-  await endGuestIo(folder);
-  await askMonitor(virsh, identity, `object_del ${FILTER}`, signal);
-  const properties = Object.entries(filterProperties(USER_NETWORK)).map(([name, value]) => `,${name}=${value}`);
-  const options = `filter-redirector,id=${FILTER}${properties.join('')}`;
-  const said = await askMonitor(virsh, identity, `object_add ${options}`, signal);
-  if (said !== '') throw new NixproofError('MACHINE_GUEST_IO', `QEMU refused the packet filter: ${said}`);
-  await startGuestIo(folder, { sockets: socketsFolder(folder), network }, { NIXPROOF_MACHINE: identity.id }, signal);
-  await virsh.run(['resume', identity.uuid], { signal });
+  await withGuestLock(machine.folder, signal, () => replaceFilter(virsh, identity, machine, signal));
+}
+
+/** Connects it again where its process has ended, or where whoever suspended the guest was cut off. */
+export async function keepFilter(
+  virsh: Virsh,
+  identity: DomainIdentity,
+  machine: Filtered,
+  signal: AbortSignal,
+): Promise<void> {
+  const isWell = async () => (await hasGuestIo(machine.folder)) && !existsSync(suspendedFile(machine.folder));
+  if (await isWell()) return;
+  await withGuestLock(machine.folder, signal, async () => {
+    if (!(await isWell())) await replaceFilter(virsh, identity, machine, signal);
+  });
+}
+
+async function replaceFilter(
+  virsh: Virsh,
+  identity: DomainIdentity,
+  { folder, network }: Filtered,
+  signal: AbortSignal,
+): Promise<void> {
+  const { uuid, id } = identity;
+  let isFiltered = false;
+  await writeFile(suspendedFile(folder), '');
+  try {
+    await virsh.run(['suspend', uuid], { signal });
+    await endGuestIo(folder);
+    await askMonitor(virsh, identity, `object_del ${FILTER}`, signal);
+    const properties = Object.entries(filterProperties(USER_NETWORK)).map(([name, value]) => `,${name}=${value}`);
+    const options = `filter-redirector,id=${FILTER}${properties.join('')}`;
+    const said = await askMonitor(virsh, identity, `object_add ${options}`, signal);
+    if (said !== '') throw new NixproofError('MACHINE_GUEST_IO', `QEMU refused the packet filter: ${said}`);
+    isFiltered = true;
+    await startGuestIo(folder, { sockets: socketsFolder(folder), network }, { NIXPROOF_MACHINE: id }, signal);
+  } finally {
+    // Also when this was cancelled: a filter without its process lets nothing pass.
+    if (isFiltered) {
+      await virsh.run(['resume', uuid]);
+      await rm(suspendedFile(folder), { force: true });
+    }
+  }
 }

@@ -13,7 +13,7 @@ import { takeSlot } from '../slots.js';
 import { waitForDomain } from './boot.js';
 import { checkpointOf, frozenStates, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { cutDomain, defineDomain, isDomainActive, startDomain } from './domain.js';
-import { prepareSockets } from './guest-io.js';
+import { keepFilter, prepareSockets } from './guest-io.js';
 import { domainIdentity } from './identity.js';
 import { findLibvirt, type Libvirt } from './libvirt.js';
 import { installedDomain } from './machine-xml.js';
@@ -63,6 +63,13 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     options.first,
   );
   const close = () => connection[Symbol.asyncDispose]();
+  /** In a network of libvirt it reaches what that lets it. */
+  const isFiltered = initial.shape.libvirtNetwork === undefined;
+  const connected = async (work: Work): Promise<Connection> => {
+    const filtered = { folder: files.folder, network: networkOf(record.shape) };
+    if (isFiltered && (await isRunning())) await keepFilter(virsh, identity, filtered, work.signal);
+    return connection.get(work);
+  };
 
   const libvirtNow = ({ signal }: Work) => findLibvirt(record.uri, signal, record.shape.accelerator);
   const deadlineMs = ({ installation }: Libvirt) =>
@@ -125,7 +132,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
     hostProcess: () => processWithArguments(['-uuid', identity.uuid]),
     resolvePath: (absolute) => absolute,
     endpoint,
-    connect: (work) => connection.get(work),
+    connect: connected,
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
     isRunning: async () => record.stage === 'restarting' || (await isRunning()),
 
@@ -142,7 +149,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
         const xml = await installedDomain(layout, record, libvirt);
         await defineDomain(virsh, identity, { text: xml, file: files.domain }, work.signal);
         await prepareSockets(files.folder);
-        await startDomain(virsh, identity, work.signal);
+        await startDomain(virsh, identity, isFiltered, work.signal);
         await save({ stage: 'installed' });
       }
       await connection.adopt(await boot('the installed system', work, limitMs ?? deadlineMs(libvirt)));
@@ -150,7 +157,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
 
     async reboot(work) {
       const libvirt = await libvirtNow(work);
-      const current = await connection.get(work);
+      const current = await connected(work);
       const before = await bootId(current, work.signal);
       await askForReboot(current, work);
       await close();

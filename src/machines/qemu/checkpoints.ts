@@ -6,7 +6,7 @@ import { isAlive } from '../../host/process.js';
 import { requireDisk } from './capacity.js';
 import type { CheckpointRecord, Work } from '../machine.js';
 import { SOCKETS } from './command-line.js';
-import { killMachine, launch, socketsFolder, type QemuProcess } from './launch.js';
+import { endProcesses, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { shareMemory } from './migration.js';
 import { connectQmp, type Qmp } from './qmp.js';
 
@@ -77,7 +77,7 @@ export async function restoreCheckpoint(
     await load(qmp, name);
     return process;
   }
-  await killMachine(folder);
+  await endProcesses(folder);
   const { qmp: opened, ...started } = await launch(definition.binary, definition.args, {
     folder,
     id,

@@ -6,8 +6,14 @@ import { runCommand } from '../../host/process.js';
  * or priorities changed (qemu(1), `-sandbox`).
  */
 const SANDBOX = ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'];
-/** A QEMU without a machine, which quits when it is asked to. */
-const TRIAL = ['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'none', '-qmp', 'stdio'];
+/**
+ * A QEMU without a machine, which quits when it is asked to. Of two accelerators it takes the first
+ * that it has; by itself the emulator would ask for 1 GiB of memory.
+ */
+const TRIAL = [
+  ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'none', '-qmp', 'stdio'],
+  ...['-accel', 'tcg,tb-size=8', '-accel', 'kvm'],
+];
 const GOODBYE = '{"execute":"qmp_capabilities"}{"execute":"quit"}';
 const TRIAL_MS = 20_000;
 const trials = new Map<string, Promise<boolean>>();
@@ -26,28 +32,20 @@ export async function isConfinable(binary: string): Promise<boolean> {
 }
 
 async function tryOut(binary: string): Promise<boolean> {
+  const quits = (...more: string[]) => runCommand(binary, [...TRIAL, ...more], { input: GOODBYE, timeoutMs: TRIAL_MS });
   try {
-    await runCommand(binary, [...TRIAL, ...SANDBOX], { input: GOODBYE, timeoutMs: TRIAL_MS });
+    await quits(...SANDBOX);
     return true;
   } catch (error) {
     // One that is killed, at its time limit for example, has refused nothing.
-    if (error instanceof NixproofError && Number(error.details['exitCode']) > 0) return false;
-    throw error;
+    if (!(error instanceof NixproofError) || !(Number(error.details['exitCode']) > 0)) throw error;
   }
+  // Nor has one that cannot be started at all.
+  await quits();
+  return false;
 }
 
 /** The arguments that confine a QEMU; none where it cannot be confined. */
 export async function confinement(binary: string): Promise<readonly string[]> {
   return (await isConfinable(binary)) ? SANDBOX : [];
-}
-
-const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG'] as const;
-
-/** The environment of a QEMU: a guest that takes it over finds no secret of the worker there. */
-export function qemuEnvironment(marks: Readonly<Record<string, string>>): Record<string, string> {
-  const passedOn = PASSED_ON.flatMap((name) => {
-    const value = process.env[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return { ...Object.fromEntries(passedOn), ...marks };
 }

@@ -4,6 +4,7 @@ import { NixproofError } from '../../domain/error.js';
 import type { Layout } from '../../host/paths.js';
 import { runCommand } from '../../host/process.js';
 import type { Work } from '../machine.js';
+import { withGuestLock } from '../guest-io/guest-io.js';
 import { machineFolder } from '../record.js';
 import { takeSlotNow } from '../slots.js';
 import { requireDisk, requireMemory } from './capacity.js';
@@ -30,7 +31,7 @@ export async function copyMachine(
   if (!(await hasRoom(layout, { id, memoryMiB }, from, work))) return undefined;
   await mkdir(to, { recursive: true });
   work.progress('copying the machine');
-  await whileStill(record, from, async () => {
+  await whileStill(record, from, work.signal, async () => {
     for (const name of await copied(from)) {
       const argv = ['--reflink=auto', '--sparse=always', path.join(from, name), path.join(to, name)];
       await runCommand('cp', argv, { signal: work.signal });
@@ -79,15 +80,22 @@ async function bytesOf(folder: string): Promise<number> {
 }
 
 /** A guest that is stopped writes nothing, and QEMU has written all that it held back of its images by then. */
-async function whileStill(record: QemuRecord, folder: string, body: () => Promise<void>): Promise<void> {
+async function whileStill(
+  record: QemuRecord,
+  folder: string,
+  signal: AbortSignal,
+  body: () => Promise<void>,
+): Promise<void> {
   if (!(await runs(record))) return body();
-  await using qmp = await connectQmp(path.join(socketsFolder(folder), SOCKETS.qmp));
-  await qmp.execute('stop');
-  try {
-    await body();
-  } finally {
-    await qmp.execute('cont');
-  }
+  await withGuestLock(folder, signal, async () => {
+    await using qmp = await connectQmp(path.join(socketsFolder(folder), SOCKETS.qmp));
+    await qmp.execute('stop');
+    try {
+      await body();
+    } finally {
+      await qmp.execute('cont');
+    }
+  });
 }
 
 /** One of QEMU's arguments, for the copy: everything that names a file, a socket or the machine. */

@@ -10,7 +10,8 @@ import { isErrno } from '../../host/files.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
 import { startGuestIo } from '../guest-io/guest-io.js';
 import { SOCKETS } from './command-line.js';
-import { confinement, qemuEnvironment } from './confinement.js';
+import { machineEnvironment } from '../environment.js';
+import { confinement } from './confinement.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
 import { machineFiles } from './record.js';
 
@@ -127,7 +128,7 @@ export async function launch(
   // The guest does not run until what it sends can be taken.
   const child = spawn(binary, [...args, '-S', ...(await confinement(binary))], {
     cwd: folder,
-    env: qemuEnvironment(marks),
+    env: machineEnvironment(marks),
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });
@@ -191,20 +192,28 @@ async function launchError(cause: unknown, log: string): Promise<NixproofError> 
   });
 }
 
-/** Ends every process of a machine, also one whose making was interrupted before it was written down. */
+/** Ends every process of a machine and removes its sockets: it does not start again as it was. */
 export async function killMachine(folder: string): Promise<void> {
+  await endProcesses(folder);
+  await removeSockets(folder);
+}
+
+/** Ends every process of a machine, also one whose making was interrupted before it was written down. */
+export async function endProcesses(folder: string): Promise<void> {
   for (;;) {
     const processes = await processesWithEnvironment(MACHINE_FOLDER, path.resolve(folder));
     // Asked after looking: what whoever goes on with the machine starts later is not among them.
     await passFence();
-    if (processes.length === 0) break;
+    if (processes.length === 0) return;
     await Promise.all(processes.map((identity) => terminate(identity, KILL_MS)));
   }
-  await removeSockets(folder);
 }
 
 /** Removes the folder of a machine's sockets where there is one. */
 export async function removeSockets(folder: string): Promise<void> {
   const sockets = linkedSockets(folder);
-  if (sockets !== undefined) await rm(sockets, { recursive: true, force: true });
+  if (sockets === undefined) return;
+  await rm(sockets, { recursive: true, force: true });
+  // Another user knows its name by now.
+  await rm(socketsLink(folder));
 }

@@ -14,16 +14,15 @@ import { type QemuHost, thisHost } from './accelerator.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
-import { mendGuestIo } from './guest-io.js';
+import { keepGoing } from './guest-io.js';
 import { guestConsole } from './guest-console.js';
 import { findInstallation, type Installation } from './installation.js';
-import { killMachine, launch, nameSockets, socketsFolder } from './launch.js';
+import { endProcesses, launch, nameSockets, socketsFolder } from './launch.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';
 import { copyMachine } from './fork.js';
 import { machineFiles, networkOf, runs, runsById, type QemuRecord } from './record.js';
 import { guestScreen } from './screen.js';
-import { endStandstill } from './standstill.js';
 
 /** systemd gives a unit a minute and a half to stop, and kills what is left (systemd-system.conf(5)). */
 const SHUTDOWN_MS = 3 * 60_000;
@@ -81,11 +80,6 @@ export function qemuMachine(
     first,
   );
   const close = () => connection[Symbol.asyncDispose]();
-  /** Mends what stops a machine whose QEMU runs. */
-  const goOn = async (signal: AbortSignal) => {
-    await endStandstill(path.join(socketsFolder(folder), SOCKETS.qmp));
-    if (await isRunning()) await mendGuestIo(folder, signal);
-  };
 
   const boot = async (what: string, work: Work, deadlineMs: number, fromPowerOn = true): Promise<Connection> => {
     if (!record.process) throw gone(record.id);
@@ -94,7 +88,7 @@ export function qemuMachine(
       {
         endpoint: await endpoint(),
         isAlive: async () => {
-          await goOn(work.signal);
+          await keepGoing(folder, work.signal);
           return isAlive(identity);
         },
         consoleLog: files.console,
@@ -154,7 +148,7 @@ export function qemuMachine(
     resolvePath: (absolute) => absolute,
     endpoint,
     async connect(work) {
-      await goOn(work.signal);
+      await keepGoing(folder, work.signal);
       return connection.get(work);
     },
     // A restart that was begun is gone on with, by whoever comes next: it is no dead machine.
@@ -168,7 +162,7 @@ export function qemuMachine(
         await close();
         await share(work);
         await save({ stage: 'restarting', process: undefined, hostKey: undefined });
-        await killMachine(folder);
+        await endProcesses(folder);
         work.progress('starting the machine from its installed disk');
         const process = await startInstalled(layout, record, installation, work);
         await save({ stage: 'installed', process });

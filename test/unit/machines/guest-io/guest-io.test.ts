@@ -3,10 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { readJson } from '../../../../src/host/files.js';
 import { isAlive, type ProcessIdentity, waitUntil } from '../../../../src/host/process.js';
-import { endGuestIo, keepGuestIo, startGuestIo } from '../../../../src/machines/guest-io/guest-io.js';
+import { endGuestIo, hasGuestIo, restartGuestIo, startGuestIo } from '../../../../src/machines/guest-io/guest-io.js';
 import { GUEST_IO_SOCKETS } from '../../../../src/machines/guest-io/sockets.js';
 
 const { signal } = new AbortController();
@@ -68,22 +68,36 @@ describe('the process beside a QEMU', () => {
     expect(await waitUntil(async () => !(await isAlive(running)), 10_000)).toBe(true);
   });
 
-  test('is started again where it ended before its QEMU, and only there', async () => {
+  test('is started again as it was', async () => {
     await start();
     const first = await identity();
-    let times = 0;
-    const keep = () =>
-      keepGuestIo(folder, signal, async (startAgain) => {
-        times++;
-        await startAgain();
-      });
-    await keep();
-    expect(times).toBe(0);
     process.kill(first.pid, 'SIGKILL');
-    await waitUntil(async () => !(await isAlive(first)), 10_000);
-    await Promise.all([keep(), keep()]);
-    expect(times).toBe(1);
+    expect(await waitUntil(async () => !(await hasGuestIo(folder)), 10_000)).toBe(true);
+    await restartGuestIo(folder, signal);
+    expect(await hasGuestIo(folder)).toBe(true);
+    expect(await identity()).not.toEqual(first);
+  });
+
+  test('is one: another that never got on record is ended first', async () => {
+    await start();
+    const first = await identity();
+    await rm(path.join(folder, 'guest-io.json'));
+    await start();
+    expect(await isAlive(first)).toBe(false);
     expect(await isAlive(await identity())).toBe(true);
+  });
+
+  test.each([
+    ['a program that ends at once', '/bin/false', 'it ended'],
+    ['a program that is not there', '/no/such/node', 'spawn /no/such/node ENOENT'],
+  ])('that Node does not start is an error: %s', async (_, node, reason) => {
+    const { execPath } = process;
+    process.execPath = node;
+    onTestFinished(() => void (process.execPath = execPath));
+    await expect(start()).rejects.toMatchObject({
+      code: 'MACHINE_GUEST_IO',
+      message: `the guest's packet filter did not connect: ${reason}`,
+    });
   });
 
   test('that cannot do its work is an error with its last words', async () => {

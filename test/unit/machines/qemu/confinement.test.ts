@@ -18,7 +18,15 @@ async function program(body: string): Promise<string> {
 }
 
 test('a QEMU that refuses the filter gets none', async () => {
-  expect(await confinement(await program('exit 1'))).toEqual([]);
+  const qemu = await program('for argument; do [ "$argument" != -sandbox ] || exit 1; done');
+  expect(await confinement(qemu)).toEqual([]);
+});
+
+test('one that cannot be started has refused nothing', async () => {
+  await expect(confinement(await program('echo no memory >&2; exit 1'))).rejects.toMatchObject({
+    code: 'HOST_COMMAND_FAILED',
+    message: expect.stringContaining('no memory') as string,
+  });
 });
 
 test('one that is killed at its trial has refused nothing: it is not started without, and asked again', async () => {
