@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -143,6 +143,14 @@ describe.runIf(has)('what a guest reaches', () => {
       tcp('internet', '11.22.33.44', neighbour.port),
       tcp('internet-6', '2a00:1:2:3::44', neighbour.port),
     ];
+    // All that a guest is kept from is there for its host.
+    const near = targets.filter(({ name }) => /^(own-|neighbour|public-neighbour)/.test(name));
+    for (const { name, address, port } of near)
+      connect(port, address, function () {
+        this.end(`${name}\n`);
+      });
+    await waitUntil(async () => near.every(({ name }) => arrived.has(name)), MINUTE_MS);
+    expect([...arrived]).toEqual(expect.arrayContaining(near.map(({ name }) => name)));
     const networks: readonly GuestNetwork[] = ['internet', 'none', { host: [declared.port] }];
     home = await mkdtemp(path.join(tmpdir(), 'nixproof-reach-'));
     await prepareBase('debian', await shareBases(home, inject('sharedHome')), work, SHAPE);

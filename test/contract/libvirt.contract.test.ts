@@ -1,8 +1,10 @@
 import { execa } from 'execa';
+import { once } from 'node:events';
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { baseFor } from '../../src/bases/registry.js';
 import type { Firmware, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
@@ -99,6 +101,33 @@ function accidents(context: () => Context): void {
       expect(await domains()).toContain(name);
       await virsh('undefine', name);
     }
+  });
+
+  test('its guest reaches nothing of this host, also where its filter was killed or a repair cut off', async () => {
+    const { layout, driver, request, work } = context();
+    const reached: string[] = [];
+    const server = createServer((socket) => socket.on('data', (text) => reached.push(String(text))));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const { folder } = libvirtFiles(machineFolder(layout, request.id));
+    const filters = () => processesWithEnvironment('NIXPROOF_GUEST_IO', folder);
+    await using machine = await driver.create(request, work);
+    const tries = async (name: string) => {
+      const line = `timeout 5 bash -c 'echo ${name} >/dev/tcp/10.0.2.2/${port}'`;
+      expect((await (await machine.connect(work)).exec(['sh', '-c', line])).exitCode).not.toBe(0);
+    };
+    await tries('at first');
+    for (const { pid } of await filters()) process.kill(pid, 'SIGKILL');
+    expect(await waitUntil(async () => (await filters()).length === 0, 20_000)).toBe(true);
+    await tries('with another filter');
+    expect(await filters()).toHaveLength(1);
+    // As whoever replaces the filter leaves it when killed.
+    await writeFile(path.join(folder, 'suspended'), '');
+    await virsh('suspend', domainIdentity(layout, request.id).uuid);
+    await tries('after a repair');
+    expect(await filters()).toHaveLength(1);
+    expect(reached).toEqual([]);
   });
 
   test('a disk that nothing was installed on never boots, and the console says why', async () => {
