@@ -145,10 +145,7 @@ describe.runIf(has)('what a guest reaches', () => {
     ];
     // All that a guest is kept from is there for its host.
     const near = targets.filter(({ name }) => /^(own-|neighbour|public-neighbour)/.test(name));
-    for (const { name, address, port } of near)
-      connect(port, address, function () {
-        this.end(`${name}\n`);
-      });
+    for (const { name, address, port } of near) connect(port, address).end(`${name}\n`);
     await waitUntil(async () => near.every(({ name }) => arrived.has(name)), MINUTE_MS);
     expect([...arrived]).toEqual(expect.arrayContaining(near.map(({ name }) => name)));
     const networks: readonly GuestNetwork[] = ['internet', 'none', { host: [declared.port] }];
