@@ -1,7 +1,7 @@
 // Records the histories that test/replay replays: real runs of test/fixtures/histories on a server of their own. Run it after a
 // change of workflow code that is meant to be incompatible; otherwise the old histories must go on replaying.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,8 @@ const home = mkdtempSync(path.join(tmpdir(), 'nixproof-histories-'));
 const port = 17300 + Math.floor(process.pid % 500);
 const work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
 const keyFile = path.join(root, 'test/fixtures/histories/sealing.key');
+// A checkout makes it readable for all.
+chmodSync(keyFile, 0o600);
 const key = await sealingKey(layoutOf(home), { NIXPROOF_KEY_FILE: keyFile });
 const { file: server } = await getTemporalServer({ work });
 const env = { ...process.env, NIXPROOF_HOME: home, NIXPROOF_KEY_FILE: keyFile, TEMPORAL_ADDRESS: `127.0.0.1:${port}` };

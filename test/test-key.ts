@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { layoutOf } from '../src/host/paths.js';
 import { sealingKey, type SealingKey } from '../src/temporal/key.js';
@@ -7,6 +8,8 @@ import { sealingKey, type SealingKey } from '../src/temporal/key.js';
  * protects nothing.
  */
 export const TEST_KEY = fileURLToPath(new URL('./fixtures/histories/sealing.key', import.meta.url));
+// A checkout makes it readable for all.
+chmodSync(TEST_KEY, 0o600);
 
 export function testKey(): Promise<SealingKey> {
   return sealingKey(layoutOf('/nonexistent'), { NIXPROOF_KEY_FILE: TEST_KEY });

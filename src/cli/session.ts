@@ -131,7 +131,7 @@ function complain(session: Session, error: NixproofError, verbose: boolean): voi
       `the console's last lines:\n${(tail as string[]).map((line) => `  ${stripTerminal(line)}\n`).join('')}`,
     );
   if (hint !== undefined) process.stderr.write(`hint: ${hint}\n`);
-  if (verbose) process.stderr.write(`${code} ${error.stack ?? ''}\n${causes(error)}`);
+  if (verbose) process.stderr.write(stripTerminal(`${code} ${error.stack ?? ''}\n${causes(error)}`));
 }
 
 function causes(error: Error): string {

@@ -83,12 +83,16 @@ async function folders(folder: string): Promise<readonly string[]> {
   return names.filter((name) => !name.startsWith('.')).sort((a, b) => stamp(b).localeCompare(stamp(a)));
 }
 
-/** Of the nearest configuration; a flake's hosts take Nix too long to tell. */
+/**
+ * Of the nearest configuration that is data: one that is a program may be anybody's, and is not run
+ * for a key press. A flake's hosts take Nix too long to tell.
+ */
 async function profiles(): Promise<readonly string[]> {
-  const { findConfig, loadConfig } = await import('../config/load.js');
+  const { findConfig, isData, loadConfig } = await import('../config/load.js');
   try {
     const file = await findConfig(process.cwd());
-    return file === undefined ? [] : Object.keys((await loadConfig(file)).config.profiles);
+    if (file === undefined || !isData(file)) return [];
+    return Object.keys((await loadConfig(file)).config.profiles);
   } catch {
     return [];
   }

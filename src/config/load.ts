@@ -19,6 +19,11 @@ export const CONFIG_NAMES: readonly string[] = ['yaml', 'yml', 'ts', 'mts', 'js'
 /** Names of configurations that are data; the others are programs. */
 const DATA = /\.(ya?ml|json)$/;
 
+/** Whether a configuration is data, and no program. */
+export function isData(file: string): boolean {
+  return DATA.test(file);
+}
+
 /** A configuration and where it came from. */
 export interface LoadedConfig {
   /** Absolute path of the file: the configuration, or the flake it was made from. */
@@ -60,7 +65,7 @@ export async function loadConfig(file: string, cwd = process.cwd(), repository?:
   const name = shownPath(absolute, cwd);
   if (repository !== undefined) await requireData(absolute, name, repository);
   const folder = path.dirname(absolute);
-  const config = DATA.test(absolute)
+  const config = isData(absolute)
     ? parseYaml(configSchema, await readConfig(absolute, name), name, 'profiles')
     : await fromModule(absolute, name);
   const whole = await withHealFiles(config, folder, cwd, repository);
@@ -72,7 +77,7 @@ export async function loadConfig(file: string, cwd = process.cwd(), repository?:
  * somewhere else
  */
 async function requireData(file: string, name: string, repository: string): Promise<void> {
-  if (!DATA.test(file)) {
+  if (!isData(file)) {
     const problem = 'a configuration in TypeScript or JavaScript is a program that runs on this host';
     throw untrusted([{ path: name, problem, remedy: 'write it as nixproof.yaml or nixproof.json' }]);
   }

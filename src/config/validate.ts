@@ -51,7 +51,13 @@ function problemsOf(issue: z.core.$ZodIssue, above: ConfigPath): Problem[] {
     if (isMapping(issue.input)) return (issue.errors.at(-1) ?? []).flatMap((inner) => problemsOf(inner, path));
   }
   if (issue.input === undefined && typeof last === 'string') return [missing(path.slice(0, -1), last)];
-  return [{ path, at: issue.code === 'invalid_key' ? 'key' : 'value', message: issue.message }];
+  const message = path[0] === 'secrets' ? withoutValue(issue.message) : issue.message;
+  return [{ path, at: issue.code === 'invalid_key' ? 'key' : 'value', message }];
+}
+
+/** What was written in the place of a secret's source may be the secret. */
+function withoutValue(message: string): string {
+  return message.replace(/, got .*$/s, '; secrets are not written here, and what was is not shown');
 }
 
 function isMapping(value: unknown): boolean {

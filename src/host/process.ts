@@ -186,7 +186,7 @@ export interface RunOptions {
   readonly hint?: string;
   /**
    * For a command that, told to stop, waits for children that were not told: it gets a process group of its own, and the
-   * signal ends the whole group.
+   * signal and the time limit end the whole group.
    */
   readonly group?: boolean;
   /** Told every line of standard error as it comes: where long commands say what they are doing. */
@@ -231,7 +231,7 @@ export async function runCommand(file: string, args: readonly string[], options:
  */
 function endWith(
   running: { readonly pid?: number | undefined; kill(): boolean },
-  { signal, group }: Pick<RunOptions, 'signal' | 'group'>,
+  { signal, group, timeoutMs }: Pick<RunOptions, 'signal' | 'group' | 'timeoutMs'>,
 ): () => void {
   const end = () => {
     const { pid } = running;
@@ -244,7 +244,11 @@ function endWith(
     setTimeout(() => signalIfThere(-pid, 'SIGKILL'), GROUP_GRACE_MS).unref();
   };
   signal?.addEventListener('abort', end, { once: true });
-  return () => signal?.removeEventListener('abort', end);
+  const limit = group && timeoutMs !== undefined ? setTimeout(end, timeoutMs) : undefined;
+  return () => {
+    clearTimeout(limit);
+    signal?.removeEventListener('abort', end);
+  };
 }
 
 /** A command of the host that runs. */
@@ -306,7 +310,8 @@ function execaOptions(options: RunOptions) {
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
+    // A group's end is ours: execa would end its first process alone.
+    ...(options.timeoutMs === undefined || options.group ? {} : { timeout: options.timeoutMs }),
     ...(options.group ? { detached: true } : {}),
   } as const;
 }

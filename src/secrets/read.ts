@@ -6,8 +6,9 @@ import { LEAST_SECRET_BYTES } from './redactor.js';
 
 /** A password manager may ask a person first. */
 const COMMAND_MS = 2 * 60_000;
-/** What is larger is no secret but data. */
-const MOST_BYTES = 64 * 1024;
+/** What is larger is no secret but data, and would take long to be looked for in output. */
+const MOST_BYTES = 16 * 1024;
+const MOST_LINES = 200;
 
 /** A secret's value on this host. */
 export interface Secret {
@@ -36,10 +37,11 @@ export async function readSecret(name: string, source: SecretSource, signal: Abo
       'use a longer value',
     );
   }
-  if (whole.length <= MOST_BYTES) return { whole, value };
+  const lines = value.toString('latin1').split('\n').length;
+  if (whole.length <= MOST_BYTES && lines <= MOST_LINES) return { whole, value };
   throw unfit(
     name,
-    `has more than 64 KiB (${sourceText(source)})`,
+    `has more than ${MOST_BYTES / 1024} KiB or ${MOST_LINES} lines (${sourceText(source)})`,
     'deploy data as a file, encrypted with a secret key',
   );
 }
@@ -102,8 +104,10 @@ async function printed(
     signal.throwIfAborted();
     // Its output may hold the secret: neither that nor its arguments are shown.
     const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';
-    const status = error instanceof NixproofError ? error.details['exitCode'] : undefined;
-    const why = missing ? 'is not installed' : `ended with exit status ${String(status ?? 'unknown')}`;
+    const status = error instanceof NixproofError ? Number(error.details['exitCode']) : NaN;
+    const ended =
+      status >= 0 ? `ended with exit status ${status}` : `did not end within ${COMMAND_MS / 60_000} minutes`;
+    const why = missing ? 'is not installed' : ended;
     throw unfit(
       name,
       `cannot be read: its command ${program} ${why}`,

@@ -85,7 +85,8 @@ interface Found {
 export function createRedactor(values: readonly Buffer[]): Redactor {
   const known = values.flatMap((value) => [value, ...linesOf(value)]);
   const searched = values.length === 0 ? [] : VIEWS.map((view) => ({ view, patterns: patternsOf(view, known) }));
-  const longest = Math.max(0, ...searched.flatMap(({ patterns }) => patterns.map(({ bytes }) => bytes.length)));
+  const lengths = searched.flatMap(({ patterns }) => patterns.map(({ bytes }) => bytes.length));
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
   const reach = MOST_HELD * longest;
 
   const bytes = (raw: Uint8Array): Buffer => {
@@ -202,7 +203,7 @@ function searchView(view: View, patterns: readonly Pattern[], window: Buffer, ma
   const startOf = (matched: number) => (matched === 0 ? decoded.open : decoded.startAt(end - matched));
   let longest = 0;
   for (const pattern of patterns) {
-    markAll(pattern.bytes, decoded, masked);
+    markAll(pattern, decoded, masked);
     longest = Math.max(longest, begunBytes(pattern, decoded.bytes));
   }
   return {
@@ -212,9 +213,14 @@ function searchView(view: View, patterns: readonly Pattern[], window: Buffer, ma
   };
 }
 
-function markAll(pattern: Buffer, { bytes, startAt, endAt }: Decoded, masked: Uint8Array): void {
-  for (let at = bytes.indexOf(pattern); at >= 0; at = bytes.indexOf(pattern, at + 1)) {
-    masked.fill(1, startAt(at), endAt(at + pattern.length - 1));
+function markAll({ bytes: pattern, table }: Pattern, { bytes, startAt, endAt }: Decoded, masked: Uint8Array): void {
+  // Two occurrences that overlap are at least so far from each other.
+  const period = pattern.length - (table.at(-1) ?? 0);
+  let until = 0;
+  for (let at = bytes.indexOf(pattern); at >= 0; at = bytes.indexOf(pattern, at + period)) {
+    const end = endAt(at + pattern.length - 1);
+    masked.fill(1, Math.max(startAt(at), until), end);
+    until = end;
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { makeFolder, readIfThere, writeWhole } from '../host/files.js';
@@ -15,6 +16,8 @@ export interface SealingKey {
 }
 
 const SECRET_BYTES = 32;
+/** What a key's file may not let others do: read and write for all, write for its group. */
+const OTHERS = 0o026;
 /** `base64` of the secret. */
 const FORMAT = /^[A-Za-z0-9+/]{43}=$/;
 
@@ -26,11 +29,19 @@ const FORMAT = /^[A-Za-z0-9+/]{43}=$/;
 export async function sealingKey(layout: Layout, env: NodeJS.ProcessEnv = process.env): Promise<SealingKey> {
   const shared = env['NIXPROOF_KEY_FILE'];
   if (!shared) return keyIn(await ownKeyFile(layout));
-  if ((await readIfThere(shared)) === undefined) throw unusable(shared, 'there is no such file');
   return keyIn(path.resolve(shared));
 }
 
 async function keyIn(file: string): Promise<SealingKey> {
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats) throw unusable(file, 'there is no such file');
+  if (!stats.isFile()) throw unusable(file, 'it is no file');
+  if ((stats.mode & OTHERS) !== 0) {
+    throw new NixproofError('CONFIG_KEY_FILE', `${file} is open to other users of this host`, {
+      hint: `whoever has it runs commands as you: \`chmod 600 ${file}\`, and make another key if they may have read it`,
+      details: { file },
+    });
+  }
   const text = (await readIfThere(file))?.trim() ?? '';
   if (!FORMAT.test(text)) throw unusable(file, 'it holds no 32 bytes in base64');
   const secret = Buffer.from(text, 'base64');

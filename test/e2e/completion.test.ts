@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, mkdtemp, mkdir, writeFile, chmod } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { helpOf, leaves, manPage } from '../../src/cli/man-page.js';
 import { createProgram } from '../../src/cli/program.js';
 import { runCommand } from '../../src/host/process.js';
@@ -58,6 +59,19 @@ describe('completion knows', () => {
   ])('%s', async (_, words, found) => {
     expect(await complete(...words)).toEqual(found);
   });
+});
+
+test('completion runs no configuration that is a program', async () => {
+  const strange = await mkdtemp(path.join(tmpdir(), 'nixproof-completion-'));
+  onTestFinished(() => rm(strange, { recursive: true }));
+  const proof = path.join(strange, 'ran');
+  await writeFile(path.join(strange, 'nixproof.ts'), `require('fs').writeFileSync(${JSON.stringify(proof)}, '')`);
+  const { stdout, status } = spawnSync(process.execPath, [PROGRAM, '__complete', '--', 'test', ''], {
+    cwd: strange,
+    env,
+  });
+  expect({ stdout: String(stdout).trim(), status }).toEqual({ stdout: '', status: 0 });
+  expect(existsSync(proof)).toBe(false);
 });
 
 /** What each shell itself makes of `nixproof test va` and a tab. */

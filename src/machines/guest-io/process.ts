@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openConsoleLog } from './console-log.js';
 import { createFrameFilter } from './frames.js';
 import { GUEST_IO_SOCKETS, type GuestIo } from './sockets.js';
+import { localRoutes } from './local-routes.js';
 import { createPacketFilter, type HostAddress } from './packet-filter.js';
 
 /**
@@ -62,12 +64,22 @@ function hostAddresses(): () => readonly HostAddress[] {
   return () => {
     if (performance.now() - readAt > ADDRESSES_MS) {
       readAt = performance.now();
-      known = Object.values(networkInterfaces())
+      const ofInterfaces = Object.values(networkInterfaces())
         .flatMap((addresses) => addresses ?? [])
         .map(({ address, cidr }) => ({ address, prefix: prefixOf(address, cidr) }));
+      known = [...ofInterfaces, ...localRoutes(textOf('/proc/net/fib_trie'), textOf('/proc/net/if_inet6'))];
     }
     return known;
   };
+}
+
+/** Empty where the system has no such file. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** An interface without a valid netmask has none but itself on its network. */

@@ -6,6 +6,7 @@ import { isAlive } from '../../host/process.js';
 import { requireDisk } from './capacity.js';
 import type { CheckpointRecord, Work } from '../machine.js';
 import { SOCKETS } from './command-line.js';
+import { keepGoing } from './guest-io.js';
 import { endProcesses, launch, socketsFolder, type QemuProcess } from './launch.js';
 import { shareMemory } from './migration.js';
 import { connectQmp, type Qmp } from './qmp.js';
@@ -73,6 +74,8 @@ export async function restoreCheckpoint(
   if (!(await listCheckpoints(folder)).some((one) => one.name === name)) throw missing(id, name);
   work.progress(`going back to the checkpoint ${name}`);
   if (process && (await isAlive(process.identity))) {
+    // Afterwards it runs: with its packet filter.
+    await keepGoing(folder, work.signal);
     await using qmp = await connectQmp(path.join(socketsFolder(folder), SOCKETS.qmp));
     await load(qmp, name);
     return process;

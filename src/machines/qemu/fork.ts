@@ -10,6 +10,7 @@ import { takeSlotNow } from '../slots.js';
 import { requireDisk, requireMemory } from './capacity.js';
 import { escapeComma, SOCKETS } from './command-line.js';
 import { killMachine, nameSockets, socketsFolder } from './launch.js';
+import { keepGoing } from './guest-io.js';
 import { connectQmp } from './qmp.js';
 import { runs, type QemuRecord } from './record.js';
 
@@ -87,6 +88,8 @@ async function whileStill(
   body: () => Promise<void>,
 ): Promise<void> {
   if (!(await runs(record))) return body();
+  // Afterwards it runs: with its packet filter.
+  await keepGoing(folder, signal);
   await withGuestLock(folder, signal, async () => {
     await using qmp = await connectQmp(path.join(socketsFolder(folder), SOCKETS.qmp));
     await qmp.execute('stop');

@@ -77,8 +77,12 @@ function linkSockets(folder: string): string {
   }
 }
 
+function isOwn(stats: Stats | undefined): boolean {
+  return !stats || (stats.isDirectory() && stats.uid === process.getuid?.());
+}
+
 function requireOwn(sockets: string, stats: Stats | undefined): void {
-  if (!stats || (stats.isDirectory() && stats.uid === process.getuid?.())) return;
+  if (isOwn(stats)) return;
   throw new NixproofError('HOST_PERMISSION', `${sockets} was made by another user`, {
     hint: 'another user of this host interferes: remove the machine with `nixproof vm clean`, and test again',
   });
@@ -213,7 +217,8 @@ export async function endProcesses(folder: string): Promise<void> {
 export async function removeSockets(folder: string): Promise<void> {
   const sockets = linkedSockets(folder);
   if (sockets === undefined) return;
-  await rm(sockets, { recursive: true, force: true });
+  // Another user's folder of that name stays.
+  if (isOwn(lstatSync(sockets, { throwIfNoEntry: false }))) await rm(sockets, { recursive: true, force: true });
   // Another user knows its name by now.
   await rm(socketsLink(folder));
 }

@@ -29,6 +29,11 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     ],
   ],
   [
+    'a secret in the place of its source, which is not shown',
+    'secrets: { s: hunter2hunter2 }\n' + yaml(''),
+    ['nixproof.yaml:1:15: secrets.s: expected a mapping; secrets are not written here, and what was is not shown'],
+  ],
+  [
     'a network that is none',
     yaml('    network: lan\n'),
     ['nixproof.yaml:4:14: profiles.vm.network: expected internet, none or { host: [PORTS] }, got "lan"'],

@@ -1,6 +1,7 @@
 import { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { processesWithEnvironment, runCommand, signalIfThere } from '../../../src/host/process.js';
+import { processesWithEnvironment, runCommand, signalIfThere, waitUntil } from '../../../src/host/process.js';
 
 test('a command ends when it does, with all its output, though a child of it still holds that open', async () => {
   const mark = `left-${process.pid}`;
@@ -17,6 +18,18 @@ test('a command ends when it does, with all its output, though a child of it sti
   await expect(run('exit 3')).rejects.toMatchObject({ details: { exitCode: 3 }, message: 'sh failed: told' });
   expect(lines).toEqual(['told', 'told']);
   expect(await children()).toHaveLength(2);
+});
+
+test('the time limit of a group ends its children too', async () => {
+  const mark = randomUUID();
+  const running = runCommand('sh', ['-c', 'sleep 3000 & wait'], {
+    env: { NIXPROOF_TEST_CHILD: mark },
+    timeoutMs: 300,
+    group: true,
+  });
+  await expect(running).rejects.toMatchObject({ details: { exitCode: -1 } });
+  const children = () => processesWithEnvironment('NIXPROOF_TEST_CHILD', mark);
+  expect(await waitUntil(async () => (await children()).length === 0, 20_000)).toBe(true);
 });
 
 test('a command that could not be started is never signalled: Node would signal another process', async () => {

@@ -66,7 +66,8 @@ describe('is refused, without a word of it,', () => {
   test('an empty, a short and a long value', async () => {
     expect(await problem(await file('\n\n'))).toContain('is empty');
     expect(await problem(await file('hush!\n'))).toContain('fewer than 6 bytes');
-    expect(await problem(await file('hush'.repeat(20_000)))).toContain('more than 64 KiB');
+    expect(await problem(await file('hush'.repeat(20_000)))).toContain('more than 16 KiB or 200 lines');
+    expect(await problem(await file('a line\n'.repeat(201)))).toContain('more than 16 KiB or 200 lines');
   });
 });
 

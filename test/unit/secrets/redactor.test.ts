@@ -163,3 +163,10 @@ describe('a redactor', () => {
     expect(stream.holding).toBe(false);
   });
 });
+
+it('masks a secret that overlaps itself, wherever it is repeated', () => {
+  const one = createRedactor([Buffer.from('abababa')]);
+  expect(one.text('xababababab.abababa')).toBe('x*********b.*******');
+  const long = createRedactor([Buffer.from('a'.repeat(10_000))]);
+  expect(long.text(`${'a'.repeat(40_000)}b`)).toBe(`${'*'.repeat(40_000)}b`);
+});

@@ -36,9 +36,27 @@ test.each([
   ['is cut off', Buffer.alloc(31).toString('base64')],
 ])('a file that %s is told, with what to do', async (_, text) => {
   const file = path.join(folder, 'shared.key');
-  if (text !== undefined) await writeFile(file, text);
+  if (text !== undefined) await writeFile(file, text, { mode: 0o600 });
   await expect(sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: file })).rejects.toMatchObject({
     code: 'CONFIG_KEY_FILE',
     hint: expect.stringContaining('keys/sealing.key') as string,
   });
+});
+
+test('a folder in its place is told', async () => {
+  await expect(sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: folder })).rejects.toMatchObject({
+    code: 'CONFIG_KEY_FILE',
+    message: `${folder} is no sealing key: it is no file`,
+  });
+});
+
+test.each([0o604, 0o602, 0o620])('a file that others may read or write, mode %o, is refused', async (mode) => {
+  const shared = await sealingKey(layoutOf(path.join(folder, 'home')), {});
+  await chmod(shared.file, mode);
+  const told = { code: 'CONFIG_KEY_FILE', message: `${shared.file} is open to other users of this host` };
+  await expect(sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: shared.file })).rejects.toMatchObject(told);
+  await expect(sealingKey(layoutOf(path.join(folder, 'home')), {})).rejects.toMatchObject(told);
+  // As a container's platform mounts it.
+  await chmod(shared.file, 0o440);
+  expect(await sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: shared.file })).toEqual(shared);
 });
