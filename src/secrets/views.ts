@@ -101,18 +101,26 @@ function percentAt(raw: Buffer, at: number): Unit {
 }
 
 const ESCAPED: Readonly<Record<string, number>> = {
-  ...{ n: LF, r: CR, t: 9, b: 8, f: 12 },
-  ...{ '"': 0x22, "'": 0x27, '\\': BACKSLASH, '/': 0x2f },
+  ...{ n: LF, r: CR, t: 9, b: 8, f: 12, a: 7, v: 11, e: ESCAPE, E: ESCAPE },
+  // Shells put a backslash before a blank and all that means something to them.
+  ...Object.fromEntries(' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~'.split('').map((one) => [one, one.charCodeAt(0)])),
 };
+/** A byte in octal or hexadecimal. */
+const NUMBER = /^(?:[0-7]{1,3}|x[0-9A-Fa-f]{1,2})/;
+const NUMBER_BEGUN = /^(?:[0-7]{1,2}|x[0-9A-Fa-f]?)$/;
 const UNICODE = /^\\u([0-9A-Fa-f]{4})/;
 const UNICODE_BYTES = 6;
 
-/** Escapes of JSON and of `$'…'` in shells. */
+/** Escapes of JSON and of shells (bash(1), QUOTING; what `printf %q` and `declare -p` print). */
 function escapeAt(raw: Buffer, at: number): Unit {
   if (at + 1 === raw.length) return 'open';
   const letter = raw.toString('latin1', at + 1, at + 2);
   const plain = ESCAPED[letter];
   if (plain !== undefined) return { length: 2, bytes: [plain] };
+  const digits = raw.toString('latin1', at + 1, at + 4);
+  if (NUMBER_BEGUN.test(digits) && at + 1 + digits.length === raw.length) return 'open';
+  const number = NUMBER.exec(digits)?.[0];
+  if (number !== undefined) return { length: 1 + number.length, bytes: [byteOf(number)] };
   if (letter !== 'u') return undefined;
   const text = raw.toString('latin1', at, at + 2 * UNICODE_BYTES);
   const first = UNICODE.exec(text)?.[1];
@@ -123,6 +131,11 @@ function escapeAt(raw: Buffer, at: number): Unit {
   const second = UNICODE.exec(rest)?.[1];
   if (second !== undefined) return { length: 2 * UNICODE_BYTES, bytes: utf8(unit, Number.parseInt(second, 16)) };
   return isBegun(rest) && at + text.length === raw.length ? 'open' : undefined;
+}
+
+function byteOf(number: string): number {
+  const value = number.startsWith('x') ? Number.parseInt(number.slice(1), 16) : Number.parseInt(number, 8);
+  return value % 256;
 }
 
 function isBegun(text: string): boolean {

@@ -18,6 +18,14 @@ function numbers(seed: number): (below: number) => number {
 const wrapped = (text: string, columns: number) => text.replaceAll(new RegExp(`.{${columns}}`, 'g'), '$&\n');
 const everyByte = (value: Buffer) => [...value].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 
+/** As in `$'…'`: a number for what is not ASCII. */
+const shellBytes = (numberOf: (byte: number) => string) =>
+  [...secret]
+    .map((byte) =>
+      byte > 126 ? `\\${numberOf(byte)}` : String.fromCharCode(byte).replaceAll(/['\\]/g, String.raw`\$&`),
+    )
+    .join('');
+
 /** As programs print it. */
 const FORMS: readonly (readonly [name: string, text: string])[] = [
   ['plain', SECRET],
@@ -35,6 +43,10 @@ const FORMS: readonly (readonly [name: string, text: string])[] = [
   ['JSON', JSON.stringify({ token: SECRET })],
   ['JSON in ASCII', JSON.stringify(SECRET).replaceAll('é', '\\u00e9')],
   ['a traced shell command', SECRET.replaceAll("'", `'\\''`)],
+  ['bash, with backslashes', SECRET.replaceAll(/[^A-Za-z0-9é]/g, String.raw`\$&`)],
+  ['bash, in double quotes', SECRET.replaceAll(/["\\$`]/g, String.raw`\$&`)],
+  ['bash, octal', `$'${shellBytes((byte) => byte.toString(8))}'`],
+  ['hexadecimal escapes', shellBytes((byte) => `x${byte.toString(16)}`)],
   ['another shell', SECRET.replaceAll("'", `'"'"'`)],
   ['coloured', `${SECRET.slice(0, 3)}\x1b[01;31m${SECRET.slice(3, 7)}\x1b[m${SECRET.slice(7)}`],
 ];
