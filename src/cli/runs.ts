@@ -78,5 +78,7 @@ async function waitingRun(link: ServerLink, run: string): Promise<RunReport | un
 async function liveReport(link: ServerLink, run: string): Promise<RunReport | undefined> {
   const { queryRun } = await import('../client.js');
   // Without a worker nobody answers: then what is recorded has to do.
-  return queryRun(link, run).catch(() => undefined);
+  const report = await queryRun(link, run).catch(() => undefined);
+  if (report?.verdict !== null) return report;
+  return { ...report, durationMs: Date.now() - Date.parse(report.startedAt) };
 }

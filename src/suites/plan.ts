@@ -134,8 +134,17 @@ export async function chooseDriver(
 }
 
 /** What a machine reaches can be limited only where its network is ours. */
-function requireNetworkOfOurs({ name, machine: { network, libvirtNetwork } }: Profile, driver: DriverName): void {
+function requireNetworkOfOurs(
+  { name, install, machine: { network, libvirtNetwork } }: Profile,
+  driver: DriverName,
+): void {
   if (network === undefined) return;
+  if (install.kind === 'nix-check') {
+    throw new NixproofError('UNSUPPORTED_NETWORK', `profile ${name}: kind nix-check runs on this host`, {
+      hint: 'leave `network` out: there is no machine whose network could be limited',
+      details: { profile: name },
+    });
+  }
   if (driver === 'qemu' || (driver === 'libvirt' && libvirtNetwork === undefined)) return;
   const where = driver === 'libvirt' ? `the libvirt network ${libvirtNetwork ?? ''}` : `driver ${driver}`;
   throw new NixproofError('UNSUPPORTED_NETWORK', `profile ${name}: network cannot be limited with ${where}`, {
