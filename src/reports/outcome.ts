@@ -41,7 +41,9 @@ export function meaningOf(run: RunReport): string {
         ? 'It did not install, or is not what its checks ask for, while faults were injected on purpose.'
         : 'This configuration did not install, or is not what its checks ask for.';
     case 'error':
-      return 'The fault is the bench’s, not the configuration’s.';
+      return run.fault?.code.startsWith('CONFIG_')
+        ? 'What the configuration names is not there, or is not as it must be.'
+        : 'The fault is the bench’s, not the configuration’s.';
     case 'cancelled':
       return 'Stopped before there was a result.';
     case null:

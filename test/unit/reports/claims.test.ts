@@ -13,6 +13,13 @@ const notWorked = (run: RunReport): RunReport => ({
   heals: run.heals.map((heal) => (heal.outcome === 'worked' ? { ...heal, files: 0 } : { ...heal, files: 1 })),
 });
 
+const errorWith = (code: string): RunReport => ({
+  ...failed,
+  verdict: 'error',
+  failures: [],
+  fault: { code, message: 'no' },
+});
+
 const ALL: readonly (readonly [string, (run: RunReport) => Promise<string>])[] = [
   ['terminal', async (run) => renderTerminalSummary([run], { colour: false })],
   ...(Object.keys(reporters) as ReportFormat[])
@@ -70,6 +77,12 @@ describe('a report claims no more than the run has shown', () => {
     ],
     ['a drill', { ...healed, faults: FAULTS }, 'Passed only after heals against faults that were injected on purpose.'],
     ['failed', failed, 'This configuration did not install, or is not what its checks ask for.'],
+    ['an error', errorWith('HOST_DISK_FULL'), 'The fault is the bench’s, not the configuration’s.'],
+    [
+      'an error of what is named',
+      errorWith('CONFIG_SECRET'),
+      'What the configuration names is not there, or is not as it must be.',
+    ],
     [
       'a drill that failed',
       { ...failed, faults: FAULTS },
