@@ -19,7 +19,7 @@ const SECRETS: readonly (readonly [name: string, value: string, from: 'env' | 'f
   ['letters', 'Grüße-aus-Köln', 'file'],
   ['token', 'ghp_2bC4dE6fG8hJ0kL2mN4pQ6rS8tU0vW', 'command'],
   ['long', Array.from({ length: 40 }, (_, n) => `k${n * 7919}x`).join(''), 'command'],
-  ['key', '-----BEGIN KEY-----\nAAAAC3NzaC1lZDI1NTE5\nQ0FGRUJBQkU=\n-----END KEY-----', 'command'],
+  ['key', '-----BEGIN KEY-----\nAAAAB3NqPlantedHere42\nQ0FGRUJBQkU=\n-----END KEY-----', 'command'],
   ['variable', 'zQ8!vN5#tR2', 'env'],
   ['digits', '84629517', 'env'],
 ];
