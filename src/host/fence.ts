@@ -2,13 +2,17 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import path from 'node:path';
 
 /**
- * What keeps one that came back from the dead from doing anything: what it is about to do asks the fence right before. A fence
- * holds for everything that is called inside `insideFence`, however deep; outside of one, everything passes.
+ * Stops a step whose lease another worker has taken: the step checks its fence right before it
+ * changes anything. A fence holds for everything that is called inside `insideFence`, however deep;
+ * outside of one, everything passes.
  */
 export interface Fence {
   /** Files below it are protected: they are made in `folder` and renamed out of it. */
   readonly root: string;
-  /** Is there for as long as the fence lets its owner pass: a rename out of a folder that is gone fails, whenever it comes. */
+  /**
+   * Exists as long as the step has its lease: a rename out of a folder that is gone fails, however
+   * late it comes.
+   */
   readonly folder: string;
   /** @throws NixproofError `INTERNAL_LEASE_LOST` */
   check(): Promise<void>;
