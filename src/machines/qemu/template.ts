@@ -75,7 +75,7 @@ const READY: Readonly<Record<BaseBoot['kind'], readonly string[]>> = {
 
 /**
  * The template of a base for one shape: found, or made by booting the base and freezing it. Memory, processors, firmware, the
- * number of disks, QEMU and the bench's key are its identity; the sizes of disks are not.
+ * number of disks, QEMU and the home's SSH key are its identity; the sizes of disks are not.
  */
 export async function templateFor(request: TemplateRequest, work: Work): Promise<Template> {
   const uefiCode = firmwareCode(request);
