@@ -253,8 +253,8 @@ describe('is refused before anything starts', () => {
   const lines = (texts: readonly string[]) => `${texts.join('\n')}\n`;
 
   test.concurrent.each(REFUSED)('$what', async (mistake) => {
-    // Without it the same is said, and nothing on standard output: REFUSED_PLAINLY shows that.
-    const json = await told(mistake, '--json');
+    const [plain, json] = await Promise.all([told(mistake), told(mistake, '--json')]);
+    expect(plain).toEqual({ exit: 2, stdout: '', stderr: lines(mistake.says) });
     expect(json).toMatchObject({ exit: 2, stderr: lines(mistake.says) });
     expect(parsed(json)).toMatchObject({ error: { code: mistake.code, message: expect.any(String) as string } });
   });
