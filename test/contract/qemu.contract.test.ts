@@ -6,11 +6,11 @@ import type { MachineShape } from '../../src/domain/profile.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { isAlive, processesWithEnvironment, waitUntil } from '../../src/host/process.js';
 import type { Work } from '../../src/machines/machine.js';
-import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
 import { createQemuDriver } from '../../src/machines/qemu/driver.js';
-import { launch, nameSockets } from '../../src/machines/qemu/launch.js';
+import { launch } from '../../src/machines/qemu/launch.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { machineFolder } from '../../src/machines/record.js';
+import { argumentsIn, QEMU } from './bare-qemu.js';
 import { GRUB_TARGETS, installLiveSystem } from './installation.js';
 import { shareBases } from '../shared-bases.js';
 import { type Context, machineContract } from './machine-contract.js';
@@ -34,15 +34,8 @@ function accidents(context: () => Context): void {
     const { layout, driver, request, work } = context();
     const folder = machineFolder(layout, request.id);
     await mkdir(folder, { recursive: true });
-    const socket = (name: string) => `${nameSockets(folder)}/${name}`;
-    const args = [
-      ...['-machine', 'none', '-nodefaults', '-display', 'none'],
-      ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', ...filterArguments('net', socket)],
-      ...['-chardev', `socket,id=serial,path=${socket(GUEST_IO_SOCKETS.serial)},server=on,wait=off`],
-      ...['-qmp', `unix:${socket('qmp')},server=on,wait=off`],
-    ];
     const options = { folder, id: request.id, network: 'none', signal: work.signal } as const;
-    const half = await launch('qemu-system-x86_64', args, options);
+    const half = await launch(QEMU, argumentsIn(folder), options);
     await using machine = await driver.create(request, work);
     expect(await isAlive(half.identity)).toBe(false);
     // QEMU, and what is beside it.

@@ -30,9 +30,11 @@ export function filterArguments(netdev: string, socket: (name: string) => string
   const chardevs = [GUEST_IO_SOCKETS.unfiltered, GUEST_IO_SOCKETS.filtered].map(
     (name) => `socket,id=${name},path=${socket(name)},server=on,wait=off`,
   );
+  return [...chardevs.flatMap((chardev) => ['-chardev', chardev]), '-object', filterOption(netdev)];
+}
+
+/** The filter as QEMU's options and its human monitor's `object_add` have it. */
+export function filterOption(netdev: string): string {
   const properties = Object.entries(filterProperties(netdev)).map(([name, value]) => `,${name}=${value}`);
-  return [
-    ...chardevs.flatMap((chardev) => ['-chardev', chardev]),
-    ...['-object', `filter-redirector,id=${FILTER}${properties.join('')}`],
-  ];
+  return `filter-redirector,id=${FILTER}${properties.join('')}`;
 }
