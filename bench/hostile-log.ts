@@ -33,7 +33,7 @@ const PROFILES = (folder: string) => ({
   endless: script(`while :; do cat ${path.join(folder, 'worst')}; sleep 0.1; done`),
 });
 
-/** A megabyte of lines that the rules read worst, and as much of lines that no rule begins to match. */
+/** A megabyte of text made of these lines, again and again. */
 function megabyteOf(lines: Iterable<string>): string {
   const pool = [...lines].map((line) => line.replaceAll(/[\n\r]/g, ' ').slice(0, LINE_CHARS));
   let text = '';

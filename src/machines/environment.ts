@@ -1,4 +1,7 @@
-/** What programs need to be found and started, the last three where Node or QEMU is not the distribution's. */
+/**
+ * What programs need to be found and started, the last three where Node or QEMU is not the
+ * distribution's.
+ */
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'NIX_LD', 'NIX_LD_LIBRARY_PATH'] as const;
 
 /**

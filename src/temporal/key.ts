@@ -38,7 +38,7 @@ async function keyIn(file: string): Promise<SealingKey> {
   if (!stats.isFile()) throw unusable(file, 'it is no file');
   if ((stats.mode & OTHERS) !== 0) {
     throw new NixproofError('CONFIG_KEY_FILE', `${file} is open to other users of this host`, {
-      hint: `whoever has it runs commands as you: \`chmod 600 ${file}\`, and make another key if they may have read it`,
+      hint: `anyone who has it can run commands as you: \`chmod 600 ${file}\`, and make another key if they may have read it`,
       details: { file },
     });
   }

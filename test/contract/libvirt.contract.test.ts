@@ -122,7 +122,7 @@ function accidents(context: () => Context): void {
     expect(await waitUntil(async () => (await filters()).length === 0, 20_000)).toBe(true);
     await tries('with another filter');
     expect(await filters()).toHaveLength(1);
-    // As whoever replaces the filter leaves it when killed.
+    // As a process that was killed while it replaced the filter leaves it.
     await writeFile(path.join(folder, 'suspended'), '');
     await virsh('suspend', domainIdentity(layout, request.id).uuid);
     await tries('after a repair');

@@ -74,7 +74,7 @@ export async function restoreCheckpoint(
   }
   progress(`going back to the checkpoint ${name}`);
   await prepareSockets(files.folder);
-  // Its packet filter is connected before it goes on.
+  // Its packet filter is connected before its guest runs.
   const paused = record.shape.libvirtNetwork === undefined;
   // Forced: what runs may be defined in another way than what is restored.
   await snapshot(virsh, ['snapshot-revert', identity.uuid, name, paused ? '--paused' : '--running', '--force'], signal);
