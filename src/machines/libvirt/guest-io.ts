@@ -6,7 +6,7 @@ import type { GuestNetwork } from '../../domain/profile.js';
 import { endGuestIo, hasGuestIo, startGuestIo, withGuestLock } from '../guest-io/guest-io.js';
 import { FILTER, filterOption } from '../guest-io/sockets.js';
 import { nameSockets, socketsFolder } from '../qemu/launch.js';
-import { askMonitor } from './domain.js';
+import { askMonitor, isDomainActive } from './domain.js';
 import { USER_NETWORK } from './domain-xml.js';
 import type { DomainIdentity } from './identity.js';
 import type { Virsh } from './virsh.js';
@@ -20,7 +20,7 @@ export interface Filtered {
 /** There while the domain is suspended by us. */
 const suspendedFile = (folder: string) => path.join(folder, 'suspended');
 
-/** Makes the folder in which a domain's QEMU serves its filter's sockets. To be called before it starts. */
+/** Makes the folder of a domain's sockets, in which its QEMU serves the filter. Called before it starts. */
 export async function prepareSockets(folder: string): Promise<void> {
   const sockets = nameSockets(folder);
   await mkdir(sockets, { recursive: true, mode: 0o700 });
@@ -43,7 +43,10 @@ export async function connectFilter(
   await withGuestLock(machine.folder, signal, () => replaceFilter(virsh, identity, machine, signal));
 }
 
-/** Connects it again where its process has ended, or where whoever suspended the guest was cut off. */
+/**
+ * Connects it again if its process has ended, or if a process that suspended the guest was killed.
+ * libvirt is asked only then. Does nothing where the domain does not run.
+ */
 export async function keepFilter(
   virsh: Virsh,
   identity: DomainIdentity,
@@ -51,7 +54,7 @@ export async function keepFilter(
   signal: AbortSignal,
 ): Promise<void> {
   const isWell = async () => (await hasGuestIo(machine.folder)) && !existsSync(suspendedFile(machine.folder));
-  if (await isWell()) return;
+  if ((await isWell()) || !(await isDomainActive(virsh, identity, signal))) return;
   await withGuestLock(machine.folder, signal, async () => {
     if (!(await isWell())) await replaceFilter(virsh, identity, machine, signal);
   });

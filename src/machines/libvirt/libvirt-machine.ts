@@ -67,7 +67,7 @@ export function libvirtMachine(layout: Layout, initial: LibvirtRecord, options: 
   const isFiltered = initial.shape.libvirtNetwork === undefined;
   const connected = async (work: Work): Promise<Connection> => {
     const filtered = { folder: files.folder, network: networkOf(record.shape) };
-    if (isFiltered && (await isRunning())) await keepFilter(virsh, identity, filtered, work.signal);
+    if (isFiltered) await keepFilter(virsh, identity, filtered, work.signal);
     return connection.get(work);
   };
 
