@@ -173,7 +173,7 @@ export async function requestedRun(link: ServerLink, run: string): Promise<Reque
 /** Waits for a suite's end. A suite that was terminated from outside is `cancelled`. */
 export async function suiteOutcome(link: ServerLink, suite: string): Promise<SuiteOutcome> {
   try {
-    return await sealedResult<SuiteOutcome>(link.client.workflow.getHandle(suite));
+    return await sealedResult<SuiteOutcome>(link.client.workflow.getHandle(suite), WORKFLOWS.suite);
   } catch (error) {
     const { cause } = error instanceof WorkflowFailedError ? error : {};
     if (!(cause instanceof TerminatedFailure || cause instanceof CancelledFailure)) throw error;
@@ -301,7 +301,8 @@ export async function describeWorkflow(link: ServerLink, id: string): Promise<Fo
 /** Waits for the end of what was found. */
 export async function waitFor(link: ServerLink, found: FoundWorkflow): Promise<SuiteOutcome> {
   if (found.kind === 'suite') return suiteOutcome(link, found.id);
-  const { suite, profile, driver, verdict } = await sealedResult<RunResult>(link.client.workflow.getHandle(found.id));
+  const handle = link.client.workflow.getHandle(found.id);
+  const { suite, profile, driver, verdict } = await sealedResult<RunResult>(handle, WORKFLOWS.run);
   const known = verdict ?? 'error';
   return { suite, verdict: known, runs: [{ run: found.id, profile, driver, verdict: known }] };
 }

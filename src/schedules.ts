@@ -6,7 +6,7 @@ import { SHARED_TASK_QUEUE, WORKFLOWS } from './domain/names.js';
 import { orderIn, startOf } from './domain/order.js';
 import type { Firing, Overlap, ScheduledSuite, Timing } from './domain/schedule.js';
 import { waitUntil } from './host/process.js';
-import { ours } from './temporal/sealing.js';
+import { ours, sealedResult } from './temporal/sealing.js';
 
 /** What the server calls each. */
 const SERVER_OVERLAPS = {
@@ -172,6 +172,6 @@ async function pastFiring({ client }: ServerLink, firing: string, at: Date): Pro
     // Its time on record is over.
     () => 'GONE',
   );
-  const result = status === 'COMPLETED' ? ours((await handle.result()) as Firing) : null;
+  const result = status === 'COMPLETED' ? await sealedResult<Firing>(handle, WORKFLOWS.scheduled) : null;
   return { firing, at: at.toISOString(), open: status === 'RUNNING', result };
 }

@@ -1,11 +1,16 @@
+import { WORKFLOWS } from './names.js';
+
 /**
- * What is asked of a workflow or a step, for one purpose: a payload that was sealed for one purpose
- * is of no use for another. The codec (src/temporal/codec.ts) seals it for one workflow, and gives
+ * What is asked of a workflow or a step, or what it gave, for one purpose: a payload that was sealed
+ * for one purpose is of no use for another. The codec (src/temporal/codec.ts) seals it for one workflow, and gives
  * `Refused` for what was not sealed with the key.
  */
 export interface Order {
   readonly purpose: string;
-  /** Random, where the same order given twice must count once. */
+  /**
+   * Random, where the same order given twice must count once. A result has that of its step's order,
+   * or the id of its workflow: it answers nothing else.
+   */
   readonly once?: string;
   readonly values: readonly unknown[];
 }
@@ -13,7 +18,9 @@ export interface Order {
 export const startOf = (workflowType: string): string => `start ${workflowType}`;
 export const signalOf = (signal: string): string => `signal ${signal}`;
 export const stepOf = (activityType: string): string => `step ${activityType}`;
-export const resultOf = (activityType: string): string => `result ${activityType}`;
+/** What a step or a workflow gave. */
+export const resultOf = (type: string): string => `result ${type}`;
+export const answerOf = (query: string): string => `answer ${query}`;
 
 /**
  * Stands for a payload that was not sealed with our key, or was sealed for another workflow or
@@ -34,21 +41,29 @@ export function orderFor(purpose: string, values: readonly unknown[], once?: str
   return { purpose, ...(once === undefined ? {} : { once }), values: given };
 }
 
-/** The order in what arrived; undefined where there is none for this purpose. */
-export function orderIn(purpose: string, arrived: readonly unknown[]): Order | undefined {
+/**
+ * The order in what arrived; undefined where there is none for this purpose.
+ * @param once the order's, where it has to be that one
+ */
+export function orderIn(purpose: string, arrived: readonly unknown[], once?: string): Order | undefined {
   const [order] = arrived as readonly (Partial<Order> | null | undefined)[];
-  return arrived.length === 1 && order?.purpose === purpose && Array.isArray(order.values)
-    ? (order as Order)
-    : undefined;
+  if (arrived.length !== 1 || order?.purpose !== purpose || !Array.isArray(order.values)) return undefined;
+  return once === undefined || order.once === once ? (order as Order) : undefined;
 }
 
 /**
- * The id that a workflow's payloads are sealed for. The server adds its time to the id of each
- * firing of a schedule: those are sealed for the schedule.
+ * The id of the schedule that a workflow is a firing of: the server adds its time to it. Any other
+ * id as it is.
  */
-export function sealedId(workflowId: string): string {
+export function scheduleOf(workflowId: string): string {
   return workflowId.replace(/^(schedule-.*)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, '$1');
 }
+
+/**
+ * What belongs to all firings of a schedule: the order that starts each of them, and the result of
+ * one, which the next one gets from the server.
+ */
+export const OF_A_SCHEDULE = [startOf(WORKFLOWS.scheduled), resultOf(WORKFLOWS.scheduled)] as const;
 
 /**
  * Begins a text that the Temporal UI is to show: it is not sealed. Nothing is ever read from such a

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import type { Payload, PayloadCodec, SerializationContext } from '@temporalio/common';
 import proto from '@temporalio/proto';
-import { readable, sealedId, type Refused } from '../domain/order.js';
+import { OF_A_SCHEDULE, readable, scheduleOf, type Refused } from '../domain/order.js';
 import type { SealingKey } from './key.js';
 
 const ENCODING = 'binary/nixproof-sealed';
@@ -26,7 +26,7 @@ export function sealingCodec(key: SealingKey): PayloadCodec {
 
 /** Seals one payload for where it belongs. */
 export function seal(key: SealingKey, payload: Payload, context: SerializationContext | undefined): Payload {
-  const place = placeOf(context);
+  const place = placeOf(isOfASchedule(payload) ? scheduleIn(context) : context);
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, keyFor(key, place), nonce).setAAD(place);
   const text = [cipher.update(PayloadMessage.encode(payload).finish()), cipher.final()];
@@ -44,7 +44,13 @@ export function open(
 ): Payload | undefined {
   const { data } = payload;
   if (metadataOf(payload, 'encoding') !== ENCODING || !data || data.length < NONCE_BYTES + TAG_BYTES) return undefined;
-  const place = placeOf(context);
+  const its = openFor(key, data, placeOf(context));
+  if (its) return its;
+  const shared = openFor(key, data, placeOf(scheduleIn(context)));
+  return shared && isOfASchedule(shared) ? shared : undefined;
+}
+
+function openFor(key: SealingKey, data: Uint8Array, place: Buffer): Payload | undefined {
   const decipher = createDecipheriv(CIPHER, keyFor(key, place), data.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
   });
@@ -65,7 +71,18 @@ export function open(
 function placeOf(context: SerializationContext | undefined): Buffer {
   if (!context) return Buffer.alloc(0);
   const step = context.type === 'activity' ? [context.activityId ?? null] : [];
-  return Buffer.from(JSON.stringify([context.namespace, sealedId(context.workflowId ?? ''), ...step]));
+  return Buffer.from(JSON.stringify([context.namespace, context.workflowId ?? '', ...step]));
+}
+
+/** The context of the schedule, where it is one of a firing. */
+function scheduleIn(context: SerializationContext | undefined): SerializationContext | undefined {
+  return context?.type === 'workflow' ? { ...context, workflowId: scheduleOf(context.workflowId) } : context;
+}
+
+const SHARED_BY_FIRINGS = OF_A_SCHEDULE.map((purpose) => Buffer.from(`{"purpose":${JSON.stringify(purpose)},`));
+
+function isOfASchedule({ data }: Payload): boolean {
+  return SHARED_BY_FIRINGS.some((start) => start.equals((data ?? Buffer.alloc(0)).subarray(0, start.length)));
 }
 
 /** A key for each place: random nonces of 96 bits are safe for 2^32 payloads of one key. */

@@ -5,6 +5,7 @@ import { ApplicationFailure, type DataConverter } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, WorkerOptions } from '@temporalio/worker';
 import { NixproofError } from '../domain/error.js';
 import {
+  answerOf,
   isRefused,
   orderFor,
   orderIn,
@@ -49,14 +50,21 @@ export function ours<T>(value: T): T {
  * The result of a workflow.
  * @throws NixproofError `SERVER_KEY_DIFFERS`, also where its worker refused its start for that
  */
-export async function sealedResult<T>(handle: WorkflowHandle): Promise<T> {
+export async function sealedResult<T>(handle: WorkflowHandle, workflowType: string): Promise<T> {
   try {
-    return ours((await handle.result()) as T);
+    return valueIn(resultOf(workflowType), await handle.result(), handle.workflowId) as T;
   } catch (error) {
     const { cause } = error instanceof WorkflowFailedError ? error : {};
     if (!(cause instanceof ApplicationFailure) || cause.type !== UNSEALED) throw error;
     throw keyDiffers(`a worker refused ${handle.workflowId}: it does not have the key of who started it`);
   }
+}
+
+/** What was sealed for that purpose. @throws NixproofError `SERVER_KEY_DIFFERS` */
+function valueIn(purpose: string, arrived: unknown, once?: string): unknown {
+  const order = orderIn(purpose, [ours(arrived)], once);
+  if (!order) throw keyDiffers(`what the Temporal server has was not sealed as the ${purpose}`);
+  return order.values[0];
 }
 
 function keyDiffers(message: string): NixproofError {
@@ -69,7 +77,7 @@ const CLIENT: NonNullable<ClientOptions['interceptors']> = {
   workflow: [
     {
       startWithDetails: (input, next) => next({ ...input, options: startOrder(input.workflowType, input.options) }),
-      query: async (input, next) => ours(await next(input)),
+      query: async (input, next) => valueIn(answerOf(input.queryType), await next(input)),
       signal: (input, next) => next({ ...input, args: [signalOrder(input.signalName, input.args)] }),
       signalWithStart: (input, next) =>
         next({
@@ -101,7 +109,8 @@ const obeyOrders: ActivityInterceptorsFactory = ({ info: { activityType } }) => 
         const message = `the step ${activityType} was not ordered with this worker's key`;
         throw ApplicationFailure.create({ type: UNSEALED, message, nonRetryable: true });
       }
-      return orderFor(resultOf(activityType), [await next({ ...input, args: [...order.values] })]);
+      const result = await next({ ...input, args: [...order.values] });
+      return orderFor(resultOf(activityType), [result], order.once);
     },
   },
 });

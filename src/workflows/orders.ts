@@ -1,13 +1,13 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { workflowInfo, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
+import { uuid4, workflowInfo, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import { WORKFLOWS } from '../domain/names.js';
 import {
-  isRefused,
+  answerOf,
   orderFor,
   orderIn,
   readable,
   resultOf,
-  sealedId,
+  scheduleOf,
   signalOf,
   startOf,
   startOrder,
@@ -29,9 +29,14 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
           const { workflowType, workflowId } = workflowInfo();
           const order = orderIn(startOf(workflowType), input.args);
           // What was sealed for a schedule is for its firings only.
-          const isItsOwn = workflowType === WORKFLOWS.scheduled || sealedId(workflowId) === workflowId;
+          const isItsOwn = workflowType === WORKFLOWS.scheduled || scheduleOf(workflowId) === workflowId;
           if (!order || !isItsOwn) throw unsealed(`the start of ${workflowType} was not ordered with the worker's key`);
-          return next({ ...input, args: [...order.values] });
+          return orderFor(resultOf(workflowType), [await next({ ...input, args: [...order.values] })], workflowId);
+        },
+        async handleQuery(input, next) {
+          const answer = await next(input);
+          // The SDK's own, which the Temporal UI shows.
+          return input.queryName.startsWith('__') ? answer : orderFor(answerOf(input.queryName), [answer]);
         },
         async handleSignal(input, next) {
           const order = orderIn(signalOf(input.signalName), input.args);
@@ -46,17 +51,15 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
         async scheduleActivity(input, next) {
           const { activityType, options } = input;
           const summary = options.summary === undefined ? {} : { summary: readable(options.summary) };
-          const args = [orderFor(stepOf(activityType), input.args)];
-          const result = orderIn(resultOf(activityType), [
-            await next({ ...input, args, options: { ...options, ...summary } }),
-          ]);
-          if (!result) throw unsealed(`the result of ${activityType} was not sealed with the worker's key`);
-          return result.values[0];
+          const once = uuid4();
+          const args = [orderFor(stepOf(activityType), input.args, once)];
+          const result = await next({ ...input, args, options: { ...options, ...summary } });
+          return resultIn(activityType, result, once);
         },
         async startChildWorkflowExecution(input, next) {
           const { workflowType, options } = input;
           const [started, ended] = await next({ ...input, options: startOrder(workflowType, options) });
-          return [started, ended.then((result) => sealedResult(workflowType, result))];
+          return [started, ended.then((result) => resultIn(workflowType, result, options.workflowId))];
         },
         continueAsNew(input, next) {
           return next({ ...input, args: [orderFor(startOf(input.options.workflowType), input.args)] });
@@ -66,9 +69,11 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
   };
 };
 
-function sealedResult(workflowType: string, result: unknown): unknown {
-  if (isRefused(result)) throw unsealed(`the result of ${workflowType} was not sealed with the worker's key`);
-  return result;
+/** What a step or a workflow gave, where it was sealed as the result of that one. */
+function resultIn(type: string, arrived: unknown, once: string): unknown {
+  const result = orderIn(resultOf(type), [arrived], once);
+  if (!result) throw unsealed(`the result of ${type} was not sealed with the worker's key`);
+  return result.values[0];
 }
 
 function unsealed(message: string): ApplicationFailure {

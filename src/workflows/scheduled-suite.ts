@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { SchedulingActivities } from '../activities/index.js';
 import { SHARED_TASK_QUEUE, WORKFLOWS } from '../domain/names.js';
-import { isRefused } from '../domain/order.js';
+import { orderIn, resultOf } from '../domain/order.js';
 import {
   changeText,
   changesOf,
@@ -48,8 +48,8 @@ const { notify } = proxyActivities<SchedulingActivities>({
  * is what the next firing compares with, so it always completes: cancellation too is a verdict.
  */
 export async function scheduledSuite(scheduled: ScheduledSuite): Promise<Firing> {
-  const last = workflowInfo().lastResult as Firing | undefined;
-  const before = isRefused(last) ? undefined : last;
+  const last = orderIn(resultOf(WORKFLOWS.scheduled), [workflowInfo().lastResult]);
+  const before = last?.values[0] as Firing | undefined;
   setCurrentDetails('pinning the source');
   const outcome = await fire(scheduled);
   const known = before?.profiles ?? [];

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ServerLink } from '../../src/client.js';
 import type { RecordedEvent, StreamEvent } from '../../src/domain/event.js';
-import { QUERIES } from '../../src/domain/names.js';
+import { QUERIES, WORKFLOWS } from '../../src/domain/names.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { createStreamParser } from '../../src/stream/parser.js';
+import { sealedResult } from '../../src/temporal/sealing.js';
 import { isThere, LONG, openBench, parsed, reached, type Bench } from './bench.js';
 
 const profile = (name: string, more = '', limits = '') =>
@@ -254,7 +255,7 @@ describe.concurrent('a person who', () => {
     expect(await bench.np(folder, 'cancel', run)).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
     expect(await first.ended).toMatchObject({ exit: 0, stdout: `${run}: cancelled\n` });
     const handle = bench.link.client.workflow.getHandle(run);
-    expect(await handle.result()).toMatchObject({ verdict: 'cancelled' });
+    expect(await sealedResult(handle, WORKFLOWS.run)).toMatchObject({ verdict: 'cancelled' });
     const { notes } = await handle.query<RunReport>(QUERIES.report);
     expect(notes).toContain('releasing the machine was broken off: the end was forced');
     // It is cleared when the first host is there again.

@@ -1,11 +1,13 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { WORKFLOWS } from '../../src/domain/names.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { isCancelling } from '../../src/client.js';
 import { signalIfThere } from '../../src/host/process.js';
 import { findStack } from '../../src/stack/join.js';
+import { sealedResult } from '../../src/temporal/sealing.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench } from './bench.js';
 
 /** An installer that says that it runs, and goes on until `go` is there. */
@@ -68,7 +70,7 @@ describe('with a server elsewhere', () => {
     expect(await bench.verdictOf(waiting)).toMatchObject({ verdict: 'passed' });
     const suites: unknown[] = [];
     for await (const { workflowId } of bench.link.client.workflow.list({ query: "WorkflowType = 'testSuite'" }))
-      suites.push(await bench.link.client.workflow.getHandle(workflowId).result());
+      suites.push(await sealedResult(bench.link.client.workflow.getHandle(workflowId), WORKFLOWS.suite));
     expect(suites).toContainEqual(
       expect.objectContaining({
         verdict: 'cancelled',

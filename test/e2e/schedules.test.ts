@@ -4,10 +4,12 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { scheduleJson } from '../../src/cli/schedule/view.js';
+import { WORKFLOWS } from '../../src/domain/names.js';
 import type { Firing, Notification } from '../../src/domain/schedule.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { runCommand } from '../../src/host/process.js';
 import { findSchedule, trigger } from '../../src/schedules.js';
+import { sealedResult } from '../../src/temporal/sealing.js';
 import { testKey } from '../test-key.js';
 import { openedHistory } from './opened-history.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench, type Running } from './bench.js';
@@ -75,6 +77,10 @@ async function show(name: string): Promise<Shown> {
 }
 
 /** Fires now and waits for the end. */
+function firingOf(id: string): Promise<Firing> {
+  return sealedResult(bench.link.client.workflow.getHandle(id), WORKFLOWS.scheduled);
+}
+
 async function fire(name: string): Promise<Firing> {
   let id: string | undefined;
   // The server hears of the end of the firing before a moment after us.
@@ -82,7 +88,7 @@ async function fire(name: string): Promise<Firing> {
     id = await trigger(bench.link, name);
     return id !== undefined;
   });
-  return (await bench.link.client.workflow.getHandle(id ?? '').result()) as Firing;
+  return firingOf(id ?? '');
 }
 
 describe('a repository that changes', LONG, () => {
@@ -285,7 +291,7 @@ test('a worker that is killed in mid-firing: another goes on with it', LONG, asy
   expect((await bench.np(folder, 'schedule', 'trigger', 'killed')).stdout).toContain('the firing before goes on');
   worker = await bench.worker();
   await mkdir(gate);
-  const firing = (await bench.link.client.workflow.getHandle(id).result()) as Firing;
+  const firing = await firingOf(id);
   await rm(gate, { recursive: true });
   expect(firing).toMatchObject({ verdict: 'passed', undelivered: [] });
   await bench.np(folder, 'schedule', 'delete', 'killed');
@@ -301,14 +307,14 @@ test('--overlap cancel-other: the firing before is cancelled, its machines go, a
   await bench.np(folder, 'schedule', 'create', 'urgent', '--cron', '@yearly', '--overlap', 'cancel-other');
   const trigger = async () => {
     const { stdout } = await bench.np(folder, 'schedule', 'trigger', 'urgent');
-    return bench.link.client.workflow.getHandle(/^(schedule-\S+) has begun/.exec(stdout)?.[1] ?? '');
+    return /^(schedule-\S+) has begun/.exec(stdout)?.[1] ?? '';
   };
   const first = await trigger();
   await bench.root('vm');
   const second = await trigger();
-  expect(await first.result()).toMatchObject({ verdict: 'cancelled', profiles: [], changes: [] });
+  expect(await firingOf(first)).toMatchObject({ verdict: 'cancelled', profiles: [], changes: [] });
   await mkdir(gate);
-  expect(await second.result()).toMatchObject({ verdict: 'passed', changes: [] });
+  expect(await firingOf(second)).toMatchObject({ verdict: 'passed', changes: [] });
   await rm(gate, { recursive: true });
   await bench.np(folder, 'schedule', 'delete', 'urgent');
   await bench.expectNothingLeft();

@@ -9,6 +9,7 @@ import { QUERIES, SHARED_TASK_QUEUE, WORKFLOWS, runOfMachine } from '../../src/d
 import { processesWithEnvironment, signalIfThere, waitUntil } from '../../src/host/process.js';
 import type { Layout } from '../../src/host/paths.js';
 import { runFiles } from '../../src/records/artifacts.js';
+import { sealedResult } from '../../src/temporal/sealing.js';
 import { ownNetwork } from '../e2e/own-network.js';
 import { openArena, type Arena } from './arena.js';
 import { checkHosts, checkRun, hostsLost, type Broken } from './invariants.js';
@@ -135,7 +136,7 @@ async function oneRun(arena: Arena, planned: PlannedRun, request: RunRequest): P
       ? undefined
       : setTimeout(() => void killGuest(run), planned.killGuestAfterMs),
   ];
-  const result = await untilServed(end, () => handle.result() as Promise<RunResult>);
+  const result = await untilServed(end, () => sealedResult<RunResult>(handle, WORKFLOWS.run));
   timers.forEach(clearTimeout);
   return result && (await untilServed(end, () => handle.query<RunReport>(QUERIES.report)));
 }

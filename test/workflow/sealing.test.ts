@@ -1,10 +1,13 @@
 import { Client, Connection } from '@temporalio/client';
-import type { temporal } from '@temporalio/proto';
+import proto, { type temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { QUERIES, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from '../../src/domain/names.js';
-import { orderFor, signalOf, startOf } from '../../src/domain/order.js';
+import { orderFor, resultOf, signalOf, startOf } from '../../src/domain/order.js';
 import type { RunReport } from '../../src/domain/run.js';
 import { waitUntil } from '../../src/host/process.js';
+import { seal } from '../../src/temporal/codec.js';
+import { sealedResult } from '../../src/temporal/sealing.js';
+import { testKey } from '../test-key.js';
 import { endless, openGround, placeOn, type Going, type Ground, type Host } from './hosts.js';
 
 /** Someone who reaches the Temporal server, and has not the key. */
@@ -14,6 +17,8 @@ let host: Host;
 /** Lets the runs continue that wait in their first step. */
 let open: () => void;
 let gate: Promise<void>;
+/** Runs whose checks never end. */
+const hangs = new Set(['forged']);
 
 beforeAll(async () => {
   ground = await openGround();
@@ -25,7 +30,7 @@ beforeAll(async () => {
       await gate;
       return { detail: 'a machine' };
     },
-    verify: (request) => (request.run === 'forged' ? endless() : Promise.resolve([])),
+    verify: (request) => (hangs.has(request.run) ? endless() : Promise.resolve([])),
   });
 });
 afterAll(async () => {
@@ -45,7 +50,44 @@ async function recorded(workflowId: string) {
   return (events ?? []).map((event) => ({
     start: event.workflowExecutionStartedEventAttributes?.input?.payloads,
     signal: event.workflowExecutionSignaledEventAttributes?.input?.payloads,
+    stepResult: event.activityTaskCompletedEventAttributes?.result?.payloads,
+    result: event.workflowExecutionCompletedEventAttributes?.result?.payloads,
   }));
+}
+
+/** Does a workflow's task in the place of its worker: ends it with payloads as they are. */
+async function answerFor(workflowType: string, workflowId: string, payloads: Payloads) {
+  const { namespace } = stranger.options;
+  const taskQueue = { name: `strangers-${workflowId}` };
+  const { workflowService } = stranger;
+  await workflowService.startWorkflowExecution({
+    namespace,
+    workflowId,
+    workflowType: { name: workflowType },
+    taskQueue,
+    requestId: workflowId,
+  });
+  const { taskToken } = await stranger.connection.withDeadline(Date.now() + 30_000, () =>
+    workflowService.pollWorkflowTaskQueue({ namespace, taskQueue }),
+  );
+  const commandType = proto.temporal.api.enums.v1.CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION;
+  await workflowService.respondWorkflowTaskCompleted({
+    namespace,
+    taskToken,
+    commands: [{ commandType, completeWorkflowExecutionCommandAttributes: { result: { payloads } } }],
+  });
+}
+
+/** The id of a run's pending step `verify`. */
+async function verifying(run: string): Promise<string> {
+  let id: string | null | undefined;
+  const found = await waitUntil(async () => {
+    const { raw } = await stranger.workflow.getHandle(run).describe();
+    id = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'verify')?.activityId;
+    return id !== undefined;
+  }, 30_000);
+  expect(found).toBe(true);
+  return id ?? '';
 }
 
 /** Starts a workflow with payloads as they are. */
@@ -164,13 +206,64 @@ describe('someone without the key', () => {
   test('gives the result of a step: the run ends in an error, and believes nothing of it', async () => {
     open();
     const going = await begin('forged');
-    const { activity, workflow } = stranger;
-    const pending = async () => (await workflow.getHandle(going.run).describe()).raw.pendingActivities ?? [];
-    const verifying = async () => (await pending()).find(({ activityType }) => activityType?.name === 'verify');
-    expect(await waitUntil(async () => (await verifying()) !== undefined, 30_000)).toBe(true);
-    const activityId = (await verifying())?.activityId ?? '';
-    await activity.complete({ workflowId: going.run, activityId }, []);
+    await stranger.activity.complete({ workflowId: going.run, activityId: await verifying(going.run) }, []);
     expect(await going.ended()).toMatchObject({ verdict: 'error', fault: { code: 'REQUEST_UNSEALED' } });
     close();
+  });
+
+  test('gives a step the result that it had in an earlier run of the same name: it is refused', async () => {
+    open();
+    const first = await begin('twice');
+    expect((await first.ended()).verdict).toBe('passed');
+    const events = await recorded('twice');
+    const verified = events.flatMap(({ stepResult }) => (stepResult ? [stepResult] : []));
+    hangs.add('twice');
+    await replay(
+      WORKFLOWS.run,
+      'twice',
+      events.flatMap(({ start }) => start ?? []),
+    );
+    const activityId = await verifying('twice');
+    const { namespace } = stranger.options;
+    const own = verified[Number(activityId) - 1];
+    expect(own).toBeDefined();
+    const result = { payloads: own ?? [] };
+    await stranger.workflowService.respondActivityTaskCompletedById({
+      namespace,
+      workflowId: 'twice',
+      activityId,
+      result,
+    });
+    const again = ground.bench.link.client.workflow.getHandle('twice');
+    expect(await sealedResult(again, WORKFLOWS.run)).toMatchObject({ verdict: 'error' });
+    expect(await again.query(QUERIES.report)).toMatchObject({ fault: { code: 'REQUEST_UNSEALED' } });
+    close();
+  });
+
+  test('ends a workflow with the result of another one: it is not believed', async () => {
+    open();
+    const { run, ended } = await begin('believed');
+    await ended();
+    close();
+    const { client } = ground.bench.link;
+    expect(await sealedResult(client.workflow.getHandle(run), WORKFLOWS.run)).toMatchObject({ verdict: 'passed' });
+    const payloads = (await recorded(run)).flatMap(({ result }) => result ?? []);
+    expect(payloads).toHaveLength(1);
+    await answerFor(WORKFLOWS.run, 'not-believed', payloads);
+    await expect(sealedResult(client.workflow.getHandle('not-believed'), WORKFLOWS.run)).rejects.toMatchObject({
+      code: 'SERVER_KEY_DIFFERS',
+    });
+  });
+
+  test('ends a firing of a schedule with the result of an earlier one: it is not believed', async () => {
+    const { client, namespace } = ground.bench.link;
+    const [first, second] = ['schedule-n-2026-11-29T02:00:00Z', 'schedule-n-2026-11-30T02:00:00Z'] as const;
+    const data = Buffer.from(JSON.stringify(orderFor(resultOf(WORKFLOWS.scheduled), [{ verdict: 'passed' }], first)));
+    const plain = { metadata: { encoding: Buffer.from('json/plain') }, data };
+    const payloads = [seal(await testKey(), plain, { type: 'workflow', namespace, workflowId: first })];
+    for (const firing of [first, second]) await answerFor(WORKFLOWS.scheduled, firing, payloads);
+    const resultOfFiring = (firing: string) => sealedResult(client.workflow.getHandle(firing), WORKFLOWS.scheduled);
+    expect(await resultOfFiring(first)).toEqual({ verdict: 'passed' });
+    await expect(resultOfFiring(second)).rejects.toMatchObject({ code: 'SERVER_KEY_DIFFERS' });
   });
 });

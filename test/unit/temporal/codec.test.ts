@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Payload, SerializationContext } from '@temporalio/common';
 import { expect, test } from 'vitest';
-import { readable } from '../../../src/domain/order.js';
+import { WORKFLOWS } from '../../../src/domain/names.js';
+import { orderFor, readable, resultOf, startOf } from '../../../src/domain/order.js';
 import { sealingCodec } from '../../../src/temporal/codec.js';
 import type { SealingKey } from '../../../src/temporal/key.js';
 
@@ -53,10 +54,28 @@ test.each<[string, SerializationContext, SerializationContext | undefined]>([
   expect(await open(await seal(1, from), to)).toEqual({ refusedKey: 'aaaaaaaa' });
 });
 
-test('what was sealed for a schedule is for each of its firings', async () => {
-  const sealed = await seal('suite', { ...run, workflowId: 'schedule-nightly' });
-  expect(await open(sealed, { ...run, workflowId: 'schedule-nightly-2026-11-30T02:00:00Z' })).toBe('suite');
+const firing = (day: number) => ({ ...run, workflowId: `schedule-nightly-2026-11-${day}T02:00:00Z` });
+
+test('the order of a schedule is for each of its firings, and the result of one for the next', async () => {
+  const start = orderFor(startOf(WORKFLOWS.scheduled), ['suite']);
+  const sealed = await seal(start, { ...run, workflowId: 'schedule-nightly' });
+  expect(await open(sealed, firing(30))).toEqual(start);
   expect(await open(sealed, { ...run, workflowId: 'schedule-nightly-x' })).toEqual({ refusedKey: 'aaaaaaaa' });
+  const result = orderFor(resultOf(WORKFLOWS.scheduled), ['passed'], firing(29).workflowId);
+  expect(await open(await seal(result, firing(29)), firing(30))).toEqual(result);
+});
+
+test.each([
+  orderFor(startOf(WORKFLOWS.suite), ['suite']),
+  orderFor(resultOf(WORKFLOWS.suite), ['passed']),
+  orderFor(resultOf('planScheduled'), ['pinned'], 'x'),
+  'suite',
+])('of a firing, %j is for that one alone', async (value) => {
+  for (const its of [firing(29), { ...run, workflowId: 'schedule-nightly' }]) {
+    const sealed = await seal(value, its);
+    expect(await open(sealed, its)).toEqual(value);
+    expect(await open(sealed, firing(30))).toEqual({ refusedKey: 'aaaaaaaa' });
+  }
 });
 
 test('what is not sealed, or was changed, is refused', async () => {
