@@ -36,8 +36,6 @@ import { createSchedulingActivities } from './scheduling.js';
 import type { Work } from '../machines/machine.js';
 import { requireStillUntrusted } from '../suites/untrusted.js';
 import { createSecretStore } from '../secrets/store.js';
-import { redactedConnection } from '../secrets/redacted-machine.js';
-import { openConnection } from '../machines/connection.js';
 import { inActivity } from './temporal.js';
 
 /**
@@ -187,7 +185,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
           const { redactor } = scene.secrets;
           const results = await verify(scene.machine, checks, scene.work, {
             ...(timeouts?.checks === undefined ? {} : { limitMs: timeouts.checks }),
-            open: async (...to) => redactedConnection(await openConnection(...to), redactor),
+            show: (text) => redactor.text(text),
           });
           await writeJson(scene.files.checks, results);
           return results;

@@ -25,7 +25,7 @@ exit "$status"`;
 export async function runShell(
   connection: Connection,
   script: string,
-  options: Pick<ExecOptions, 'signal' | 'timeoutMs'>,
+  options: Pick<ExecOptions, 'signal' | 'timeoutMs' | 'raw'>,
 ): Promise<ShellResult> {
   const mark = randomUUID();
   const { exitCode, stdout, stderr, parting } = await connection.exec(['sh', '-c', SCRIPT, 'sh', script, mark], {

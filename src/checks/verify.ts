@@ -32,6 +32,9 @@ interface WayIn {
   readonly open: typeof openConnection;
 }
 
+/** A text of the machine as it may be shown. */
+type Show = (text: string) => string;
+
 /** What may be set for all checks together. */
 export interface VerifyOptions {
   /**
@@ -43,6 +46,8 @@ export interface VerifyOptions {
   readonly wayInMs?: number;
   /** Logs in as somebody else; default: `openConnection`. */
   readonly open?: typeof openConnection;
+  /** Takes secrets out of what results show; what is judged has them. Default: there are none. */
+  readonly show?: Show;
 }
 
 type Seen = Pick<CheckResult, 'status' | 'detail'>;
@@ -55,7 +60,7 @@ export async function verify(
   machine: Machine,
   checks: readonly Check[],
   work: Work,
-  { limitMs, wayInMs = WAY_IN_MS, open = openConnection }: VerifyOptions = {},
+  { limitMs, wayInMs = WAY_IN_MS, open = openConnection, show = (text) => text }: VerifyOptions = {},
 ): Promise<CheckResult[]> {
   const late = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
   const limited: Work = late ? { ...work, signal: AbortSignal.any([work.signal, late]) } : work;
@@ -64,7 +69,7 @@ export async function verify(
   for (const check of checks) {
     work.progress(`check: ${check.name}`);
     const started = performance.now();
-    const seen = await outcomeOf(machine, check, limited, wayIn).catch((error: unknown): Seen => {
+    const seen = await outcomeOf(machine, check, limited, wayIn, show).catch((error: unknown): Seen => {
       work.signal.throwIfAborted();
       if (late?.aborted !== true) throw error;
       return { status: 'fail', detail: 'it had not ended when the time of timeouts.checks was used up' };
@@ -74,7 +79,7 @@ export async function verify(
   return results;
 }
 
-async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayIn): Promise<Seen> {
+async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayIn, show: Show): Promise<Seen> {
   for (let lost = 0; ;) {
     const began = performance.now();
     let connected = false;
@@ -84,7 +89,7 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
       await using own = check.login && (await loginAs(machine, check.login, wayIn.open, work));
       const connection = own ?? (await machine.connect(work));
       connected = true;
-      return await perform(connection, check, work);
+      return await perform(connection, check, work, show);
     } catch (error) {
       work.signal.throwIfAborted();
       // A login or command that fails is the system's answer; a machine that has gone is the bench's business.
@@ -92,7 +97,7 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
       if (connected) lost += 1;
       const again = connected ? error.code === 'TRANSPORT_LOST' && lost <= LOST : CANNOT_CONNECT.has(error.code);
       if (check.kind === 'reboot' || !again || wayIn.leftMs <= 0) {
-        return { status: 'fail', detail: error.message.slice(0, DETAIL_CHARS) };
+        return { status: 'fail', detail: show(error.message).slice(0, DETAIL_CHARS) };
       }
       work.progress(`check: ${check.name}: trying again: ${error.message}`);
       await delay(PAUSE_MS);
@@ -123,21 +128,28 @@ async function reboot(machine: Machine, times: number, work: Work): Promise<Seen
   return { status: 'pass', detail: times === 1 ? 'came back' : `came back ${times} times` };
 }
 
-async function perform(connection: Connection, check: Exclude<Check, { kind: 'reboot' }>, work: Work): Promise<Seen> {
-  const limits = { signal: work.signal, timeoutMs: CHECK_MS };
+async function perform(
+  connection: Connection,
+  check: Exclude<Check, { kind: 'reboot' }>,
+  work: Work,
+  show: Show,
+): Promise<Seen> {
+  // An answer is judged as it is: a secret in it is what the check may look for.
+  const limits = { signal: work.signal, timeoutMs: CHECK_MS, raw: true };
   const exec = (script: string, ...args: readonly string[]) =>
     connection.exec(['sh', '-c', script, 'sh', ...args], limits);
   switch (check.kind) {
     case 'run': {
       const result = await runShell(connection, check.run, limits);
-      return withLeft(await judge(result, check, work.signal), result);
+      return withLeft(await judge(result, check, work.signal, show), result, show);
     }
     case 'service':
-      return settled(exec, 'systemctl is-active -- "$1"', check.service);
+      return settled(exec, show, 'systemctl is-active -- "$1"', check.service);
     case 'units':
       // `degraded` is a failed unit; `starting` is waited for, as systemctl(1) `--wait` does from systemd 240 on.
       return settled(
         exec,
+        show,
         'state=$(systemctl is-system-running --wait); failed=$(systemctl list-units --failed --plain --no-legend --no-pager | cut -d" " -f1 | tr "\\n" " "); echo "$state $failed"; [ "$state" = running ]',
       );
   }
@@ -146,6 +158,7 @@ async function perform(connection: Connection, check: Exclude<Check, { kind: 're
 /** Asks again while a unit is on its way up; the last answer counts. */
 async function settled(
   exec: (script: string, ...args: string[]) => Promise<ExecResult>,
+  show: Show,
   script: string,
   ...args: string[]
 ): Promise<Seen> {
@@ -153,9 +166,9 @@ async function settled(
   for (;;) {
     const result = await exec(script, ...args);
     const answer = result.stdout.trim();
-    if (result.exitCode === 0) return { status: 'pass', detail: oneLine(answer) };
+    if (result.exitCode === 0) return { status: 'pass', detail: oneLine(show(answer)) };
     if (performance.now() - began > patienceFor(answer)) {
-      return { status: 'fail', detail: oneLine(answer || result.stderr) };
+      return { status: 'fail', detail: oneLine(show(answer || result.stderr)) };
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
@@ -168,9 +181,9 @@ function patienceFor(answer: string): number {
 }
 
 /** What a check leaves running is no failure of it. */
-function withLeft({ status, detail }: Seen, { left }: ShellResult): Seen {
+function withLeft({ status, detail }: Seen, { left }: ShellResult, show: Show): Seen {
   if (left.length === 0) return { status, detail };
-  const still = `still running: ${left.join(', ')}`;
+  const still = `still running: ${show(left.join(', '))}`;
   return { status, detail: oneLine(detail === '' ? still : `${detail}; ${still}`) };
 }
 
@@ -178,11 +191,12 @@ async function judge(
   result: Pick<ExecResult, 'exitCode' | 'stdout' | 'stderr'>,
   check: Extract<Check, { kind: 'run' }>,
   signal: AbortSignal,
+  show: Show,
 ): Promise<Seen> {
   const output = result.stdout.trim();
   const failed = (why: string): Seen => ({ status: 'fail', detail: oneLine(why) });
-  const passed: Seen = { status: 'pass', detail: oneLine(output) };
-  const got = () => `got ${JSON.stringify(output || result.stderr.trim())}`;
+  const passed: Seen = { status: 'pass', detail: oneLine(show(output)) };
+  const got = () => `got ${JSON.stringify(show(output || result.stderr.trim()))}`;
   if (check.expect !== undefined) {
     const expected = check.expect.trim();
     return output === expected ? passed : failed(`expected ${JSON.stringify(expected)}, ${got()}`);
@@ -192,7 +206,7 @@ async function judge(
     if (found instanceof ReadingBrokenOff) return failed(`/${check.match}/ was not found out: ${found.message}`);
     return found ? passed : failed(`expected /${check.match}/, ${got()}`);
   }
-  return result.exitCode === 0 ? passed : failed(`exit status ${result.exitCode}: ${result.stderr.trim() || output}`);
+  return result.exitCode === 0 ? passed : failed(`exit status ${result.exitCode}: ${show(result.stderr.trim() || output)}`);
 }
 
 async function isMatch(pattern: string, text: string, signal: AbortSignal): Promise<boolean | ReadingBrokenOff> {

@@ -36,7 +36,7 @@ export function withoutSecrets(machine: Machine, redactor: Redactor): Machine {
 }
 
 /** The same connection, whose answers have no secrets in them. */
-export function redactedConnection(connection: Connection, redactor: Redactor): Connection {
+function redactedConnection(connection: Connection, redactor: Redactor): Connection {
   const exec = redactedExec((argv, options) => connection.exec(argv, options), redactor);
   return Object.create(connection, properties({ exec })) as Connection;
 }

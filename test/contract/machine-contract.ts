@@ -257,9 +257,10 @@ export function machineContract(name: string, { crashes = true, ...subject }: Su
       const pid = async () => (await connection.exec(['cat', file('/root/loop')])).stdout.trim();
       expect(await waitUntil(async () => /^\d+$/.test(await pid()), 20_000)).toBe(true);
       const before = await pid();
-      // A pid may be given again: what is asked is whether that process still is our loop.
+      // A pid may be given again, also to the one that asks: what is asked is whether that process
+      // still is our loop.
       const isLoop = async () =>
-        (await sh('tr "\\0" " " <"/proc/$1/cmdline" 2>/dev/null | grep -c "while :"', before)).stdout.trim();
+        (await sh('tr "\\0" " " <"/proc/$1/cmdline" 2>/dev/null | grep -c "while [:]"', before)).stdout.trim();
       expect(await isLoop()).toBe('1');
       await machine.reboot(work);
       connection = await machine.connect(work);

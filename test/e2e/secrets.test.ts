@@ -110,6 +110,7 @@ profiles:
     files:
 ${SECRETS.map(([name]) => `      - { secret: ${name}, to: /root/${name}, mode: '0400' }`).join('\n')}
     checks:
+      - { name: judged, run: 'cat "$NIXPROOF_ROOT/root/plain"', match: '^[^*]+$' }
       - { name: modes, run: 'cd "$NIXPROOF_ROOT/root"; stat -c %a plain key', match: '^400\\s400$' }
 ${SECRETS.map(([name]) => `      - { name: ${name}, run: 'cat "$NIXPROOF_ROOT/root/${name}"; cat "$NIXPROOF_ROOT/root/${name}" >&2; exit 1' }`).join('\n')}
 healing: { policy: never }
@@ -166,6 +167,9 @@ test('the installer had them: it failed as it was told to, and its whole log is 
 test('the installed system has them, readable for root alone', () => {
   const { checks } = run('checked');
   expect(checks.find(({ name }) => name === 'modes')).toMatchObject({ status: 'pass' });
+  // A check sees the value; what it shows has none.
+  const judged = checks.find(({ name }) => name === 'judged');
+  expect(judged).toMatchObject({ status: 'pass', detail: expect.stringMatching(/^\*+$/) as string });
   for (const [name] of SECRETS) {
     expect(checks.find((check) => check.name === name)?.detail).toMatch(/exit status 1: .*\*{6}/);
   }
