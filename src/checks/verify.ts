@@ -206,7 +206,9 @@ async function judge(
     if (found instanceof ReadingBrokenOff) return failed(`/${check.match}/ was not found out: ${found.message}`);
     return found ? passed : failed(`expected /${check.match}/, ${got()}`);
   }
-  return result.exitCode === 0 ? passed : failed(`exit status ${result.exitCode}: ${show(result.stderr.trim() || output)}`);
+  return result.exitCode === 0
+    ? passed
+    : failed(`exit status ${result.exitCode}: ${show(result.stderr.trim() || output)}`);
 }
 
 async function isMatch(pattern: string, text: string, signal: AbortSignal): Promise<boolean | ReadingBrokenOff> {
