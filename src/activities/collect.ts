@@ -1,10 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { FULL_DISK_HINT, NixproofError, messageOf } from '../domain/error.js';
 import type { Verdict } from '../domain/verdict.js';
-import { isErrno } from '../host/files.js';
+import { makeFolder, isErrno } from '../host/files.js';
 import { isFull } from '../host/room.js';
 import type { Screen, Work } from '../machines/machine.js';
 import { redacting } from '../secrets/redacting.js';
@@ -36,7 +36,7 @@ export async function collectFrom(
   if (machine.info.driver === 'sandbox' || !(await machine.isRunning())) return;
   if (machine.screen && (verdict === 'failed' || verdict === 'error'))
     await capture(machine.screen, files.screen, work);
-  await mkdir(files.collected, { recursive: true });
+  await makeFolder(files.collected);
   try {
     const connection = await machine.connect({
       ...work,

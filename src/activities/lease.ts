@@ -1,10 +1,10 @@
 import { Context } from '@temporalio/activity';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { RunRequest } from '../domain/run.js';
 import { insideFence, type Fence } from '../host/fence.js';
-import { isErrno, namesIn } from '../host/files.js';
+import { makeFolder, isErrno, namesIn } from '../host/files.js';
 import { refuseFreezing } from '../host/loop-watch/watch.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
@@ -36,9 +36,9 @@ export async function takeLease(runFolder: string, mine: Try, machine?: string):
   const name = nameOf(mine);
   const folder = path.join(leases, name);
   const others = async () => (await readdir(leases)).filter((other) => other !== name);
-  await mkdir(leases, { recursive: true });
+  await makeFolder(leases);
   await inherit(leases, name, others);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   // Another may have come meanwhile: one that saw no elder, or one that took this folder.
   const found = await others();
   if (found.some((other) => isNewer(other, name))) {

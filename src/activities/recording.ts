@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, stat, type FileHandle } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { MAX_LOG_BYTES } from '../domain/profile.js';
 import type { LogSummary } from '../domain/run.js';
 import { passFence } from '../host/fence.js';
-import { readJson, sha256Of, takeOver, writeJson } from '../host/files.js';
+import { makeFolder, readJson, sha256Of, takeOver, writeJson } from '../host/files.js';
 import { whenThereIsRoom } from '../host/room.js';
 import type { AttemptFiles } from '../records/artifacts.js';
 import { createRedactor, type Redactor } from '../secrets/redactor.js';
@@ -89,7 +89,7 @@ export async function openRecording(
   limitBytes: number = MAX_LOG_BYTES,
   redactor: Redactor = createRedactor([]),
 ): Promise<Recording> {
-  await mkdir(files.folder, { recursive: true });
+  await makeFolder(files.folder);
   const state = await readJson<FollowState>(files.follow);
   const parser = createStreamParser(state?.parser);
   const begin = state?.parser.resumeOffset ?? 0;

@@ -1,12 +1,12 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NixproofError, messageOf } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
-import { isErrno, sha256Of } from '../host/files.js';
+import { makeFolder, isErrno, sha256Of } from '../host/files.js';
 
 /** What is to be got, and what it must be. */
 export interface Download {
@@ -38,7 +38,7 @@ const OTHER_WAY = 'get the image in another way and name it with its hash: `--ba
  */
 export async function download(request: Download, work: Work, patience = PATIENCE): Promise<void> {
   const part = `${request.file}.part`;
-  await mkdir(path.dirname(part), { recursive: true });
+  await makeFolder(path.dirname(part));
   for (let idle = 0; ;) {
     const before = await sizeOf(part);
     try {

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { makeFolder } from '../host/files.js';
 import path from 'node:path';
 import type { Work } from '../domain/work.js';
 import { withLock } from '../host/lock.js';
@@ -21,7 +21,7 @@ export async function makeShared(
 }
 
 async function once(folder: string, work: Work, make: () => Promise<void>): Promise<void> {
-  await mkdir(path.dirname(folder), { recursive: true });
+  await makeFolder(path.dirname(folder));
   const onWait = () => work.progress('another process prepares this base: waiting for it');
   await withLock(`${folder}.lock`, { signal: work.signal, onWait }, async () => {
     if (!(await isFinished(folder))) await make();

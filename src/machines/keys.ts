@@ -1,8 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ssh2 from 'ssh2';
 import { passFence } from '../host/fence.js';
-import { readIfThere, writeWhole } from '../host/files.js';
+import { makeFolder, readIfThere, writeWhole } from '../host/files.js';
 import { withLock } from '../host/lock.js';
 
 export interface KeyPair {
@@ -19,7 +19,7 @@ export interface KeyPair {
 export async function keyPairAt(keyFile: string, comment: string): Promise<KeyPair> {
   if ((await readIfThere(keyFile)) === undefined) {
     await passFence();
-    await mkdir(path.dirname(keyFile), { recursive: true });
+    await makeFolder(path.dirname(keyFile));
     await withLock(`${keyFile}.lock`, {}, async () => {
       if ((await readIfThere(keyFile)) !== undefined) return;
       const made = soundKeyPair(comment);

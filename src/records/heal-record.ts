@@ -1,9 +1,9 @@
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { FailureClass } from '../domain/diagnosis.js';
 import type { HealCounts } from '../domain/heal.js';
 import type { HealRecord } from '../domain/run.js';
-import { readIfThere } from '../host/files.js';
+import { makeFolder, readIfThere } from '../host/files.js';
 
 /** How one heal turned out: a line of `records/heals.ndjson`. */
 export interface HealOutcome {
@@ -30,7 +30,7 @@ export function healRecordFile(home: string): string {
  */
 export async function recordHeal(home: string, outcome: HealOutcome): Promise<void> {
   const file = healRecordFile(home);
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const handle = await open(file, 'a+');
   try {
     const { size } = await handle.stat();

@@ -1,9 +1,9 @@
 import Database from 'libsql';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { RunReport } from '../domain/run.js';
 import type { Layout } from '../host/paths.js';
-import { sumOfBytes } from '../host/files.js';
+import { makeFolder, sumOfBytes } from '../host/files.js';
 import { readRunReport, runFiles, runSize } from './artifacts.js';
 import { INDEX_VERSION, TABLES, type Cell, type RunSize } from './index-tables.js';
 
@@ -34,7 +34,7 @@ export async function openRunIndex(
   progress: (message: string) => void = () => undefined,
 ): Promise<RunIndex> {
   const file = runIndexFile(layout);
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   try {
     return await opened(layout, file, progress);
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../domain/error.js';
@@ -7,6 +7,7 @@ import { runCommand } from '../host/process.js';
 import { serverCache, storeExecutable, type AcquiredFrom, type CachedExecutable } from './executable-cache.js';
 import { narrate } from './narrate.js';
 import { compareVersions, probeExecutable } from './server-version.js';
+import { makeFolder } from '../host/files.js';
 
 /** The newest tag that `go install` takes: later ones have `replace` lines in their go.mod, which it refuses. */
 export const GO_VERSION = '1.5.1';
@@ -49,7 +50,7 @@ export async function acquireExecutable(work: Work, env: NodeJS.ProcessEnv): Pro
   for (const source of SOURCES) {
     // What a killed predecessor left is in the same place.
     await rm(staging, { recursive: true, force: true });
-    await mkdir(staging, { recursive: true });
+    await makeFolder(staging);
     try {
       return { got: await acquireFrom(source, { work, env, staging }) };
     } catch (error) {

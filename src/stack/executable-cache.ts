@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { readJson, sha256Of, writeJson } from '../host/files.js';
+import { makeFolder, readJson, sha256Of, writeJson } from '../host/files.js';
 import { cacheDirectory } from '../host/paths.js';
 import { compareVersions, probeExecutable, type ServerVersion } from './server-version.js';
 
@@ -79,7 +79,7 @@ export async function storeExecutable(
 ): Promise<CachedExecutable> {
   const { folder, staging } = serverCache(env);
   const whole = path.join(staging, 'whole');
-  await mkdir(whole, { recursive: true });
+  await makeFolder(whole);
   const name = executableName();
   await rename(file, path.join(whole, name));
   await chmod(path.join(whole, name), 0o755);

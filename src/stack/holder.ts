@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Work } from '../domain/work.js';
 import { ownIdentity, tryLock } from '../host/lock.js';
@@ -14,6 +14,7 @@ import { clearRemnants } from './remnants.js';
 import { startServer } from './server-process.js';
 import { type StackFiles, stackFiles } from './stack-files.js';
 import { getTemporalServer } from './temporal-server.js';
+import { makeFolder } from '../host/files.js';
 
 export interface HolderOptions {
   readonly layout: Layout;
@@ -40,7 +41,7 @@ export async function runHolder(options: HolderOptions): Promise<'ended' | 'busy
   if (attempt.status === 'held') return 'busy';
   const self = await ownIdentity();
   try {
-    await mkdir(files.leases, { recursive: true });
+    await makeFolder(files.leases);
     await rm(files.failure, { force: true });
     await clearRemnants(files, options.work.progress);
     await hold(files, self, options);

@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, rename, utimes } from 'node:fs/promises';
+import { mkdtemp, rename, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { FOLDER_PREFIX, type PinnedSource, type Source, type SourceTree } from '../domain/source.js';
 import type { Work } from '../domain/work.js';
-import { isErrno, isFolder } from '../host/files.js';
+import { makeFolder, isErrno, isFolder } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { copyTree } from '../host/tree/copy.js';
 import { removeTree } from '../host/tree/remove.js';
@@ -72,7 +72,7 @@ async function pinFolder(folder: string, layout: Layout, work: Work): Promise<So
 
 /** Makes a tree beside the others and renames it, unless the same is there by then. */
 async function intoPlace(layout: Layout, make: (scratch: string) => Promise<PinnedSource>): Promise<SourceTree> {
-  await mkdir(layout.sources, { recursive: true });
+  await makeFolder(layout.sources);
   const scratch = await mkdtemp(path.join(layout.sources, UNFINISHED));
   try {
     const pinned = await make(scratch);

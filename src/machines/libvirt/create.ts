@@ -1,9 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
 import { NixproofError } from '../../domain/error.js';
 import { DEFAULT_BASE } from '../../domain/profile.js';
-import { writeWhole } from '../../host/files.js';
+import { makeFolder, writeWhole } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { BOOT_DEADLINE_MS } from '../boot.js';
 import { createBlank, createOverlay } from '../images.js';
@@ -56,7 +56,7 @@ async function createOn(
   const shape = possibleShape(request.shape, libvirt.installation);
   if (shape.libvirtNetwork !== undefined) await requireNetwork(libvirt.virsh, shape.libvirtNetwork, work.signal);
   await removeMachine(layout, id);
-  await mkdir(machineFolder(layout, id), { recursive: true });
+  await makeFolder(machineFolder(layout, id));
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   await takeSlot(layout, { id, memoryMiB: shape.memoryMiB }, work);
   try {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { writeWhole } from '../../host/files.js';
+import { makeFolder, writeWhole } from '../../host/files.js';
 import type { Screen } from '../machine.js';
 import type { DomainIdentity } from './identity.js';
 import { pngOfPpm } from '../png.js';
@@ -12,7 +12,7 @@ export function guestScreen(virsh: Virsh, { uuid }: DomainIdentity): Screen {
   return {
     async screenshot(file, { signal }) {
       const target = path.resolve(file);
-      await mkdir(path.dirname(target), { recursive: true });
+      await makeFolder(path.dirname(target));
       const temporary = `${target}.${randomBytes(4).toString('hex')}.tmp`;
       try {
         await virsh.run(['screenshot', uuid, temporary], { signal });

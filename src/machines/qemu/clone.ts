@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { GuestNetwork, MachineShape } from '../../domain/profile.js';
 import { createOverlay } from '../images.js';
 import type { Work } from '../machine.js';
@@ -9,6 +9,7 @@ import { activateDisks, readState, shareMemory } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
 import type { Template } from './template.js';
+import { makeFolder } from '../../host/files.js';
 
 /** What a clone is asked to be. */
 export interface CloneRequest {
@@ -32,7 +33,7 @@ export async function cloneTemplate(template: Template, request: CloneRequest, w
   const files = machineFiles(folder);
   await killMachine(folder);
   await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await overlay(template, files, work.signal);
   const hardware: Hardware = {
     ...template.hardware,

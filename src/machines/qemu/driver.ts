@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { BaseImage } from '../../bases/base.js';
 import { baseFor } from '../../bases/registry.js';
 import { NixproofError } from '../../domain/error.js';
 import { DEFAULT_BASE } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
-import { folderBytes } from '../../host/files.js';
+import { makeFolder, folderBytes } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { isAlive } from '../../host/process.js';
 import { removeTree } from '../../host/tree/remove.js';
@@ -112,7 +111,7 @@ async function createOn(
   const { id } = request;
   const name = request.base ?? DEFAULT_BASE;
   const shape = possibleShape(request.shape, installation);
-  await mkdir(layout.machines, { recursive: true });
+  await makeFolder(layout.machines);
   await requireDisk(layout.machines, MACHINE_BYTES, 'a machine');
   const login = await benchKey(layout);
   const template = await templateFor({ base, shape, installation, login, folder: templatesFolder(layout, base) }, work);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
 import type { Layout } from '../../host/paths.js';
@@ -13,6 +13,7 @@ import { killMachine, nameSockets, socketsFolder } from './launch.js';
 import { keepGoing } from './guest-io.js';
 import { connectQmp } from './qmp.js';
 import { runs, type QemuRecord } from './record.js';
+import { makeFolder } from '../../host/files.js';
 
 /**
  * Copies a machine with all its checkpoints under another name: gives the record of one that does not run yet and is to be put
@@ -30,7 +31,7 @@ export async function copyMachine(
   await killMachine(to);
   await rm(to, { recursive: true, force: true });
   if (!(await hasRoom(layout, { id, memoryMiB }, from, work))) return undefined;
-  await mkdir(to, { recursive: true });
+  await makeFolder(to);
   work.progress('copying the machine');
   await whileStill(record, from, work.signal, async () => {
     for (const name of await copied(from)) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { BaseBoot, BaseImage } from '../../bases/base.js';
 import { NixproofError } from '../../domain/error.js';
 import type { MachineShape } from '../../domain/profile.js';
-import { readJson, writeJson } from '../../host/files.js';
+import { makeFolder, readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
 import { isAlive, waitUntil } from '../../host/process.js';
 import { BOOT_DEADLINE_MS, neverBooted } from '../boot.js';
@@ -82,7 +82,7 @@ export async function templateFor(request: TemplateRequest, work: Work): Promise
   const folder = path.join(request.folder, identityOf(request));
   const found = await readTemplate(folder, request, uefiCode);
   if (found) return found;
-  await mkdir(request.folder, { recursive: true });
+  await makeFolder(request.folder);
   const onWait = () => work.progress('another process makes this template: waiting for it');
   await withLock(`${folder}.lock`, { signal: work.signal, onWait }, async () => {
     if (await readTemplate(folder, request, uefiCode)) return;
