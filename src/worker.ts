@@ -19,7 +19,7 @@ import { SHARED_TASK_QUEUE, hostTaskQueue } from './domain/names.js';
 import { DRIVER_NAMES } from './domain/profile.js';
 import { announceHost } from './host-directory.js';
 import { hostIdentity } from './host/identity.js';
-import { watchLoop } from './host/loop-watch/watch.js';
+import { watchSteps } from './host/step-watch/watch.js';
 import { architecture } from './host/labels.js';
 import type { Layout } from './host/paths.js';
 import { findInstallation } from './machines/qemu/installation.js';
@@ -104,7 +104,7 @@ export async function runWorker({ layout, server, signal, labels: given, onReady
     const running = Promise.all(workers.map((worker) => worker.run()));
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
-    await using _watch = watchLoop();
+    await using _watch = watchSteps();
     await running;
   } finally {
     await connection.close();

@@ -5,7 +5,7 @@ import { NixproofError } from '../domain/error.js';
 import type { RunRequest } from '../domain/run.js';
 import { insideFence, type Fence } from '../host/fence.js';
 import { makeFolder, isErrno, namesIn } from '../host/files.js';
-import { refuseFreezing } from '../host/loop-watch/watch.js';
+import { refuseDeadly } from '../host/step-watch/watch.js';
 import type { Layout } from '../host/paths.js';
 import { runFiles } from '../records/artifacts.js';
 import { requireNotEnded } from './ended-run.js';
@@ -112,7 +112,7 @@ export function leased<A extends Readonly<Record<string, Activity>>>(layout: Lay
         }
         return takeLease(runFiles(layout.runs, request.run).folder, mine, request.machine);
       });
-      await inActivity(() => refuseFreezing(lease.folder));
+      await inActivity(() => refuseDeadly(lease.folder));
       return insideFence(lease, () => activity(withSourceHere(request, layout), ...rest));
     },
   ]);

@@ -55,7 +55,7 @@ export function familyOf(code: string): ErrorFamily {
 
 /** Faults after which looking again shows the same, although their families’ pass. */
 const FINAL: readonly string[] = [
-  'INTERNAL_STEP_FREEZES',
+  'INTERNAL_STEP_ENDS_WORKER',
   'MACHINE_GONE',
   'MACHINE_NEVER_BOOTED',
   'MACHINE_TOOL_MISSING',

@@ -1,8 +1,7 @@
-import { mkdirSync, writeFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { Session } from 'node:inspector';
-import path from 'node:path';
 import { workerData } from 'node:worker_threads';
-import { noteOf, WHOSE_CODE, type Watched } from './watch.js';
+import { note, WHOSE_CODE, type Watched } from './watch.js';
 
 /** How long the main thread may take to say in whose code it is. */
 const ANSWER_MS = 3000;
@@ -34,15 +33,10 @@ function askMainThread(): void {
 /** The log is written here: what a thread prints goes through the main one. */
 function end(leaseFolder: string): void {
   try {
-    if (leaseFolder !== '') note(noteOf(leaseFolder));
+    if (leaseFolder !== '') note(leaseFolder);
     const where = leaseFolder === '' ? 'no step’s code' : `the step ${leaseFolder}`;
     writeSync(2, `${new Date().toISOString()} ERROR the event loop is frozen in ${where}: this process is killed\n`);
   } finally {
     process.kill(process.pid, 'SIGKILL');
   }
-}
-
-function note(file: string): void {
-  mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, '');
 }
