@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { ACCELERATORS, DRIVER_NAMES, type LimitedStep } from '../domain/profile.js';
 import { LABEL } from '../host/labels.js';
@@ -144,6 +145,20 @@ const drill = text('a fault such as dns-broken or tmp-full@NIX_BUILD').superRefi
   if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.problem });
 });
 
+/** Files that are put where another one of them is, or below it. */
+function clashes(targets: readonly string[]): readonly { readonly index: number; readonly message: string }[] {
+  const places = targets.map((to) => posix.normalize(to));
+  return places.flatMap((place, index) => {
+    const other = places.findIndex((one, at) => (one === place ? at < index : place.startsWith(`${one}/`)));
+    if (other < 0) return [];
+    const message =
+      places[other] === place
+        ? `expected a place of its own, files[${other}] is put there`
+        : `expected a place of its own, files[${other}] is put above it as a file`;
+    return [{ index, message }];
+  });
+}
+
 export const profile = section({
   base: base
     .optional()
@@ -189,6 +204,9 @@ export const profile = section({
         ? 'expected none: kind nix-check installs no system'
         : 'expected none: nixos-anywhere unmounts what it installs; give it --extra-files in install.args';
     context.addIssue({ code: 'custom', path: ['files'], message });
+  }
+  for (const { index, message } of clashes(files.map(({ to }) => to))) {
+    context.addIssue({ code: 'custom', path: ['files', index, 'to'], message });
   }
   if (install.kind !== 'nix-check' || driver === undefined || driver === 'sandbox') return;
   const message = `expected none, got ${JSON.stringify(driver)}: kind nix-check is built on this host`;

@@ -1,7 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
-import type { DriverName, HealingPolicy, Installation, MachineShape, Profile } from '../domain/profile.js';
+import type {
+  DriverName,
+  HealingPolicy,
+  Installation,
+  MachineShape,
+  Profile,
+  InstalledFile,
+} from '../domain/profile.js';
 import { absoluteBase, baseOfFlag } from './base.js';
 import { resolveCheck } from './checks.js';
 import { readEnvironment, type Environment, type EnvironmentSettings } from './environment.js';
@@ -41,8 +48,8 @@ const DEFAULT_MEMORY_MIB = { nixos: 4096, 'nixos-anywhere': 4096, script: 2048, 
 /**
  * The profiles to test, complete: flags win over the environment, the environment over the file, and what is left has defaults.
  * @param names profiles in the order they are wanted, each once; none: all of them, in the file's order
- * @throws NixproofError `CONFIG_UNKNOWN_PROFILE`, `CONFIG_ENVIRONMENT`, `CONFIG_FLAG`, `CONFIG_DEPLOY_MISSING`, `CONFIG_KEY_MISSING`,
- * `CONFIG_MACHINES_MISSING`
+ * @throws NixproofError `CONFIG_UNKNOWN_PROFILE`, `CONFIG_ENVIRONMENT`, `CONFIG_FLAG`, `CONFIG_DEPLOY_MISSING`, `CONFIG_FILES`,
+ * `CONFIG_KEY_MISSING`, `CONFIG_MACHINES_MISSING`
  */
 export async function resolveProfiles(
   loaded: LoadedConfig,
@@ -65,6 +72,7 @@ export async function resolveProfiles(
       const boots = flagBase ?? fileBase;
       const hosts = await hostsOf(name, config, driver, loaded);
       const { files, secrets, ...variables } = secretsOf(config, loaded.config, loaded.folder);
+      await requireFiles(name, files ?? [], cwd);
       return {
         name,
         ...(boots === undefined ? {} : { base: boots }),
@@ -157,6 +165,19 @@ function policyOf(policy: HealingPolicy['policy'], enabled: boolean | undefined)
   if (enabled === undefined) return policy;
   if (!enabled) return 'never';
   return policy === 'never' ? 'auto' : policy;
+}
+
+async function requireFiles(name: string, files: readonly InstalledFile[], cwd: string): Promise<void> {
+  for (const { content, to } of files) {
+    if ('secret' in content) continue;
+    const found = await stat(content.from).catch(() => undefined);
+    if (found?.isFile()) continue;
+    const what = found ? 'is no file' : 'does not exist';
+    throw new NixproofError('CONFIG_FILES', `profile ${name}, file ${to}: ${shownPath(content.from, cwd)} ${what}`, {
+      hint: 'correct its `from`: it is relative to the configuration’s folder',
+      details: { profile: name, from: content.from },
+    });
+  }
 }
 
 async function deployedFolder(

@@ -49,11 +49,26 @@ export async function previewSource(
 ): Promise<{
   readonly source: SourceTree;
   readonly profiles: readonly Profile[];
-  readonly secrets: Readonly<Record<string, SecretSource>>;
+  /** The configuration's secrets, as what outlives this copy of the source may use them. */
+  readonly secrets: Readonly<Record<string, SecretSource | 'inside the source'>>;
 }> {
   const { source, folder, config } = await openSource(scheduled, place);
   const profiles = await resolveChoice(config, scheduled.choice, folder);
-  return { source, profiles, secrets: secretSources(config.config, config.folder) };
+  return { source, profiles, secrets: lastingSecrets(config) };
+}
+
+/** Each firing tests a copy of its own: a path that starts from one leads nowhere later. */
+function lastingSecrets({
+  config,
+  folder,
+}: LoadedConfig): Readonly<Record<string, SecretSource | 'inside the source'>> {
+  const lasting = Object.entries(secretSources(config, folder)).map(([name, source]) => {
+    const { file, command: [program = ''] = [] } = config.secrets[name] ?? {};
+    const written = file ?? (program.includes('/') ? program : '/');
+    if (!/^(\/|~\/)/.test(written)) return [name, 'inside the source'] as const;
+    return [name, source.kind === 'command' ? { ...source, folder: '/' } : source] as const;
+  });
+  return Object.fromEntries(lasting);
 }
 
 async function openSource(

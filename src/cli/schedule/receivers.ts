@@ -22,19 +22,21 @@ export function receiversOf(
  */
 export function withSecrets(
   receivers: readonly Receiver[],
-  secrets: Readonly<Record<string, SecretSource>>,
+  secrets: Readonly<Record<string, SecretSource | 'inside the source'>>,
   untrusted: boolean,
 ): readonly Receiver[] {
   return receivers.map((receiver) => {
     const [, name] = (receiver.kind === 'webhook' && /^secret:(.*)$/.exec(receiver.url)) || [];
     if (name === undefined) return receiver;
     const secret = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
-    if (secret !== undefined && !untrusted) return { ...receiver, secret };
+    if (typeof secret === 'object' && !untrusted) return { ...receiver, secret };
     const what = untrusted
       ? 'the configuration of an --untrusted schedule has no say in what the worker reads'
-      : `the configuration has no secret ${JSON.stringify(name)}`;
+      : secret === undefined
+        ? `the configuration has no secret ${JSON.stringify(name)}`
+        : `the secret ${JSON.stringify(name)} has a path that starts from the configuration, and each firing has a copy of that of its own`;
     throw new NixproofError('CONFIG_FLAG', `--notify-url: ${what}`, {
-      hint: 'name a secret of `secrets:`, or give env:NAME or file:/PATH, which the worker reads',
+      hint: 'name a secret of `secrets:` that comes from `env`, an absolute path or a program on PATH, or give env:NAME or file:/PATH, which the worker reads',
       details: { flag: '--notify-url' },
     });
   });

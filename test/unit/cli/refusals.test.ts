@@ -88,6 +88,23 @@ test('a Temporal configuration that cannot be read is named', async () => {
   expect(await nixproof('worker')).toEqual(refused('CONFIG_TEMPORAL'));
 });
 
+test('a schedule tells nobody at an address that starts from one copy of the configuration', async () => {
+  const folder = await temporaryFolder();
+  const secrets = '{ in: { file: hook }, run: { command: [./hook] }, home: { file: ~/hook } }';
+  const install = '{ kind: script, run: x }';
+  await writeFile(path.join(folder, 'nixproof.yaml'), `secrets: ${secrets}\nprofiles: { vm: { install: ${install} } }`);
+  for (const [name, what] of [
+    ['in', 'a path that starts from the configuration'],
+    ['run', 'a path that starts from the configuration'],
+    ['none', 'the configuration has no secret "none"'],
+  ] as const) {
+    const url = `secret:${name}`;
+    const told = await nixproof('schedule', 'create', 'x', '--every', '1h', '--from', folder, '--notify-url', url);
+    expect(told).toEqual(refused('CONFIG_FLAG'));
+    expect(told.stderr).toContain(what);
+  }
+});
+
 describe('of a run', () => {
   test('whose log was removed there is none, and of one that has none neither', async () => {
     await recordRun({ removedForRoomAt: '2026-11-30T12:00:00Z' });

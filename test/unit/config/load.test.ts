@@ -44,6 +44,14 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     ['nixproof.yaml:4:23: profiles.vm.network.host[0]: expected a whole number from 1 to 65535, got 65536'],
   ],
   ['a missing key', 'profiles:\n  vm:\n    base: debian\n', ['nixproof.yaml:2:3: profiles.vm: missing key "install"']],
+  [
+    'files that are put where another one is',
+    yaml('    files: [{ from: a, to: /k/a }, { from: b, to: /k//a }, { from: c, to: /k }, { from: d, to: /k.d }]\n'),
+    [
+      'nixproof.yaml:4:28: profiles.vm.files[0].to: expected a place of its own, files[2] is put above it as a file',
+      'nixproof.yaml:4:51: profiles.vm.files[1].to: expected a place of its own, files[0] is put there',
+    ],
+  ],
   ['a key without a value', 'profiles:\n  vm:\n', ['nixproof.yaml:2:3: profiles.vm: expected a mapping, got nothing']],
   [
     'a wrong kind',

@@ -219,6 +219,18 @@ const WRONG: readonly (readonly [text: string, names: readonly string[], options
     { code: 'CONFIG_KEY_MISSING', message: 'profile vm, check “id”: there is no key keys/none' },
   ],
   [
+    `profiles: { vm: { ${SCRIPT}, files: [{ from: keys/none, to: /k }] } }`,
+    [],
+    {},
+    { code: 'CONFIG_FILES', message: 'profile vm, file /k: keys/none does not exist' },
+  ],
+  [
+    `profiles: { vm: { ${SCRIPT}, files: [{ from: ., to: /k }] } }`,
+    [],
+    {},
+    { code: 'CONFIG_FILES', message: expect.stringMatching(/^profile vm, file \/k: .* is no file$/) },
+  ],
+  [
     TWO,
     [],
     { flags: { base: 'debain' } },
