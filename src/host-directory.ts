@@ -48,19 +48,23 @@ async function describeHost(client: Client, host: string): Promise<WorkflowExecu
   }
 }
 
-/** Every host that was not forgotten, by name. */
+/**
+ * Every host that was not forgotten, by name.
+ * @throws NixproofError `SERVER_KEY_DIFFERS` where all that are there have another key
+ */
 export async function listHosts(client: Client): Promise<readonly HostStatus[]> {
   const found: HostStatus[] = [];
   for await (const { workflowId } of hostWorkflows(client)) {
     const record = await hostRecord(client, workflowId.slice(hostWorkflow('').length));
     if (record) found.push(await statusOf(client, record));
   }
+  if (found.length === 0) await requireSameKey(client);
   return found.sort((a, b) => a.host.localeCompare(b.host));
 }
 
 /**
- * To be asked before a worker starts: one with another key than the workers that are there would
- * refuse their runs.
+ * To be asked before a worker starts, for one with another key than the workers that are there would
+ * refuse their runs; and where nothing is there for this key.
  * @throws NixproofError `SERVER_KEY_DIFFERS`
  */
 export async function requireSameKey(client: Client): Promise<void> {

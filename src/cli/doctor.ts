@@ -141,11 +141,13 @@ async function temporal(session: Session): Promise<Finding> {
   const elsewhere = serverFromEnvironment();
   if (!elsewhere) return localServer(session);
   await using link = await connectClient(elsewhere, await sealingKey(session.layout));
+  const { requireSameKey } = await import('../host-directory.js');
   const detail = `${link.address}, namespace ${link.namespace}`;
   if (!(await hasNamespace(link))) {
     const fix = `temporal operator namespace create --namespace ${link.namespace}`;
     return { status: 'broken', detail: `${link.address} has no namespace ${link.namespace}`, fix };
   }
+  await requireSameKey(link.client);
   if (link.searchAttributes) return { status: 'ok', detail };
   const { SEARCH_ATTRIBUTES } = await import('../domain/names.js');
   const names = Object.values(SEARCH_ATTRIBUTES)

@@ -8,7 +8,7 @@ import type { Session } from './session.js';
 /** How many runs of a server elsewhere are listed. */
 const LISTED = 50;
 
-/** A run in full, as it is now. @throws NixproofError `CONFIG_UNKNOWN_RUN` */
+/** A run in full, as it is now. @throws NixproofError `CONFIG_UNKNOWN_RUN`, `SERVER_KEY_DIFFERS` */
 export async function findRun(session: Session, run: string): Promise<RunReport> {
   const recorded = await readRunReport(session.layout.runs, run);
   if (recorded && recorded.verdict !== null) return recorded;
@@ -57,7 +57,15 @@ export async function findRuns(session: Session): Promise<readonly RunReport[]> 
     const known = new Set(recorded.map(({ run }) => run));
     const { listRuns } = await import('../client.js');
     const elsewhere = (await listRuns(server.link, LISTED)).filter((run) => !known.has(run));
-    const live = await Promise.all([...open, ...elsewhere].map((run) => liveReport(server.link, run)));
+    let sealed = 0;
+    const shown = (run: string) =>
+      liveReport(server.link, run).catch((error: unknown) => {
+        if (!isOtherKey(error)) throw error;
+        sealed += 1;
+        return undefined;
+      });
+    const live = await Promise.all([...open, ...elsewhere].map(shown));
+    if (sealed > 0) session.progress(`${sealed} more of this server cannot be read: they are sealed with another key`);
     const fresh = new Map(live.filter((report) => report !== undefined).map((report) => [report.run, report]));
     const merged = recorded.map((report) => fresh.get(report.run) ?? report);
     const others = elsewhere.map((run) => fresh.get(run)).filter((report) => report !== undefined);
@@ -75,10 +83,18 @@ async function waitingRun(link: ServerLink, run: string): Promise<RunReport | un
   return requested && waitingReport(requested);
 }
 
+function isOtherKey(error: unknown): boolean {
+  return error instanceof NixproofError && error.code === 'SERVER_KEY_DIFFERS';
+}
+
+/** @throws NixproofError `SERVER_KEY_DIFFERS` */
 async function liveReport(link: ServerLink, run: string): Promise<RunReport | undefined> {
   const { queryRun } = await import('../client.js');
   // Without a worker nobody answers: then what is recorded has to do.
-  const report = await queryRun(link, run).catch(() => undefined);
+  const report = await queryRun(link, run).catch((error: unknown) => {
+    if (isOtherKey(error)) throw error;
+    return undefined;
+  });
   if (report?.verdict !== null) return report;
   return { ...report, durationMs: Date.now() - Date.parse(report.startedAt) };
 }
