@@ -8,7 +8,7 @@ import { machineOf } from '../domain/names.js';
 import type { CheckResult, RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
-import { writeJson } from '../host/files.js';
+import { readIfThere, writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
 import { createTurns } from '../host/turns.js';
 import type { Registry } from '../machines/registry.js';
@@ -86,6 +86,8 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
   const filesOf = (request: RunRequest) => runFiles(layout.runs, request.run);
   const secrets = createSecretStore();
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf, secrets);
+  /** Where a run's secrets could not be read, or who waited for them gave up, there is no machine. */
+  const hasBegun = async (request: RunRequest) => (await readIfThere(filesOf(request).request)) !== undefined;
   const turns = createTurns(STEPS_A_CORE * availableParallelism());
   /** What takes the processor and waits for no other run; on other machines than sandboxes it may wait for those. */
   const turn = <T>({ driver }: RunRequest, work: Work, body: () => Promise<T>): Promise<T> =>
@@ -105,6 +107,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
           await requireSource(request, layout, work);
           await requireStillUntrusted({ ...request.profile, driver: request.driver });
           // One that cannot be read is no reason to make a machine.
+          if (request.profile.secrets !== undefined) work.progress('reading the secrets');
           await secrets.of(request, work.signal);
           await writeRunRequest(filesOf(request), request);
           await writeRunReport(filesOf(request), draft);
@@ -193,7 +196,9 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       ),
 
     collect: (request: RunRequest, verdict: Verdict): Promise<void> =>
-      inTurn(request, (work) => onMachine(request, work, (scene) => collectFrom(scene, verdict))),
+      inTurn(request, async (work) => {
+        if (await hasBegun(request)) await onMachine(request, work, (scene) => collectFrom(scene, verdict));
+      }),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
       inActivity(async (work) => {
@@ -215,7 +220,7 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       // Not in turn: it makes the room that those who have theirs may wait for.
       inActivity(async (work) => {
         await endOutside(machines, request, work);
-        if (fate === 'destroy' && request.driver === 'ssh') {
+        if (fate === 'destroy' && request.driver === 'ssh' && (await hasBegun(request))) {
           await leaveAsItWas(request, work, (use) => onMachine(request, work, use));
         }
         // A person may have made it theirs since the run ended without it.

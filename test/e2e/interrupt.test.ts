@@ -116,6 +116,25 @@ describe('with a server elsewhere', () => {
       },
     ];
 
+    test('a secret is being read: its command is ended, and not started again to tidy up', LONG, async () => {
+      const folder = await bench.folder({
+        'nixproof.yaml': `secrets: { asked: { command: [./ask] } }
+profiles: { asking: { driver: sandbox, install: { kind: script, run: x, env: { ASKED: { secret: asked } } } } }
+`,
+      });
+      await writeFile(path.join(folder, 'ask'), '#!/bin/sh\necho $$ >>asked; exec sleep 100\n', { mode: 0o755 });
+      const command = bench.start(folder, 'test', '--json');
+      const asked = () => readFile(path.join(folder, 'asked'), 'utf8').catch(() => '');
+      await reached('a secret that is asked for', async () => (await asked()) !== '');
+      command.kill('SIGINT');
+      const ended = await command.ended;
+      expect(ended.exit).toBe(130);
+      expect(onlyRun(ended)).toMatchObject({ verdict: 'cancelled', phases: [] });
+      const [pid, ...more] = (await asked()).trim().split('\n');
+      expect(more).toEqual([]);
+      expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+    });
+
     test.each(moments)('$what', LONG, async ({ what, more, script, now, report }) => {
       const folder = await patient(bench, what, script, more);
       await writeFile(path.join(folder, 'disk.img'), '');
