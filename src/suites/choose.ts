@@ -38,10 +38,7 @@ export async function resolveChoice(
   if (!untrusted) return chosen;
   const { repository } = config;
   if (repository === undefined) throw new Error('an untrusted configuration was opened as a trusted one');
-  const given = { base: bases !== undefined };
-  const held: Profile[] = [];
-  for (const profile of chosen) held.push(await requireUntrusted(profile, repository, given));
-  return held;
+  return requireUntrusted(chosen, repository, { base: bases !== undefined });
 }
 
 /**

@@ -119,7 +119,9 @@ export async function chooseDriver(
   if (!probe || probe.available) return { ...withBase(profile, work.layout), driver: 'qemu' };
   if (profile.base !== undefined) throw probe.reason;
   requireOwnDisks(profile, 'sandbox');
-  if (process.getuid?.() === 0) {
+  requireNetworkOfOurs(profile, 'sandbox');
+  // An untrusted profile is refused the sandbox for that, by who asks for a driver.
+  if (process.getuid?.() === 0 && profile.untrusted === undefined) {
     throw new NixproofError(
       'UNSUPPORTED_SANDBOX_ROOT',
       `${profile.name} would run in a sandbox, as root, on this host`,
@@ -128,7 +130,6 @@ export async function chooseDriver(
       },
     );
   }
-  requireNetworkOfOurs(profile, 'sandbox');
   work.progress(`${probe.reason.message}: ${profile.name} runs in a sandbox on this host`);
   return { ...profile, driver: 'sandbox' };
 }

@@ -197,18 +197,35 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
 };
 
 /**
- * Holds a profile of a configuration that is not trusted to what it may do: nothing on this host,
+ * Holds profiles of a configuration that is not trusted to what they may do: nothing on this host,
  * and nothing outside its repository. Asked when a suite is planned, and again by the worker before
  * it reads anything the profile names.
  * @param given what the command line has chosen instead of the configuration
- * @returns the profile with its paths as they really are, links followed
+ * @returns the profiles with their paths as they really are, links followed
  * @throws NixproofError `CONFIG_UNTRUSTED` with everything that is refused
  */
 export async function requireUntrusted<P extends Subject>(
+  profiles: readonly P[],
+  repository: string,
+  given: { readonly base: boolean },
+): Promise<readonly P[]> {
+  const held: P[] = [];
+  const refusals = new Map<string, Refusal>();
+  for (const profile of profiles) {
+    const one = await hold(profile, repository, given);
+    held.push(one.profile);
+    // What several drivers or bases are refused for is said once.
+    for (const refusal of one.refusals) refusals.set(JSON.stringify(refusal), refusal);
+  }
+  if (refusals.size > 0) throw untrusted([...refusals.values()]);
+  return held;
+}
+
+async function hold<P extends Subject>(
   profile: P,
   repository: string,
   given: { readonly base: boolean },
-): Promise<P> {
+): Promise<{ readonly profile: P; readonly refusals: readonly Refusal[] }> {
   const findings = Object.entries(DECISIONS)
     .filter(([path]) => !(given.base && path === 'profiles.*.base'))
     .flatMap(([, decide]) => decide(profile));
@@ -220,8 +237,8 @@ export async function requireUntrusted<P extends Subject>(
     if (typeof found === 'string') real.set(place.file, found);
     else refusals.push(found);
   }
-  if (refusals.length > 0) throw untrusted(refusals);
-  return withPlaces({ ...profile, untrusted: { repository, base: given.base } }, (file) => real.get(file) ?? file);
+  const held = { ...profile, untrusted: { repository, base: given.base } };
+  return { profile: withPlaces(held, (file) => real.get(file) ?? file), refusals };
 }
 
 /**
@@ -231,7 +248,7 @@ export async function requireUntrusted<P extends Subject>(
  */
 export async function requireStillUntrusted(profile: Subject): Promise<void> {
   const { untrusted: held } = profile;
-  if (held) await requireUntrusted(profile, await realpath(held.repository), held);
+  if (held) await requireUntrusted([profile], await realpath(held.repository), held);
 }
 
 async function realPlace(repository: string, { path, file, image }: Place): Promise<string | Refusal> {

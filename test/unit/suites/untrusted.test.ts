@@ -173,17 +173,29 @@ describe('refuses, naming the place', () => {
     const yaml = `profiles: { vm: { ${SCRIPT} } }`;
     expect(await problemsOf(resolved(yaml, { ...UNTRUSTED, drivers: ['sandbox'] }))).toHaveLength(1);
     vi.stubEnv('PATH', '/nonexistent');
-    vi.spyOn(process, 'getuid').mockReturnValue(1000);
     const config = await openConfig(repository, undefined, { untrusted: {} });
     const place = { ...work, layout: layoutOf(path.join(outside, 'home')) };
-    const chosen = chooseProfiles(config, UNTRUSTED, repository, createRegistry(place.layout), place);
-    expect(await problemsOf(chosen)).toHaveLength(1);
-    vi.restoreAllMocks();
+    for (const user of [0, 1000]) {
+      vi.spyOn(process, 'getuid').mockReturnValue(user);
+      const chosen = chooseProfiles(config, UNTRUSTED, repository, createRegistry(place.layout), place);
+      expect(await problemsOf(chosen)).toHaveLength(1);
+      vi.restoreAllMocks();
+    }
   });
 
   test('everything at once', async () => {
-    const yaml = `profiles:\n  a: { driver: sandbox, deploy: { from: .. }, ${SCRIPT} }`;
-    expect(await problemsOf(resolved(yaml))).toHaveLength(2);
+    const yaml = `profiles:
+  a: { driver: sandbox, deploy: { from: .. }, ${SCRIPT} }
+  b: { network: { host: [22] }, deploy: { from: .. }, ${SCRIPT} }
+`;
+    const problems = await problemsOf(resolved(yaml));
+    expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'profiles.a.driver',
+      'profiles.a.deploy.from',
+      'profiles.b.network.host',
+      'profiles.b.deploy.from',
+    ]);
+    expect(await problemsOf(resolved(yaml, { ...UNTRUSTED, bases: ['debian', 'nixos'] }))).toEqual(problems);
   });
 });
 
