@@ -62,12 +62,14 @@ function lastingSecrets({
   config,
   folder,
 }: LoadedConfig): Readonly<Record<string, SecretSource | 'inside the source'>> {
-  const lasting = Object.entries(secretSources(config, folder)).map(([name, source]) => {
-    const { file, command: [program = ''] = [] } = config.secrets[name] ?? {};
-    const written = file ?? (program.includes('/') ? program : '/');
-    if (!/^(\/|~\/)/.test(written)) return [name, 'inside the source'] as const;
-    return [name, source.kind === 'command' ? { ...source, folder: '/' } : source] as const;
-  });
+  const lasting = Object.entries(secretSources(config, folder)).map(
+    ([name, source]): readonly [string, SecretSource | 'inside the source'] => {
+      const { file, command: [program = ''] = [] } = config.secrets[name] ?? {};
+      const written = file ?? (program.includes('/') ? program : '/');
+      if (!/^(\/|~\/)/.test(written)) return [name, 'inside the source'];
+      return [name, source.kind === 'command' ? { ...source, folder: '/' } : source];
+    },
+  );
   return Object.fromEntries(lasting);
 }
 

@@ -228,7 +228,7 @@ const WRONG: readonly (readonly [text: string, names: readonly string[], options
     `profiles: { vm: { ${SCRIPT}, files: [{ from: ., to: /k }] } }`,
     [],
     {},
-    { code: 'CONFIG_FILES', message: expect.stringMatching(/^profile vm, file \/k: .* is no file$/) },
+    { code: 'CONFIG_FILES', message: expect.stringMatching(/^profile vm, file \/k: .* is no file$/) as string },
   ],
   [
     TWO,
