@@ -41,7 +41,7 @@ module.exports = {
       'what runs in the guest',
     ),
     only('faults', [], 'what can be made to go wrong: pure'),
-    only('checks', ['machines/machine', 'machines/connection', 'reading/pool'], 'what is verified'),
+    only('checks', ['machines/machine', 'machines/connection', 'reading/pool', 'stream/text'], 'what is verified'),
     only(
       'secrets',
       ['host/', 'machines/machine'],

@@ -265,7 +265,9 @@ export async function decide(
   decision: { readonly approve: boolean; readonly heal?: string },
 ): Promise<boolean> {
   try {
-    await client.workflow.getHandle(run).signal(SIGNALS.decide, decision);
+    // Sealed for this execution: whoever starts the run again cannot repeat it.
+    const { runId } = await client.workflow.getHandle(run).describe();
+    await client.workflow.getHandle(run, runId).signal(SIGNALS.decide, decision);
     return true;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;

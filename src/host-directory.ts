@@ -71,7 +71,8 @@ export async function requireSameKey(client: Client): Promise<void> {
   for await (const { workflowId, memo } of hostWorkflows(client)) {
     const record = memo?.['host'];
     const host = workflowId.slice(hostWorkflow('').length);
-    if (isRefused(record) && isAlive(await lastSeen(client, host))) ours(record);
+    // What was not sealed at all is of no worker of this version.
+    if (isRefused(record) && record.refusedKey !== '' && isAlive(await lastSeen(client, host))) ours(record);
   }
 }
 

@@ -203,8 +203,12 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>
       inActivity(async (work) => {
         const files = filesOf(request);
+        const known = await readRunReport(layout.runs, request.run);
         // What was written once, and has lost its logs since, is not written again without them.
-        if ((await readRunReport(layout.runs, request.run))?.removedForRoomAt !== undefined) return;
+        if (known?.removedForRoomAt !== undefined) return;
+        // What tidies up behind a run has no say in the verdict that the run has.
+        const isItsOwn = Context.current().info.workflowExecution?.workflowId === request.run;
+        if (!isItsOwn && known !== undefined && known.verdict !== null) return;
         await turn(request, work, async () => {
           const full = await publishReports(files, report);
           await recordHeals(layout.home, full);

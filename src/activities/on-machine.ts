@@ -9,6 +9,7 @@ import type { RunFiles } from '../records/artifacts.js';
 import { noteConsoleTimes } from './console-times.js';
 import { withoutSecrets } from '../secrets/redacted-machine.js';
 import type { SecretStore } from '../secrets/store.js';
+import { visibleText } from '../stream/text.js';
 import { keepCable } from './faults/cable.js';
 import type { InstallScene, Scene } from './scene.js';
 
@@ -42,11 +43,11 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
   ): Promise<T> => {
     const secrets = await store.of(request, work.signal);
     const { redactor, values } = secrets;
-    const quiet: Work = { ...work, progress: (message) => work.progress(redactor.text(message)) };
+    const quiet: Work = { ...work, progress: (message) => work.progress(redactor.text(visibleText(message))) };
     try {
       await using at = await attached();
       const machine = values.size === 0 ? at.machine : withoutSecrets(at.machine, redactor);
-      return await use({ machine, secrets, request, files: filesOf(request), work: quiet });
+      return redactor.value(await use({ machine, secrets, request, files: filesOf(request), work: quiet }));
     } catch (error) {
       throw redactor.error(error);
     }

@@ -142,7 +142,8 @@ export async function openRecording(
   async function append(parse: () => ReturnType<typeof parser.push>): Promise<void> {
     torn = true;
     const at = now();
-    const parsed = parse();
+    // Without what divided it in the log, a secret may be whole now.
+    const parsed = redactor.value(parse());
     const text = Buffer.from(serializeEvents(parsed, at));
     await writeAll(events, text, eventsBytes);
     eventsBytes += text.length;
@@ -196,7 +197,13 @@ export async function openRecording(
         if (torn || (!unsaved && saved() < restMs)) return;
         const times = { startedAt, followedMs: followed(), silentMs: silent() };
         const parts = redactor.reach === 0 ? {} : { parts: partsSoFar() };
-        const follow: FollowState = { parser: parser.snapshot(), eventsBytes, summary, ...times, ...parts };
+        const follow: FollowState = {
+          parser: redactor.value(parser.snapshot()),
+          eventsBytes,
+          summary,
+          ...times,
+          ...parts,
+        };
         await whenThereIsRoom(() => writeJson(files.follow, follow));
         unsaved = false;
         saved = stopwatch();

@@ -62,7 +62,7 @@ export function watchSystem({ machine, target, install, file, work }: WatchedSys
     const told = [...guest, vm].filter((reading) => reading !== undefined);
     if (told.length === 0) return;
     await passFence();
-    await appendFile(file, told.map((reading) => `${JSON.stringify(reading)}\n`).join(''));
+    await appendFile(file, told.map((reading) => `${JSON.stringify(reading)}\n`).join(''), { mode: 0o600 });
     lines += told.length;
   };
   const tick = () => {

@@ -23,7 +23,7 @@ export async function makeFolderWhole(folder: string, fill: (temporary: string) 
   }
   const temporary = path.join(parent, `${prefix}${randomBytes(4).toString('hex')}`);
   try {
-    await mkdir(temporary);
+    await mkdir(temporary, { mode: 0o700 });
     await fill(temporary);
     await rm(folder, { recursive: true, force: true });
     await rename(temporary, folder);

@@ -112,8 +112,16 @@ function cannotLoad(error: unknown, file: string, name: string): string {
   return `${place}${column === undefined ? '' : `:${Number(column) + 1}`}: cannot be loaded: ${what}`;
 }
 
+/** What is longer would take minutes to be read, bytes. */
+const MAX_BYTES = 1024 * 1024;
+
 async function readConfig(file: string, name: string): Promise<string> {
   await requireFile(file, name);
+  if ((await stat(file)).size > MAX_BYTES) {
+    throw new NixproofError('CONFIG_INVALID', `${name} has more than ${MAX_BYTES / 1024} KiB`, {
+      hint: 'split it: each file has its own profiles',
+    });
+  }
   return await readFile(file, 'utf8');
 }
 

@@ -153,8 +153,8 @@ function clashes(targets: readonly string[]): readonly { readonly index: number;
     if (other < 0) return [];
     const message =
       places[other] === place
-        ? `expected a place of its own, files[${other}] is put there`
-        : `expected a place of its own, files[${other}] is put above it as a file`;
+        ? `expected a place of its own: files[${other}] is put there too`
+        : `${places[other]} is a file (files[${other}]), so nothing can be below it`;
     return [{ index, message }];
   });
 }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import type { FaultRequest } from '../domain/fault.js';
 import type {
@@ -72,7 +73,8 @@ export async function resolveProfiles(
       const boots = flagBase ?? fileBase;
       const hosts = await hostsOf(name, config, driver, loaded);
       const { files, secrets, ...variables } = secretsOf(config, loaded.config, loaded.folder);
-      await requireFiles(name, files ?? [], cwd);
+      // Of a configuration that is not trusted, `requireUntrusted` says all that is wrong at once.
+      if (loaded.repository === undefined) await requireFiles(name, files ?? [], loaded.folder, cwd);
       return {
         name,
         ...(boots === undefined ? {} : { base: boots }),
@@ -167,9 +169,10 @@ function policyOf(policy: HealingPolicy['policy'], enabled: boolean | undefined)
   return policy === 'never' ? 'auto' : policy;
 }
 
-async function requireFiles(name: string, files: readonly InstalledFile[], cwd: string): Promise<void> {
+/** What is not beside the configuration may be on the worker's host alone, which says so itself. */
+async function requireFiles(name: string, files: readonly InstalledFile[], folder: string, cwd: string): Promise<void> {
   for (const { content, to } of files) {
-    if ('secret' in content) continue;
+    if ('secret' in content || path.relative(folder, content.from).startsWith('..')) continue;
     const found = await stat(content.from).catch(() => undefined);
     if (found?.isFile()) continue;
     const what = found ? 'is no file' : 'does not exist';
@@ -183,10 +186,12 @@ async function requireFiles(name: string, files: readonly InstalledFile[], cwd: 
 async function deployedFolder(
   name: string,
   { deploy }: ProfileConfig,
-  { folder }: LoadedConfig,
+  { folder, repository }: LoadedConfig,
   cwd: string,
 ): Promise<string> {
   const from = absolutePath(folder, deploy.from);
+  // Of one that is not trusted, what is refused says so first: it learns of no path of this host.
+  if (repository !== undefined) return from;
   const found = await stat(from).catch(() => undefined);
   if (found?.isDirectory()) return from;
   const what = found ? 'is not a folder' : 'does not exist';

@@ -8,10 +8,12 @@ import { WORKFLOWS } from './names.js';
 export interface Order {
   readonly purpose: string;
   /**
-   * Random, where the same order given twice must count once. A result has that of its step's order,
-   * or the id of its workflow: it answers nothing else.
+   * Random, where the same order given twice must count once. An answer or a step's result has that
+   * of its order, a workflow's result has the id of its first execution: it answers nothing else.
    */
   readonly once?: string;
+  /** Of a signal: the execution of the workflow that it is for alone. */
+  readonly execution?: string;
   readonly values: readonly unknown[];
 }
 
@@ -20,6 +22,7 @@ export const signalOf = (signal: string): string => `signal ${signal}`;
 export const stepOf = (activityType: string): string => `step ${activityType}`;
 /** What a step or a workflow gave. */
 export const resultOf = (type: string): string => `result ${type}`;
+export const questionOf = (query: string): string => `question ${query}`;
 export const answerOf = (query: string): string => `answer ${query}`;
 
 /**

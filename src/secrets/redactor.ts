@@ -94,7 +94,7 @@ export function createRedactor(values: readonly Buffer[]): Redactor {
     return Buffer.concat([stream.push(raw), stream.release()]);
   };
   const text = (raw: string): string => (values.length === 0 ? raw : bytes(Buffer.from(raw)).toString('utf8'));
-  const value = <T>(raw: T): T => mapTexts(raw, text) as T;
+  const value = <T>(raw: T): T => (values.length === 0 ? raw : (mapTexts(raw, text) as T));
   return {
     bytes,
     text,
@@ -116,6 +116,8 @@ function linesOf(value: Buffer): readonly Buffer[] {
 
 function patternsOf(view: View, values: readonly Buffer[]): readonly Pattern[] {
   const texts = new Set(values.flatMap((value) => view.patterns(value)).map((one) => one.toString('latin1')));
+  // Of nothing but control characters nothing is left to look for in some views.
+  texts.delete('');
   return [...texts].map((one) => patternOf(Buffer.from(one, 'latin1')));
 }
 

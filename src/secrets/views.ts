@@ -24,9 +24,17 @@ const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const LF = 0x0a;
 const CR = 0x0d;
-/** An ECMA-48 control sequence; what is longer is none. */
-const CONTROL = /^\[[0-?]*[ -/]*([@-~])?/;
-const MAX_CONTROL_BYTES = 64;
+/** What follows the introducer of an escape sequence (ECMA-48), and its beginnings. */
+const SEQUENCE =
+  /^(?:\[[0-?]*[ -/]*[@-~]|\[[0-?]*[ -/]*$|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]+[0-~]|[0-~])/;
+const SEQUENCE_BEGUN = /^(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[PX^_][^\x1b]*\x1b?|[ -/]*)$/;
+/** What is longer is no sequence. */
+const MAX_SEQUENCE_BYTES = 4096;
+/** What `invisibleAt` knows begins with one of these. */
+const INVISIBLE = [
+  ...Array.from({ length: 0x20 }, (_, byte) => byte).filter((byte) => byte !== 0x09 && byte !== LF),
+  ...[0x7f, 0xc2, 0xe2],
+];
 
 /**
  * What stands at a place: bytes that mean others, something to pass over, or the beginning of
@@ -84,14 +92,37 @@ function decodeUnits(raw: Buffer, isSpecial: Uint8Array, unitAt: UnitAt): Decode
   };
 }
 
-/** Colours: a program may colour a part of what it prints. */
-function controlAt(raw: Buffer, at: number): Unit {
-  if (at + 1 === raw.length) return 'open';
-  const rest = raw.toString('latin1', at + 1, at + MAX_CONTROL_BYTES);
-  const found = CONTROL.exec(rest);
-  if (!found) return undefined;
-  if (found[1] !== undefined) return { length: 1 + found[0].length, bytes: [] };
-  return at + 1 + found[0].length === raw.length && rest.length < MAX_CONTROL_BYTES - 1 ? 'open' : undefined;
+/**
+ * What a terminal does not show, as `visibleText` takes it away: escape sequences, control
+ * characters but tabs and newlines, what changes the direction of a text.
+ */
+function invisibleAt(raw: Buffer, at: number): Unit {
+  const byte = raw[at] as number;
+  if (byte === ESCAPE) return sequenceAt(raw, at);
+  if (byte < 0x80) return { length: 1, bytes: [] };
+  const [wanted, last] = byte === 0xc2 ? [2, 0x9f] : [3, 0xbf];
+  if (at + wanted > raw.length) return isInvisible(raw.subarray(at)) ? 'open' : undefined;
+  if (wanted === 2) return (raw[at + 1] as number) <= last ? { length: 2, bytes: [] } : undefined;
+  return isInvisible(raw.subarray(at, at + 3)) ? { length: 3, bytes: [] } : undefined;
+}
+
+/** U+2028 to U+202E and U+2066 to U+2069 in UTF-8, as far as they are there; 0xc2 alone is the first of a C1 control. */
+function isInvisible([first, second, third]: Uint8Array): boolean {
+  if (first === 0xc2 || second === undefined) return true;
+  if (second === 0x80) return third === undefined || (third >= 0xa8 && third <= 0xae);
+  return second === 0x81 && (third === undefined || (third >= 0xa6 && third <= 0xa9));
+}
+
+/** An escape sequence; of one that does not end on its line, the introducer. */
+function sequenceAt(raw: Buffer, at: number): Unit {
+  const next = raw.indexOf(ESCAPE, at + 1);
+  const end = Math.min(next < 0 ? raw.length : next + 2, at + MAX_SEQUENCE_BYTES, raw.length);
+  const line = raw.subarray(at + 1, end);
+  const newline = line.indexOf(LF);
+  const rest = (newline < 0 ? line : line.subarray(0, newline)).toString('latin1');
+  const isCut = newline < 0 && end === raw.length;
+  if (isCut && SEQUENCE_BEGUN.test(rest)) return 'open';
+  return { length: 1 + (SEQUENCE.exec(rest)?.[0].length ?? 0), bytes: [] };
 }
 
 function percentAt(raw: Buffer, at: number): Unit {
@@ -186,12 +217,15 @@ function base64Forms(value: Buffer): readonly Buffer[] {
   });
 }
 
+const visible = decoder(INVISIBLE, invisibleAt);
+
 /** All ways in which a secret is recognised. */
 export const VIEWS: readonly View[] = [
   {
     name: 'text',
-    decode: decoder([ESCAPE], controlAt),
-    patterns: quotedForms,
+    decode: visible,
+    // A key with CRLF is looked for without CR too.
+    patterns: (value) => quotedForms(value).map((form) => Buffer.from(visible(form).bytes)),
     leastHeld: 1,
   },
   {

@@ -1,3 +1,4 @@
+import { leastEnvironment } from '../host/least-environment.js';
 import { rm } from 'node:fs/promises';
 import { messageOf } from '../domain/error.js';
 import { connectClient, type ServerLink } from '../client.js';
@@ -46,7 +47,8 @@ export async function startServerProcess(
   return startChild({
     argv: [executable.file, ...serverArguments(files, where)],
     cwd: files.folder,
-    env: { ...withoutTemporal(process.env), [SERVER_MARK]: files.folder },
+    // It needs no secret of who started it.
+    env: leastEnvironment({ [SERVER_MARK]: files.folder }),
     log: files.serverLog,
     parentPipe: false,
     outlivesUs: false,

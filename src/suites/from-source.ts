@@ -64,9 +64,12 @@ function lastingSecrets({
 }: LoadedConfig): Readonly<Record<string, SecretSource | 'inside the source'>> {
   const lasting = Object.entries(secretSources(config, folder)).map(
     ([name, source]): readonly [string, SecretSource | 'inside the source'] => {
-      const { file, command: [program = ''] = [] } = config.secrets[name] ?? {};
-      const written = file ?? (program.includes('/') ? program : '/');
-      if (!/^(\/|~\/)/.test(written)) return [name, 'inside the source'];
+      const { file, command: [program = '', ...args] = [] } = config.secrets[name] ?? {};
+      const isInside =
+        file === undefined
+          ? (program.includes('/') && !program.startsWith('/')) || args.some((one) => /^\.\.?\//.test(one))
+          : !/^~?\//.test(file);
+      if (isInside) return [name, 'inside the source'];
       return [name, source.kind === 'command' ? { ...source, folder: '/' } : source];
     },
   );

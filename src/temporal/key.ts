@@ -42,6 +42,10 @@ async function keyIn(file: string): Promise<SealingKey> {
       details: { file },
     });
   }
+  const user = process.getuid?.();
+  if (user !== undefined && stats.uid !== user && stats.uid !== 0) {
+    throw unusable(file, `it is another user’s (uid ${stats.uid}), who knows it and can change it`);
+  }
   const text = (await readIfThere(file))?.trim() ?? '';
   if (!FORMAT.test(text)) throw unusable(file, 'it holds no 32 bytes in base64');
   const secret = Buffer.from(text, 'base64');

@@ -9,6 +9,7 @@ import {
   isRefused,
   orderFor,
   orderIn,
+  questionOf,
   resultOf,
   signalOf,
   startOrder,
@@ -52,12 +53,21 @@ export function ours<T>(value: T): T {
  */
 export async function sealedResult<T>(handle: WorkflowHandle, workflowType: string): Promise<T> {
   try {
-    return valueIn(resultOf(workflowType), await handle.result(), handle.workflowId) as T;
+    const result: unknown = await handle.result();
+    return valueIn(resultOf(workflowType), result, await firstExecution(handle)) as T;
   } catch (error) {
     const { cause } = error instanceof WorkflowFailedError ? error : {};
-    if (!(cause instanceof ApplicationFailure) || cause.type !== UNSEALED) throw error;
+    if (!(cause instanceof ApplicationFailure)) throw error;
+    if (cause.type === 'REQUEST_REPLAYED') throw new NixproofError(cause.type, cause.message, { cause: error });
+    if (cause.type !== UNSEALED) throw error;
     throw keyDiffers(`a worker refused ${handle.workflowId}: it does not have the key of who started it`);
   }
+}
+
+/** The id of the execution with which a workflow began that may have continued in others since. */
+async function firstExecution(handle: Pick<WorkflowHandle, 'describe'>): Promise<string> {
+  const { raw } = await handle.describe();
+  return raw.workflowExecutionInfo?.firstRunId ?? '';
 }
 
 /** What was sealed for that purpose. @throws NixproofError `SERVER_KEY_DIFFERS` */
@@ -77,8 +87,15 @@ const CLIENT: NonNullable<ClientOptions['interceptors']> = {
   workflow: [
     {
       startWithDetails: (input, next) => next({ ...input, options: startOrder(input.workflowType, input.options) }),
-      query: async (input, next) => valueIn(answerOf(input.queryType), await next(input)),
-      signal: (input, next) => next({ ...input, args: [signalOrder(input.signalName, input.args)] }),
+      query: async (input, next) => {
+        const question = orderFor(questionOf(input.queryType), input.args, randomUUID());
+        return valueIn(answerOf(input.queryType), await next({ ...input, args: [question] }), question.once);
+      },
+      signal: (input, next) => {
+        const { runId } = input.workflowExecution;
+        const order = signalOrder(input.signalName, input.args);
+        return next({ ...input, args: [runId === undefined ? order : { ...order, execution: runId }] });
+      },
       signalWithStart: (input, next) =>
         next({
           ...input,

@@ -1,13 +1,12 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { uuid4, workflowInfo, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
-import { WORKFLOWS } from '../domain/names.js';
 import {
   answerOf,
   orderFor,
   orderIn,
+  questionOf,
   readable,
   resultOf,
-  scheduleOf,
   signalOf,
   startOf,
   startOrder,
@@ -26,21 +25,28 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
     inbound: [
       {
         async execute(input, next) {
-          const { workflowType, workflowId } = workflowInfo();
+          const { workflowType, firstExecutionRunId } = workflowInfo();
           const order = orderIn(startOf(workflowType), input.args);
-          // What was sealed for a schedule is for its firings only.
-          const isItsOwn = workflowType === WORKFLOWS.scheduled || scheduleOf(workflowId) === workflowId;
-          if (!order || !isItsOwn) throw unsealed(`the start of ${workflowType} was not ordered with the worker's key`);
-          return orderFor(resultOf(workflowType), [await next({ ...input, args: [...order.values] })], workflowId);
+          if (!order) throw unsealed(`the start of ${workflowType} was not ordered with the worker's key`);
+          return orderFor(
+            resultOf(workflowType),
+            [await next({ ...input, args: [...order.values] })],
+            firstExecutionRunId,
+          );
         },
         async handleQuery(input, next) {
-          const answer = await next(input);
+          const { queryName } = input;
           // The SDK's own, which the Temporal UI shows.
-          return input.queryName.startsWith('__') ? answer : orderFor(answerOf(input.queryName), [answer]);
+          if (queryName.startsWith('__')) return next(input);
+          const question = orderIn(questionOf(queryName), input.args);
+          const answer = await next({ ...input, args: [...(question?.values ?? [])] });
+          return orderFor(answerOf(queryName), [answer], question?.once);
         },
         async handleSignal(input, next) {
           const order = orderIn(signalOf(input.signalName), input.args);
           if (order?.once === undefined || obeyed.has(order.once)) return;
+          const { runId } = workflowInfo();
+          if ((order.execution ?? runId) !== runId) return;
           obeyed.add(order.once);
           await next({ ...input, args: [...order.values] });
         },
@@ -51,7 +57,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
         async scheduleActivity(input, next) {
           const { activityType, options } = input;
           const summary = options.summary === undefined ? {} : { summary: readable(options.summary) };
-          const once = uuid4();
+          const once = uuid4().slice(0, 13);
           const args = [orderFor(stepOf(activityType), input.args, once)];
           const result = await next({ ...input, args, options: { ...options, ...summary } });
           return resultIn(activityType, result, once);
@@ -59,7 +65,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
         async startChildWorkflowExecution(input, next) {
           const { workflowType, options } = input;
           const [started, ended] = await next({ ...input, options: startOrder(workflowType, options) });
-          return [started, ended.then((result) => resultIn(workflowType, result, options.workflowId))];
+          return [started, ended.then(async (result) => resultIn(workflowType, result, await started))];
         },
         continueAsNew(input, next) {
           return next({ ...input, args: [orderFor(startOf(input.options.workflowType), input.args)] });

@@ -19,7 +19,7 @@ import { createHolding } from './holding.js';
 import { HostLost, clearLater, type Fate } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
 import { createStay, type Run, type Stay } from './stay.js';
-import { LONGEST_RUN_MS, acquireMachine, detailsOfCancellation, faultOf } from './steps.js';
+import { LONGEST_RUN_MS, REPLAYED, acquireMachine, detailsOfCancellation, faultOf, wasReplayed } from './steps.js';
 import { runDetails } from './story.js';
 
 const reportQuery = defineQuery<RunReport>(QUERIES.report);
@@ -34,6 +34,7 @@ const HOSTS_LOST = 2;
  * One profile test: acquire → clone → deploy → install → restart → verify → collect → report → release, in this order and
  * durably. A failed installer is healed where that can be, and tried again. An installer that fails and a check that is red are outcomes; a verdict of `error` is the bench's own fault.
  * It always completes with a verdict, which cancellation is too; its report is in its artifacts, and answers the query `report`.
+ * Only where the run has ended before, it fails with `REQUEST_REPLAYED` and touches nothing of it.
  */
 export async function profileTest(request: RunRequest): Promise<RunResult> {
   const run = createRun(request);
@@ -42,7 +43,9 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
   } catch (error) {
     // Our own scope's time is up where nobody asked for the end of the workflow's.
     if (isCancellation(error) && !CancellationScope.current().consideredCancelled) run.ranOutOfTime(error);
-    else run.stopped(error);
+    else if (wasReplayed(error)) {
+      throw ApplicationFailure.create({ type: REPLAYED, message: faultOf(error).message, nonRetryable: true });
+    } else run.stopped(error);
   }
   await CancellationScope.nonCancellable(() => run.finish());
   const { suite, profile, driver, verdict } = run.report();

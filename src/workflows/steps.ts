@@ -1,5 +1,11 @@
 import { ActivityCancellationType, proxyActivities, sleep } from '@temporalio/workflow';
-import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ChildWorkflowFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
 import type { HostActivities, SharedActivities } from '../activities/index.js';
 import { COUNTED_FAULTS, isRetryable } from '../domain/error.js';
 import { SHARED_TASK_QUEUE } from '../domain/names.js';
@@ -86,9 +92,9 @@ function isCounted(error: unknown): boolean {
   return cause instanceof ApplicationFailure && cause.nonRetryable === true && isRetryable(cause.type ?? '');
 }
 
-/** What a step failed with; any other error is its own cause. */
+/** What a step or another workflow failed with; any other error is its own cause. */
 function causeOf(error: unknown): unknown {
-  return error instanceof ActivityFailure ? error.cause : error;
+  return error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
 }
 
 /** What a step that was cancelled said of itself. */
@@ -96,6 +102,9 @@ export function detailsOfCancellation(error: unknown): readonly unknown[] {
   const cause = causeOf(error);
   return cause instanceof CancelledFailure ? cause.details : [];
 }
+
+/** What a run is refused with that has ended before. */
+export const REPLAYED = 'REQUEST_REPLAYED';
 
 /** The bench's own fault in an error, as a report has it. */
 export function faultOf(error: unknown): FaultRecord {
@@ -109,4 +118,9 @@ export function faultOf(error: unknown): FaultRecord {
     };
   }
   return { code: 'INTERNAL_UNKNOWN', message: cause instanceof Error ? cause.message : String(cause) };
+}
+
+/** Whether a run, or a step of it, was refused because the run had ended before. */
+export function wasReplayed(error: unknown): boolean {
+  return faultOf(error).code === REPLAYED;
 }

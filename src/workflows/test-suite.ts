@@ -25,6 +25,7 @@ import { worstVerdict, type Verdict } from '../domain/verdict.js';
 import { createHolding } from './holding.js';
 import type { profileTest } from './profile-test.js';
 import { attribute, setAttribute } from './search-attributes.js';
+import { REPLAYED, wasReplayed } from './steps.js';
 
 /** So many runs that have ended are listed in the details that the UI shows; all that go on are. */
 const SHOWN = 50;
@@ -91,12 +92,12 @@ function createSuite(request: SuiteRequest) {
       const again = { ...first, run: retryOfRun(first.run, retry) };
       const before = retries.get(first.run) ?? [];
       verdict = await verdictOf(again);
-      retries.set(first.run, [...before, { run: again.run, verdict }]);
+      retries.set(first.run, [...before, { run: again.run, verdict: shown(verdict) }]);
     }
-    return verdict;
+    return shown(verdict);
   }
 
-  async function verdictOf(run: SuiteRun): Promise<Verdict> {
+  async function verdictOf(run: SuiteRun): Promise<Verdict | typeof REPLAYED> {
     going.set(run.run, run);
     tell();
     try {
@@ -144,7 +145,12 @@ function createSuite(request: SuiteRequest) {
   };
 }
 
-async function childVerdict(request: RunRequest): Promise<Verdict> {
+/** One that had ended before is not done again under another name. */
+function shown(verdict: Verdict | typeof REPLAYED): Verdict {
+  return verdict === REPLAYED ? 'error' : verdict;
+}
+
+async function childVerdict(request: RunRequest): Promise<Verdict | typeof REPLAYED> {
   try {
     const { verdict } = await executeChild<typeof profileTest>(WORKFLOWS.run, {
       workflowId: request.run,
@@ -158,6 +164,7 @@ async function childVerdict(request: RunRequest): Promise<Verdict> {
     });
     return verdict ?? 'error';
   } catch (error) {
+    if (wasReplayed(error)) return REPLAYED;
     return isCancellation(error) ? 'cancelled' : 'error';
   }
 }

@@ -166,7 +166,7 @@ export async function openGround(): Promise<Ground> {
   };
 }
 
-function requestOf(more: Partial<RunRequest>): RunRequest {
+export function requestOf(more: Partial<RunRequest>): RunRequest {
   const limits = { timeoutMs: 60_000, stallMs: 60_000, reboot: true, env: {} };
   return {
     run: 'one-20261128-000000-0000',

@@ -1,14 +1,16 @@
 import { Client, Connection } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import proto, { type temporal } from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { QUERIES, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from '../../src/domain/names.js';
 import { orderFor, resultOf, signalOf, startOf } from '../../src/domain/order.js';
 import type { RunReport } from '../../src/domain/run.js';
+import type { SuiteRequest } from '../../src/domain/suite.js';
 import { waitUntil } from '../../src/host/process.js';
 import { seal } from '../../src/temporal/codec.js';
 import { sealedResult } from '../../src/temporal/sealing.js';
 import { testKey } from '../test-key.js';
-import { endless, openGround, placeOn, type Going, type Ground, type Host } from './hosts.js';
+import { endless, openGround, placeOn, requestOf, type Going, type Ground, type Host } from './hosts.js';
 
 /** Someone who reaches the Temporal server, and has not the key. */
 let stranger: Client;
@@ -26,10 +28,16 @@ beforeAll(async () => {
   stranger = new Client({ connection: await Connection.connect({ address }), namespace });
   close();
   host = await ground.host('one', {
-    cloneMachine: async () => {
+    cloneMachine: async (request) => {
+      if (request.run.startsWith('ended-before')) {
+        throw ApplicationFailure.create({ type: 'REQUEST_REPLAYED', message: 'it has ended', nonRetryable: true });
+      }
       await gate;
       return { detail: 'a machine' };
     },
+    collect: (request) => tidied('collect', request.run),
+    writeReports: (request) => tidied('writeReports', request.run),
+    releaseMachine: (request) => tidied('releaseMachine', request.run),
     verify: (request) => (hangs.has(request.run) ? endless() : Promise.resolve([])),
   });
 });
@@ -40,6 +48,13 @@ afterAll(async () => {
 
 function close(): void {
   gate = new Promise((resolve) => (open = resolve));
+}
+
+/** What was done to tidy up behind the run that had ended before. */
+const ended: string[] = [];
+function tidied(step: string, run: string): Promise<void> {
+  if (run === 'ended-before') ended.push(step);
+  return Promise.resolve();
 }
 
 type Payloads = temporal.api.common.v1.IPayload[];
@@ -55,18 +70,26 @@ async function recorded(workflowId: string) {
   }));
 }
 
-/** Does a workflow's task in the place of its worker: ends it with payloads as they are. */
-async function answerFor(workflowType: string, workflowId: string, payloads: Payloads) {
+/**
+ * Does a workflow's task in the place of its worker: ends it with payloads as they are, or as they
+ * are made for its execution, whose id it gives.
+ */
+async function answerFor(
+  workflowType: string,
+  workflowId: string,
+  result: Payloads | ((execution: string) => Promise<Payloads>),
+): Promise<string> {
   const { namespace } = stranger.options;
   const taskQueue = { name: `strangers-${workflowId}` };
   const { workflowService } = stranger;
-  await workflowService.startWorkflowExecution({
+  const { runId } = await workflowService.startWorkflowExecution({
     namespace,
     workflowId,
     workflowType: { name: workflowType },
     taskQueue,
-    requestId: workflowId,
+    requestId: `again-${workflowId}`,
   });
+  const payloads = typeof result === 'function' ? await result(runId) : result;
   const { taskToken } = await stranger.connection.withDeadline(Date.now() + 30_000, () =>
     workflowService.pollWorkflowTaskQueue({ namespace, taskQueue }),
   );
@@ -76,6 +99,7 @@ async function answerFor(workflowType: string, workflowId: string, payloads: Pay
     taskToken,
     commands: [{ commandType, completeWorkflowExecutionCommandAttributes: { result: { payloads } } }],
   });
+  return runId;
 }
 
 /** The id of a run's pending step `verify`. */
@@ -130,6 +154,19 @@ function textIn(value: unknown): string {
 }
 
 const begin = (run: string): Promise<Going> => ground.begin({ run }, () => Promise.resolve(placeOn('one')));
+
+function suiteOf(run: string): SuiteRequest {
+  const { profile, driver } = requestOf({});
+  return {
+    suite: 's',
+    profiles: [{ ...profile, driver }],
+    runs: [{ run, profile: 0, faults: [] }],
+    parallel: 1,
+    keep: 'never',
+    searchAttributes: false,
+    retryErrors: 2,
+  };
+}
 
 /** A run that waits in its first step. */
 async function waiting(run: string): Promise<Going> {
@@ -240,6 +277,102 @@ describe('someone without the key', () => {
     close();
   });
 
+  test('begins a run again that has ended: nothing of it is written, collected or removed', async () => {
+    open();
+    const again = await begin('ended-before');
+    const handle = ground.bench.link.client.workflow.getHandle(again.run);
+    await expect(sealedResult(handle, WORKFLOWS.run)).rejects.toMatchObject({ code: 'REQUEST_REPLAYED' });
+    expect(ended).toEqual([]);
+    close();
+  });
+
+  test('begins a suite again whose run has ended: that is not retried under another name', async () => {
+    const run = 'ended-before-20261128-000000-0000';
+    await begin(run);
+    const { client } = ground.bench.link;
+    const first = client.workflow.getHandle(run);
+    await expect(sealedResult(first, WORKFLOWS.run)).rejects.toMatchObject({ code: 'REQUEST_REPLAYED' });
+    const { workflowType, args } = { workflowType: WORKFLOWS.suite, args: [suiteOf(run)] };
+    const handle = await client.workflow.start(workflowType, { workflowId: 's', taskQueue: SHARED_TASK_QUEUE, args });
+    expect(await sealedResult(handle, WORKFLOWS.suite)).toMatchObject({
+      verdict: 'error',
+      runs: [{ run, profile: 'one', driver: 'sandbox', verdict: 'error' }],
+    });
+  });
+
+  test('sends an approval again to a run that was begun again: it does nothing', async () => {
+    const { run } = await waiting('approved');
+    const { client } = ground.bench.link;
+    const { runId } = await client.workflow.getHandle(run).describe();
+    await client.workflow.getHandle(run, runId).signal(SIGNALS.pause);
+    const events = await recorded(run);
+    await client.workflow.getHandle(run).terminate();
+    await replay(
+      WORKFLOWS.run,
+      run,
+      events.flatMap(({ start }) => start ?? []),
+    );
+    await sendSignal(
+      run,
+      SIGNALS.pause,
+      events.flatMap(({ signal }) => signal ?? []),
+    );
+    open();
+    expect(await sealedResult(client.workflow.getHandle(run), WORKFLOWS.run)).toMatchObject({ verdict: 'passed' });
+    close();
+  });
+
+  test('answers a question with what answered an earlier one: it is not believed', async () => {
+    const { client, namespace } = ground.bench.link;
+    const { run } = await waiting('asked');
+    const { workflowService } = stranger;
+    const execution = { workflowId: run };
+    const query = { queryType: QUERIES.report };
+    const { queryResult } = await workflowService.queryWorkflow({ namespace, execution, query });
+    expect(queryResult?.payloads).toHaveLength(1);
+    await client.workflow.getHandle(run).terminate();
+    const taskQueue = { name: 'strangers' };
+    const workflowType = { name: WORKFLOWS.run };
+    await workflowService.startWorkflowExecution({
+      namespace,
+      workflowId: run,
+      workflowType,
+      taskQueue,
+      requestId: run,
+    });
+    const poll = () =>
+      stranger.connection.withDeadline(Date.now() + 30_000, () =>
+        workflowService.pollWorkflowTaskQueue({ namespace, taskQueue }),
+      );
+    const first = await poll();
+    await workflowService.respondWorkflowTaskCompleted({ namespace, taskToken: first.taskToken, commands: [] });
+    const asked = client.workflow
+      .getHandle(run)
+      .query(QUERIES.report)
+      .catch((error: unknown) => error);
+    const { taskToken } = await poll();
+    const completedType = proto.temporal.api.enums.v1.QueryResultType.QUERY_RESULT_TYPE_ANSWERED;
+    await workflowService.respondQueryTaskCompleted({
+      namespace,
+      taskToken,
+      completedType,
+      queryResult: queryResult ?? {},
+    });
+    expect(await asked).toMatchObject({ code: 'SERVER_KEY_DIFFERS' });
+  });
+
+  test('ends a workflow with its own earlier result: it is not believed', async () => {
+    open();
+    const { run, ended: over } = await begin('own');
+    await over();
+    close();
+    const payloads = (await recorded(run)).flatMap(({ result }) => result ?? []);
+    await answerFor(WORKFLOWS.run, run, payloads);
+    await expect(sealedResult(ground.bench.link.client.workflow.getHandle(run), WORKFLOWS.run)).rejects.toMatchObject({
+      code: 'SERVER_KEY_DIFFERS',
+    });
+  });
+
   test('ends a workflow with the result of another one: it is not believed', async () => {
     open();
     const { run, ended } = await begin('believed');
@@ -258,12 +391,15 @@ describe('someone without the key', () => {
   test('ends a firing of a schedule with the result of an earlier one: it is not believed', async () => {
     const { client, namespace } = ground.bench.link;
     const [first, second] = ['schedule-n-2026-11-29T02:00:00Z', 'schedule-n-2026-11-30T02:00:00Z'] as const;
-    const data = Buffer.from(JSON.stringify(orderFor(resultOf(WORKFLOWS.scheduled), [{ verdict: 'passed' }], first)));
-    const plain = { metadata: { encoding: Buffer.from('json/plain') }, data };
-    const payloads = [seal(await testKey(), plain, { type: 'workflow', namespace, workflowId: first })];
-    for (const firing of [first, second]) await answerFor(WORKFLOWS.scheduled, firing, payloads);
     const resultOfFiring = (firing: string) => sealedResult(client.workflow.getHandle(firing), WORKFLOWS.scheduled);
+    const sealedFor = async (execution: string) => {
+      const order = orderFor(resultOf(WORKFLOWS.scheduled), [{ verdict: 'passed' }], execution);
+      const plain = { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(order)) };
+      return [seal(await testKey(), plain, { type: 'workflow', namespace, workflowId: first })];
+    };
+    const execution = await answerFor(WORKFLOWS.scheduled, first, sealedFor);
     expect(await resultOfFiring(first)).toEqual({ verdict: 'passed' });
+    await answerFor(WORKFLOWS.scheduled, second, await sealedFor(execution));
     await expect(resultOfFiring(second)).rejects.toMatchObject({ code: 'SERVER_KEY_DIFFERS' });
   });
 });

@@ -3,13 +3,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { NixproofError } from '../../domain/error.js';
-import type { Work } from '../../domain/work.js';
 import type { Endpoint, Machine } from '../../machines/machine.js';
+import type { Session } from '../session.js';
 
-/** A shell in a machine, or a command there, in the foreground; gives its exit status. @throws NixproofError `HOST_TOOL_MISSING` */
-export async function logIn(machine: Machine, command: readonly string[], work: Work): Promise<number> {
+/**
+ * A shell in a machine, or a command there, in the foreground; gives its exit status. GitHub's runner
+ * is told to obey nothing that it prints.
+ * @throws NixproofError `HOST_TOOL_MISSING`
+ */
+export async function logIn(machine: Machine, command: readonly string[], work: Session): Promise<number> {
   // Connecting once pins a host key that is still unknown.
   await machine.connect(work);
+  work.quote();
   const folder = await mkdtemp(path.join(tmpdir(), 'nixproof-ssh-'));
   try {
     return await runSsh(await machine.endpoint(), path.join(folder, 'known_hosts'), command);

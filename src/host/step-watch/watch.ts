@@ -1,16 +1,16 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { NixproofError } from '../../domain/error.js';
 import { currentFence } from '../fence.js';
-import { namesIn } from '../files.js';
+import { isErrno, namesIn } from '../files.js';
 import { startThread } from '../thread.js';
 
 /** How often the event loop shows that it turns. */
 const BEAT_MS = 250;
 /** Longer than heartbeats may stay away: by then the server has given its steps to others. */
 const FROZEN_MS = 12_000;
-/** How often a step may end its worker before it is not tried again. */
+/** Maximum number of workers that one step may end. */
 const MOST_DEATHS = 3;
 
 /** What the thread that watches is given. */
@@ -55,11 +55,18 @@ function noteCurrent(): void {
   if (folder !== undefined) note(folder);
 }
 
-/** Notes that a step ends its worker: right before that, so it does not wait for anything. */
+/**
+ * Notes that a step ends its worker: right before that, so it does not wait for anything. A run whose
+ * folder was removed gets none.
+ */
 export function note(leaseFolder: string): void {
   const file = noteOf(leaseFolder);
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, '');
+  try {
+    if (!existsSync(path.dirname(file))) mkdirSync(path.dirname(file), { mode: 0o700 });
+    writeFileSync(file, '');
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 /** Where that is noted: beside the folder of its leases, named as its lease. */

@@ -9,7 +9,7 @@ import { passFence } from '../../host/fence.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
-import { machineEnvironment } from '../environment.js';
+import { leastEnvironment } from '../../host/least-environment.js';
 import type { GuestIo } from './sockets.js';
 
 /** The process beside a machine's QEMU, as it is kept on disk. */
@@ -54,7 +54,7 @@ export async function startGuestIo(
       process.execPath,
       [...process.execArgv, `--max-old-space-size=${HEAP_MIB}`, PROGRAM, JSON.stringify(io)],
       {
-        env: machineEnvironment({ ...marks, [MARK]: path.resolve(folder) }),
+        env: leastEnvironment({ ...marks, [MARK]: path.resolve(folder) }),
         detached: true,
         stdio: ['ignore', 'pipe', output.fd],
       },

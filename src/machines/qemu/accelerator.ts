@@ -8,7 +8,7 @@ import { acceleratorInEnvironment } from '../../host/environment.js';
 import { readIfThere, readJson, writeJson } from '../../host/files.js';
 import { cacheDirectory } from '../../host/paths.js';
 import { waitUntil } from '../../host/process.js';
-import { machineEnvironment } from '../environment.js';
+import { leastEnvironment } from '../../host/least-environment.js';
 
 /** Where this host's QEMU and what decides about its accelerator are looked for. */
 export interface QemuHost {
@@ -213,7 +213,7 @@ async function trialProblem(
         ...['-accel', accelerator, '-cpu', 'host'],
         ...['-chardev', `file,id=debug,path=${log}`, '-device', 'isa-debugcon,iobase=0x402,chardev=debug'],
       ],
-      { reject: false, stdin: 'ignore', env: machineEnvironment({}), extendEnv: false },
+      { reject: false, stdin: 'ignore', env: leastEnvironment({}), extendEnv: false },
     );
     const ended = { yet: false };
     void guest.then(() => (ended.yet = true));

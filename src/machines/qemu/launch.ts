@@ -10,7 +10,7 @@ import { isErrno } from '../../host/files.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
 import { startGuestIo } from '../guest-io/guest-io.js';
 import { SOCKETS } from './command-line.js';
-import { machineEnvironment } from '../environment.js';
+import { leastEnvironment } from '../../host/least-environment.js';
 import { confinement } from './confinement.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
 import { machineFiles } from './record.js';
@@ -132,7 +132,7 @@ export async function launch(
   // The guest does not run until what it sends can be taken.
   const child = spawn(binary, [...args, '-S', ...(await confinement(binary))], {
     cwd: folder,
-    env: machineEnvironment(marks),
+    env: leastEnvironment(marks),
     detached: true,
     stdio: ['ignore', output.fd, output.fd],
   });

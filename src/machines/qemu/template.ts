@@ -179,7 +179,7 @@ async function makeTemplate(
   await rm(making, { recursive: true, force: true });
   await requireMemory(shape.memoryMiB);
   await requireDisk(request.folder, shape.memoryMiB * MIB, `a template with ${shape.memoryMiB} MiB of memory`);
-  await mkdir(making);
+  await mkdir(making, { mode: 0o700 });
   try {
     const files = templateFiles(making);
     if (base.disk) await createOverlay(files.system, base.disk.path, base.disk.format, work.signal);

@@ -91,7 +91,7 @@ async function makeSandbox(layout: Layout, request: MachineRequest, work: Work):
   await removeTree(folder);
   await makeFolder(layout.machines);
   await requireSpace(layout.home);
-  await mkdir(folder);
+  await mkdir(folder, { mode: 0o700 });
   work.progress('making a scratch root');
   const root = rootOf(folder);
   // Each only where the one above is: whoever comes back from the dead makes none anew that was destroyed.

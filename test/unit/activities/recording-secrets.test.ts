@@ -84,6 +84,20 @@ test('a log that is cut at its limit in the middle of a secret is masked to its 
   expect(parts).toMatchObject([{ from: 0, to: 20, sha256: sumOf(Buffer.from('0123456789correct\nho')) }]);
 });
 
+test('a secret that is whole only when its line is read is in no event, and in nothing that is kept', async () => {
+  const lines = [
+    `@nix ${JSON.stringify({ action: 'msg', level: 0, msg: 'error: horse batt\u001b[31;1mery staple' })}`,
+    '::ERROR::horse battxx\b\bery staple',
+    '::PHASE::horse battxx\b\bery staple',
+  ];
+  await using recording = await open();
+  await recording.write(Buffer.from(`${lines.join('\n')}\n`));
+  await recording.checkpoint();
+  await recording.finish();
+  for (const file of [files.events, files.follow]) expect(await readFile(file, 'utf8')).not.toContain('battery');
+  expect(JSON.stringify(recording.summary)).not.toContain('battery');
+});
+
 test('without secrets the sum is that of the artifact', async () => {
   await using recording = await openRecording(files, Date.now);
   await recording.write(Buffer.from('one\n'));

@@ -12,6 +12,8 @@ import { identify } from '../../../src/host/process.js';
 import type { Driver, Machine } from '../../../src/machines/machine.js';
 import { keyPairAt } from '../../../src/machines/keys.js';
 import { createSandboxDriver } from '../../../src/machines/sandbox/driver.js';
+import { createRedactor } from '../../../src/secrets/redactor.js';
+import { visibleText } from '../../../src/stream/text.js';
 
 const WORK: Work = { signal: new AbortController().signal, progress: () => undefined };
 const ID = 'kinds';
@@ -29,6 +31,20 @@ afterAll(async () => {
   await machine[Symbol.asyncDispose]();
   await driver.destroy(ID, WORK);
   await rm(home, { recursive: true, force: true });
+});
+
+test('a secret is judged as it is, and not shown, whatever divides it', async () => {
+  const redactor = createRedactor([Buffer.from('hunter2hunter2')]);
+  const show = (text: string) => redactor.text(text);
+  const say = (text: string) => `printf '${text}'`;
+  const checks: Check[] = [
+    { kind: 'run', name: 'whole', run: say('hunter2hunter2'), expect: 'hunter2hunter2' },
+    { kind: 'run', name: 'divided', run: `${say('hunter2hun\\033(Bter2')}; exit 3` },
+    { kind: 'run', name: 'typed over', run: `${say('hunter2xx\\b\\bhunter2')} >&2; exit 3` },
+  ];
+  const results = await verify(machine, checks, WORK, { wayInMs: 1, show });
+  expect(results.map(({ status }) => status)).toEqual(['pass', 'fail', 'fail']);
+  expect(results.map(({ detail }) => visibleText(detail)).join(' ')).not.toContain('hunter2hunter2');
 });
 
 async function seen(check: Check, on: Machine = machine) {

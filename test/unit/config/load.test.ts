@@ -48,8 +48,8 @@ const BAD_YAML: readonly (readonly [what: string, text: string, problems: readon
     'files that are put where another one is',
     yaml('    files: [{ from: a, to: /k/a }, { from: b, to: /k//a }, { from: c, to: /k }, { from: d, to: /k.d }]\n'),
     [
-      'nixproof.yaml:4:28: profiles.vm.files[0].to: expected a place of its own, files[2] is put above it as a file',
-      'nixproof.yaml:4:51: profiles.vm.files[1].to: expected a place of its own, files[0] is put there',
+      'nixproof.yaml:4:28: profiles.vm.files[0].to: /k is a file (files[2]), so nothing can be below it',
+      'nixproof.yaml:4:51: profiles.vm.files[1].to: expected a place of its own: files[0] is put there too',
     ],
   ],
   ['a key without a value', 'profiles:\n  vm:\n', ['nixproof.yaml:2:3: profiles.vm: expected a mapping, got nothing']],

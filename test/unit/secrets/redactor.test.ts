@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NixproofError } from '../../../src/domain/error.js';
 import { createRedactor } from '../../../src/secrets/redactor.js';
+import { visibleText } from '../../../src/stream/text.js';
 
 const SECRET = `hunter2+/ 'q"é\\`;
 const secret = Buffer.from(SECRET);
@@ -62,7 +63,53 @@ const TELLING = [
   ),
 ];
 
+/** What a terminal does not show, and what is taken away before a text is shown. */
+const INVISIBLE: readonly (readonly [name: string, text: string])[] = [
+  ['a character set (tput sgr0)', '\x1b(B'],
+  ['a bell', '\x07'],
+  ['a shift', '\x0f'],
+  ['a NUL', '\0'],
+  ['a carriage return', '\r'],
+  ['a delete', '\x7f'],
+  ['a title', '\x1b]0;title\x07'],
+  ['a link', '\x1b]8;;https://example.org\x1b\\'],
+  ['a device control string', '\x1bPq#0\x1b\\'],
+  ['a long colour', `\x1b[${'1;'.repeat(40)}m`],
+  ['an escape', '\x1b'],
+  ['a C1 control', '\u0085'],
+  ['a direction', '\u202e'],
+  ['an isolate', '\u2066'],
+];
+
 describe('a redactor', () => {
+  it.each(INVISIBLE)('masks a secret that is divided by %s, and what is then shown', (_, between) => {
+    // An escape may take what follows it with it, as it does where a text is shown.
+    const form = SECRET.split('')
+      .map((one, at) => (at === 5 ? `${between}${between === '\x1b' ? '\x07' : ''}${one}` : one))
+      .join('');
+    const raw = Buffer.from(`before ${form} after\n`);
+    for (const size of [1, 3, raw.length]) {
+      const stream = redactor.stream();
+      const parts: Buffer[] = [];
+      for (let at = 0; at < raw.length; at += size) parts.push(stream.push(raw.subarray(at, at + size)));
+      const seen = Buffer.concat([...parts, stream.release()]);
+      expect(seen).toHaveLength(raw.length);
+      expect(visibleText(seen.toString())).toMatch(/^before \*+ after$/);
+    }
+  });
+
+  it('masks every character of a secret with NULs between, as in UTF-16', () => {
+    expect(redactor.text(SECRET.split('').join('\0'))).not.toMatch(/[a-z0-9]/);
+  });
+
+  it('keeps up with escapes that never end', () => {
+    const hostile = Buffer.from('\x1b]'.repeat(200_000));
+    const began = process.cpuUsage();
+    expect(redactor.bytes(hostile)).toHaveLength(hostile.length);
+    // A deadline, generous: it is some 100 ms.
+    expect(process.cpuUsage(began).user / 1000).toBeLessThan(10_000);
+  });
+
   it.each(FORMS)('masks a secret that is printed as %s', (_, form) => {
     const seen = redactor.text(`before ${form} after\n`);
     expect(Buffer.byteLength(seen)).toBe(Buffer.byteLength(`before ${form} after\n`));

@@ -1,7 +1,7 @@
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { layoutOf } from '../../../src/host/paths.js';
 import { sealingKey } from '../../../src/temporal/key.js';
 
@@ -41,6 +41,25 @@ test.each([
     code: 'CONFIG_KEY_FILE',
     hint: expect.stringContaining('keys/sealing.key') as string,
   });
+});
+
+test('another user’s file is refused, root’s is not', async () => {
+  const shared = await sealingKey(layoutOf(path.join(folder, 'home')), {});
+  const open = () => sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: shared.file });
+  const { uid } = await stat(shared.file);
+  vi.spyOn(process, 'getuid').mockReturnValue(4321);
+  try {
+    if (uid === 0) {
+      expect(await open()).toEqual(shared);
+      await chown(shared.file, 1234, 1234);
+    }
+    await expect(open()).rejects.toMatchObject({
+      code: 'CONFIG_KEY_FILE',
+      message: expect.stringContaining('another user’s') as string,
+    });
+  } finally {
+    vi.restoreAllMocks();
+  }
 });
 
 test('a folder in its place is told', async () => {
