@@ -16,6 +16,8 @@ export interface SealingKey {
 }
 
 const SECRET_BYTES = 32;
+/** In a folder's mode. */
+const ALL_MAY_WRITE = 0o002;
 /** What a key's file may not let others do: read and write for all, write for its group. */
 const OTHERS = 0o026;
 /** `base64` of the secret. */
@@ -55,6 +57,14 @@ async function keyIn(file: string): Promise<SealingKey> {
 
 async function ownKeyFile(layout: Layout): Promise<string> {
   const file = path.join(layout.keys, 'sealing.key');
+  for (const folder of [layout.home, layout.keys]) {
+    const { mode = 0 } = (await stat(folder).catch(() => undefined)) ?? {};
+    if ((mode & ALL_MAY_WRITE) === 0) continue;
+    throw new NixproofError('CONFIG_KEY_FILE', `anyone on this host can replace what is in ${folder}, the key too`, {
+      hint: `\`chmod o-w ${folder}\`, and remove keys/sealing.key there if somebody may have put theirs in its place`,
+      details: { file },
+    });
+  }
   if ((await readIfThere(file)) !== undefined) return file;
   await makeFolder(layout.keys);
   await withLock(`${file}.lock`, {}, async () => {

@@ -43,6 +43,16 @@ test.each([
   });
 });
 
+test('a home that anyone may write to is refused', async () => {
+  const layout = layoutOf(path.join(folder, 'home'));
+  await sealingKey(layout, {});
+  await chmod(layout.home, 0o777);
+  await expect(sealingKey(layout, {})).rejects.toMatchObject({
+    code: 'CONFIG_KEY_FILE',
+    hint: expect.stringContaining(`chmod o-w ${layout.home}`) as string,
+  });
+});
+
 test('another user’s file is refused, root’s is not', async () => {
   const shared = await sealingKey(layoutOf(path.join(folder, 'home')), {});
   const open = () => sealingKey(layoutOf(folder), { NIXPROOF_KEY_FILE: shared.file });
