@@ -7,7 +7,7 @@ import { layoutOf } from '../src/host/paths.js';
 import { listRunReports, runFiles, writeRunReport } from '../src/records/artifacts.js';
 import { pastRuns } from '../src/records/past-runs.js';
 import { keepWithin } from '../src/records/quota.js';
-import { openRunIndex, removeIndex } from '../src/records/run-index.js';
+import { openRunIndex } from '../src/records/run-index.js';
 import { statisticsOf } from '../src/reports/statistics.js';
 
 /**
@@ -50,7 +50,6 @@ try {
   for (let index = 0; index < count; index++) await writeRunReport(runFiles(layout.runs, `vm-${index}`), runOf(index));
   console.log(`${count} runs, load ${loadavg()[0]?.toFixed(1)}`);
   const folders = await timed('figures from the folders', async () => statisticsOf(await listRunReports(layout.runs)));
-  await removeIndex(layout);
   const built = await timed('the index built from the folders', async () =>
     (await openRunIndex(layout))[Symbol.asyncDispose](),
   );

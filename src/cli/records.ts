@@ -6,7 +6,7 @@ export function registerRecords(program: Command): void {
   const records = program.command('records').description('the index over all recorded runs');
   records
     .command('rebuild')
-    .description("make the index anew from the runs' folders")
+    .description("read every run's folder into the index again")
     .option('--json', 'print what it holds as JSON')
     .option('--verbose', 'show stack traces of faults')
     .addHelpText('after', '\nExample:\n  nixproof records rebuild')
@@ -14,10 +14,9 @@ export function registerRecords(program: Command): void {
 }
 
 async function rebuild(session: Session): Promise<number> {
-  const { openRunIndex, removeIndex, runIndexFile } = await import('../records/run-index.js');
+  const { openRunIndex, runIndexFile } = await import('../records/run-index.js');
   const { TABLES } = await import('../records/index-tables.js');
-  await removeIndex(session.layout);
-  await using index = await openRunIndex(session.layout, session.progress);
+  await using index = await openRunIndex(session.layout, session.progress, { everyRun: true });
   const rows = Object.fromEntries(
     TABLES.map(({ name }) => [name, Number(index.all(`SELECT count(*) AS n FROM ${name}`)[0]?.['n'])]),
   );

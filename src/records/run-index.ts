@@ -3,7 +3,8 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { RunReport } from '../domain/run.js';
 import type { Layout } from '../host/paths.js';
-import { makeFolder, sumOfBytes } from '../host/files.js';
+import { sumOfBytes } from '../host/files.js';
+import { withLock } from '../host/lock.js';
 import { readRunReport, runFiles, runSize } from './artifacts.js';
 import { INDEX_VERSION, TABLES, type Cell, type RunSize } from './index-tables.js';
 
@@ -28,41 +29,32 @@ export function runIndexFile(layout: Layout): string {
   return path.join(layout.home, 'records', 'index.db');
 }
 
-/** Opens the index and brings it up to date. One that cannot be read is made anew. */
+/**
+ * Opens the index and brings it up to date. One that cannot be read is made anew. `everyRun` also reads
+ * the runs again that it has: others that read it meanwhile see all of them all the time.
+ */
 export async function openRunIndex(
   layout: Layout,
   progress: (message: string) => void = () => undefined,
+  { everyRun = false } = {},
 ): Promise<RunIndex> {
   const file = runIndexFile(layout);
-  await makeFolder(path.dirname(file));
-  try {
-    return await opened(layout, file, progress);
-  } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !BROKEN.has(error.code)) throw error;
+  const opened = async (): Promise<Database.Database> => {
+    const database = await readyDatabase(file);
+    try {
+      await bringUpToDate(database, layout, progress, everyRun);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return database;
+  };
+  const database = await opened().catch(async (error: unknown) => {
+    if (!isBroken(error)) throw error;
     progress(`${file} cannot be read: it is built anew from the runs' folders`);
-    await removeIndex(layout);
-    return opened(layout, file, progress);
-  }
-}
-
-const BROKEN: ReadonlySet<string> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR']);
-
-/** Takes the index away; the next one who opens it builds it. */
-export async function removeIndex(layout: Layout): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm']) await rm(`${runIndexFile(layout)}${suffix}`, { force: true });
-}
-
-async function opened(layout: Layout, file: string, progress: (message: string) => void): Promise<RunIndex> {
-  const database = new Database(file, { timeout: BUSY_MS });
-  try {
-    database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = NORMAL');
-    database.transaction(() => makeTables(database)).immediate();
-    await bringUpToDate(database, layout, progress);
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+    await removeBroken(file);
+    return opened();
+  });
   return {
     forget: (run) => database.transaction(() => writerOf(database).forget(run)).immediate(),
     all: (sql, ...values) => database.prepare(sql).all(...values) as Readonly<Record<string, Cell>>[],
@@ -71,6 +63,55 @@ async function opened(layout: Layout, file: string, progress: (message: string) 
       return Promise.resolve();
     },
   };
+}
+
+const BROKEN: ReadonlySet<string> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_ERROR']);
+
+function isBroken(error: unknown): boolean {
+  return error instanceof Database.SqliteError && BROKEN.has(error.code);
+}
+
+/**
+ * The database with its tables. Two processes at a time do not make it: where SQLite turns to WAL, it does
+ * not wait for another connection (sqlite.org/wal.html, "Activating And Configuring WAL Mode").
+ */
+async function readyDatabase(file: string): Promise<Database.Database> {
+  return withLock(`${file}.lock`, {}, () => {
+    const database = new Database(file, { timeout: BUSY_MS });
+    try {
+      database.pragma('journal_mode = WAL');
+      database.pragma('synchronous = NORMAL');
+      database.transaction(() => makeTables(database)).immediate();
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return Promise.resolve(database);
+  });
+}
+
+/**
+ * Takes a broken index away, unless another process has made a whole one since. The database goes last: from
+ * then on its name is a new one's.
+ */
+async function removeBroken(file: string): Promise<void> {
+  await withLock(`${file}.lock`, {}, async () => {
+    if (isWhole(file)) return;
+    for (const suffix of ['-wal', '-shm', '']) await rm(`${file}${suffix}`, { force: true });
+  });
+}
+
+function isWhole(file: string): boolean {
+  const database = new Database(file, { timeout: BUSY_MS });
+  try {
+    writerOf(database);
+    const found = database.pragma('integrity_check') as { readonly integrity_check: string }[];
+    return found.every(({ integrity_check: said }) => said === 'ok');
+  } catch {
+    return false;
+  } finally {
+    database.close();
+  }
 }
 
 function makeTables(database: Database.Database): void {
@@ -91,14 +132,17 @@ async function bringUpToDate(
   database: Database.Database,
   layout: Layout,
   progress: (message: string) => void,
+  everyRun: boolean,
 ): Promise<void> {
   const writer = writerOf(database);
   const entries = await readdir(layout.runs, { withFileTypes: true }).catch(() => []);
   const folders = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
-  const known = new Set((database.prepare('SELECT run FROM runs').all() as { run: string }[]).map(({ run }) => run));
+  const tables = everyRun ? TABLES : TABLES.filter(({ name }) => name === 'runs');
+  const ofRuns = tables.map(({ name }) => `SELECT run FROM ${name}`).join(' UNION ');
+  const known = new Set((database.prepare(ofRuns).all() as { run: string }[]).map(({ run }) => run));
   const gone = [...known].filter((run) => !folders.has(run));
   if (gone.length > 0) database.transaction(() => gone.forEach(writer.forget)).immediate();
-  const missing = [...folders].filter((run) => !known.has(run));
+  const missing = [...folders].filter((run) => everyRun || !known.has(run));
   if (missing.length > BATCH) progress(`reading ${missing.length} runs into the index`);
   for (let at = 0; at < missing.length; at += BATCH) {
     const names = missing.slice(at, at + BATCH);

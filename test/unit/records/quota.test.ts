@@ -7,7 +7,7 @@ import { folderBytes } from '../../../src/host/files.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
 import { readRunReport, runFiles, writeRunReport } from '../../../src/records/artifacts.js';
 import { artifactQuota, keepWithin } from '../../../src/records/quota.js';
-import { openRunIndex, removeIndex } from '../../../src/records/run-index.js';
+import { openRunIndex, runIndexFile } from '../../../src/records/run-index.js';
 import { passed } from '../reports/fixtures.js';
 
 const MIB = 1024 * 1024;
@@ -117,7 +117,8 @@ test('killed in the middle it is done by the next, and the index says what is th
   const kept = await sizes();
   expect(kept.map(({ bulk }) => bulk)).toEqual([0, BULKY.length * MIB]);
   expect(kept.reduce((sum, { bytes }) => sum + Number(bytes), 0)).toBe(await folderBytes(layout.runs));
-  await removeIndex(layout);
+  await rm(path.dirname(runIndexFile(layout)), { recursive: true });
+  await mkdir(path.dirname(runIndexFile(layout)));
   expect(await sizes()).toEqual(kept);
 });
 
