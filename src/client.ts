@@ -32,6 +32,8 @@ export interface ServerLink extends AsyncDisposable {
   readonly client: Client;
   readonly address: string;
   readonly namespace: string;
+  /** What is sent is sealed with it. */
+  readonly key: SealingKey;
   /** Whether the server knows our search attributes. Runs go on without them. */
   readonly searchAttributes: boolean;
 }
@@ -64,6 +66,7 @@ export async function connectClient(server: ServerAddress, key: SealingKey): Pro
     client: new Client({ connection, namespace, ...sealedClient(key) }),
     address: server.address,
     namespace,
+    key,
     searchAttributes: await ensureSearchAttributes(connection, namespace),
     [Symbol.asyncDispose]: () => connection.close(),
   };

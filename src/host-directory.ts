@@ -2,8 +2,8 @@ import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription }
 import proto from '@temporalio/proto';
 import { hostWorkflow, type HostInfo, type HostRecord, type HostStatus } from './domain/host.js';
 import { isRefused } from './domain/order.js';
-import { ours } from './temporal/sealing.js';
-import { hostTaskQueue, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/names.js';
+import { NixproofError } from './domain/error.js';
+import { hostTaskQueue, isName, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/names.js';
 
 /**
  * The hosts of a Temporal server: a workflow for each holds what its worker said of it, its task queue's pollers tell whether that
@@ -13,8 +13,13 @@ import { hostTaskQueue, SHARED_TASK_QUEUE, SIGNALS, WORKFLOWS } from './domain/n
 /** A poll is held open for a minute; who has not asked again after this is gone. */
 const GONE_AFTER_MS = 90_000;
 
-/** Tells the directory of this host. Told again it says the same. */
+/**
+ * Tells the directory of this host. Told again it says the same. An entry of this host that another
+ * key seals is of a worker that is gone (`requireSameKey` has asked): it makes room.
+ */
 export async function announceHost(client: Client, info: HostInfo): Promise<void> {
+  const found = await describeHost(client, info.host);
+  if (found?.status.name === 'RUNNING' && isRefused(found.memo?.['host'])) await endEntry(client, info.host);
   await client.workflow.signalWithStart(WORKFLOWS.host, {
     workflowId: hostWorkflow(info.host),
     taskQueue: SHARED_TASK_QUEUE,
@@ -72,7 +77,16 @@ export async function requireSameKey(client: Client): Promise<void> {
     const record = memo?.['host'];
     const host = workflowId.slice(hostWorkflow('').length);
     // What was not sealed at all is of no worker of this version.
-    if (isRefused(record) && record.refusedKey !== '' && isAlive(await lastSeen(client, host))) ours(record);
+    if (!isRefused(record) || record.refusedKey === '' || !isAlive(await lastSeen(client, host))) continue;
+    const known = isName(host) ? host : 'a host';
+    throw new NixproofError(
+      'SERVER_KEY_DIFFERS',
+      `the worker of ${known} has another key (${record.refusedKey}) than this one`,
+      {
+        hint: `clients and workers of one server need one key: copy keys/sealing.key from one home, and name the copy in NIXPROOF_KEY_FILE; a worker that has ended counts as there for ${GONE_AFTER_MS / 1000} s`,
+        details: { key: record.refusedKey },
+      },
+    );
   }
 }
 
@@ -119,6 +133,31 @@ async function pollersOf(
 export async function livePollers(client: Client): Promise<readonly string[]> {
   const pollers = await pollersOf(client, SHARED_TASK_QUEUE);
   return pollers.filter(({ lastMs }) => isAlive(lastMs)).map(({ identity }) => identity);
+}
+
+/**
+ * Takes a host out of the directory that another key seals; false where there is none.
+ * @throws NixproofError `SERVER_HOST_ALIVE` where its worker is there
+ */
+export async function forgetSealed(client: Client, host: string): Promise<boolean> {
+  const found = await describeHost(client, host);
+  if (found?.status.name !== 'RUNNING' || !isRefused(found.memo?.['host'])) return false;
+  if (isAlive(await lastSeen(client, host))) {
+    throw new NixproofError('SERVER_HOST_ALIVE', `the worker of ${host} runs, with another key than yours`, {
+      hint: `end that worker first; ${GONE_AFTER_MS / 1000} s later its host counts as gone`,
+      details: { host },
+    });
+  }
+  await endEntry(client, host);
+  return true;
+}
+
+async function endEntry(client: Client, host: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(hostWorkflow(host)).terminate('its key is not in use any more');
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
 }
 
 /** What is wished of a host: that it gets no more runs, or some again; that it is forgotten. */

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ScheduleAlreadyRunning, ScheduleNotFoundError, type ScheduleDescription } from '@temporalio/client';
 import type { ServerLink } from './client.js';
-import { NixproofError, messageOf } from './domain/error.js';
+import { hasCode, messageOf, NixproofError } from './domain/error.js';
 import { SHARED_TASK_QUEUE, WORKFLOWS } from './domain/names.js';
-import { orderIn, startOf } from './domain/order.js';
+import { isRefused, orderIn, startOf } from './domain/order.js';
 import type { Firing, Overlap, ScheduledSuite, Timing } from './domain/schedule.js';
 import { waitUntil } from './host/process.js';
 import { ours, sealedResult } from './temporal/sealing.js';
@@ -44,7 +44,8 @@ const FIRINGS = 5;
 const A_SECOND_MS = 1000;
 const ACT_MS = 60_000;
 
-function scheduleId(name: string): string {
+/** The id that the server has for it. */
+export function scheduleId(name: string): string {
   return `schedule-${name}`;
 }
 
@@ -94,11 +95,12 @@ export async function createSchedule(
   }
 }
 
-/** The names of all schedules of ours. What was made or deleted just now may not show yet. */
+/** The names of all schedules of this key. What was made or deleted just now may not show yet. */
 export async function scheduleNames({ client }: ServerLink): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const { scheduleId: id, action } of client.schedule.list()) {
-    if (action?.workflowType === WORKFLOWS.scheduled) names.push(id.slice(scheduleId('').length));
+  for await (const { scheduleId: id, action, memo } of client.schedule.list()) {
+    const isOurs = memo?.['timing'] !== undefined && !isRefused(memo['timing']);
+    if (isOurs && action?.workflowType === WORKFLOWS.scheduled) names.push(id.slice(scheduleId('').length));
   }
   return names.sort();
 }
@@ -179,6 +181,6 @@ async function pastFiring({ client }: ServerLink, firing: string, at: Date): Pro
 
 /** Others who reach the server may have ended a firing: it has no result, and the others keep theirs. */
 function nothingOfOthers(error: unknown): null {
-  if (error instanceof NixproofError && error.code === 'SERVER_KEY_DIFFERS') return null;
+  if (hasCode(error, 'SERVER_KEY_DIFFERS')) return null;
   throw error;
 }

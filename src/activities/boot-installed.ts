@@ -1,5 +1,5 @@
 import type { BootOutcome } from '../domain/attempt.js';
-import { NixproofError } from '../domain/error.js';
+import { hasCode } from '../domain/error.js';
 import { isIncomplete } from '../domain/diagnosis.js';
 import { diagnoseFailed } from './diagnose-attempt.js';
 import type { Machine, Work } from '../machines/machine.js';
@@ -15,7 +15,7 @@ export async function bootInstalled(
     return { booted: true };
   } catch (error) {
     work.signal.throwIfAborted();
-    if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
+    if (!hasCode(error, 'MACHINE_NEVER_BOOTED')) throw error;
     const { console } = error.details;
     const lines = Array.isArray(console) ? (console as readonly string[]) : [];
     const told = await diagnoseFailed({ text: lines.join('\n') }, work.signal);

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { checkpointName, type AttemptOutcome, type AttemptRef } from '../domain/attempt.js';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import { SIGNALS } from '../domain/names.js';
 import type { RunRequest } from '../domain/run.js';
 import { whenThereIsRoom } from '../host/room.js';
@@ -115,7 +115,7 @@ export async function freeze({ machine, work }: Pick<Scene, 'machine' | 'work'>,
   try {
     await machine.checkpoints?.take(name, work);
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'HOST_DISK_FULL') throw error;
+    if (!hasCode(error, 'HOST_DISK_FULL')) throw error;
     work.progress(`no checkpoint: ${error.message}`);
   }
 }

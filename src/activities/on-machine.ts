@@ -1,4 +1,4 @@
-import { NixproofError } from '../domain/error.js';
+import { hasCode } from '../domain/error.js';
 import { benchOfRun, machineOf } from '../domain/names.js';
 import { installsFromOutside } from '../domain/installer.js';
 import type { RunRequest } from '../domain/run.js';
@@ -81,7 +81,7 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
 }
 
 function unlessGone(error: unknown): undefined {
-  if (!(error instanceof NixproofError) || error.code !== 'MACHINE_GONE') throw error;
+  if (!hasCode(error, 'MACHINE_GONE')) throw error;
 }
 
 /**

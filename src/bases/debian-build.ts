@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, cp, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
 import { readIfThere, sha256Of, writeJson, writeWhole } from '../host/files.js';
 import { processesWithEnvironment, runCommand, terminate } from '../host/process.js';
@@ -85,7 +85,7 @@ async function requireUserNamespaces(work: Work): Promise<void> {
   try {
     await run('mmdebstrap', ['--unshare-helper', 'true'], work);
   } catch (error) {
-    if (error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING') throw error;
+    if (hasCode(error, 'HOST_TOOL_MISSING')) throw error;
     work.signal.throwIfAborted();
     throw new NixproofError(
       'HOST_USER_NAMESPACES',

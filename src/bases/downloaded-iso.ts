@@ -1,6 +1,6 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
 import { readJson, sha256Of, writeJson } from '../host/files.js';
 import { cacheDirectory, type Layout } from '../host/paths.js';
@@ -65,7 +65,7 @@ export function publishedIsoBase(recipe: PublishedIso, layout: Layout, cache = c
         return await prepareIso(recipe.name, pin, layout, cache, work);
       } catch (error) {
         // The publisher may have been half-way through a new release: the next try asks again.
-        if (error instanceof NixproofError && error.code === 'HOST_DOWNLOAD_SUM') await rm(file, { force: true });
+        if (hasCode(error, 'HOST_DOWNLOAD_SUM')) await rm(file, { force: true });
         throw error;
       }
     },

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { Check } from '../domain/profile.js';
 import type { CheckResult } from '../domain/run.js';
 import { openConnection } from '../machines/connection.js';
@@ -124,7 +124,7 @@ async function reboot(machine: Machine, times: number, work: Work): Promise<Seen
     try {
       await machine.reboot(work);
     } catch (error) {
-      if (!(error instanceof NixproofError) || error.code !== 'MACHINE_NEVER_BOOTED') throw error;
+      if (!hasCode(error, 'MACHINE_NEVER_BOOTED')) throw error;
       return { status: 'fail', detail: `reboot ${count} of ${times}: ${error.message}` };
     }
   }

@@ -1,11 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { NixproofError, messageOf } from '../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../domain/error.js';
 import { EXIT } from '../domain/verdict.js';
 import { bytesText } from '../reports/quantities.js';
 import { painter } from '../reports/terminal.js';
 import { accelerator, base, firmware, type Finding } from './doctor-machines.js';
+import type { ServerUse } from './server.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
 interface HostCheck {
@@ -25,6 +26,7 @@ const CHECKS: readonly HostCheck[] = [
   { name: 'files', needed: false, look: files },
   { name: 'memory', needed: false, look: memory },
   { name: 'temporal', needed: true, look: temporal },
+  { name: 'key', needed: true, look: key },
   { name: 'tar', needed: true, look: tar },
   { name: 'qemu', needed: false, look: (session) => driver(session, 'qemu') },
   { name: 'libvirt', needed: false, look: (session) => driver(session, 'libvirt') },
@@ -141,13 +143,11 @@ async function temporal(session: Session): Promise<Finding> {
   const elsewhere = serverFromEnvironment();
   if (!elsewhere) return localServer(session);
   await using link = await connectClient(elsewhere, await sealingKey(session.layout));
-  const { requireSameKey } = await import('../host-directory.js');
   const detail = `${link.address}, namespace ${link.namespace}`;
   if (!(await hasNamespace(link))) {
     const fix = `temporal operator namespace create --namespace ${link.namespace}`;
     return { status: 'broken', detail: `${link.address} has no namespace ${link.namespace}`, fix };
   }
-  await requireSameKey(link.client);
   if (link.searchAttributes) return { status: 'ok', detail };
   const { SEARCH_ATTRIBUTES } = await import('../domain/names.js');
   const names = Object.values(SEARCH_ATTRIBUTES)
@@ -165,6 +165,47 @@ async function localServer({ signal, progress }: Session): Promise<Finding> {
   const found = await findTemporalServer({ work: { signal, progress } });
   if (found) return { status: 'ok', detail: `${found.file} (${found.version})` };
   return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
+}
+
+/**
+ * The key of this home, and what of the server at hand another one seals: a worker with that is a
+ * fault, for it takes orders that it then refuses.
+ */
+async function key(session: Session): Promise<Finding> {
+  const { serverFromEnvironment } = await import('../server-address.js');
+  const { findKey } = await import('../temporal/key.js');
+  const { findStackKey } = await import('../stack/stack-key.js');
+  const own = await (serverFromEnvironment() ? findKey : findStackKey)(session.layout);
+  if (!own) return { status: 'ok', detail: 'none yet: the first test makes one' };
+  const detail = `${own.id}, ${own.file}`;
+  await using server = await answeringServer(session);
+  if (!server) return { status: 'ok', detail: `${detail}; not compared with a server's: none is at hand` };
+  const { otherKeys } = await import('../other-keys.js');
+  const { requireSameKey } = await import('../host-directory.js');
+  const { otherKeysText, OTHER_KEYS_HINT } = await import('./server.js');
+  const others = await otherKeys(server.link);
+  if (others.keys.length === 0) return { status: 'ok', detail };
+  const said = `${detail}; ${otherKeysText(others)}`;
+  try {
+    await requireSameKey(server.link.client);
+    return { status: 'ok', detail: said, fix: OTHER_KEYS_HINT };
+  } catch (error) {
+    if (!hasCode(error, 'SERVER_KEY_DIFFERS')) throw error;
+    return { status: 'broken', detail: `${said}: ${error.message}`, fix: OTHER_KEYS_HINT };
+  }
+}
+
+/** Undefined where no server runs, or none answers, or it lacks the namespace: `temporal` says that. */
+async function answeringServer(session: Session): Promise<ServerUse | undefined> {
+  const { serverAtHand } = await import('./server.js');
+  const { hasNamespace } = await import('../client.js');
+  const { server } = await serverAtHand(session).catch((error: unknown) => {
+    if (hasCode(error, 'SERVER_UNREACHABLE')) return { server: undefined };
+    throw error;
+  });
+  if (!server || (await hasNamespace(server.link))) return server;
+  await server[Symbol.asyncDispose]();
+  return undefined;
 }
 
 async function tar({ signal }: Session): Promise<Finding> {

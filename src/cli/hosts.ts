@@ -31,13 +31,14 @@ function change(hosts: Command, name: string, description: string, wish: HostWis
 }
 
 async function list(session: Session): Promise<number> {
-  const { useServer } = await import('./server.js');
+  const { noteOtherKeys, useServer } = await import('./server.js');
   const { listHosts } = await import('../host-directory.js');
   await using server = await useServer(session);
   const hosts = await listHosts(server.link.client);
   if (session.json) session.printJson(hosts);
   else if (hosts.length === 0) session.say('no worker of this version has been started for this server yet');
   else for (const host of hosts) session.say(row(host));
+  await noteOtherKeys(session, server.link, 'hosts');
   return EXIT.ok;
 }
 
@@ -60,11 +61,13 @@ function row({
 
 async function tell(session: Session, host: string, wish: HostWish): Promise<number> {
   const { useServer } = await import('./server.js');
-  const { listHosts, signalHost } = await import('../host-directory.js');
+  const { forgetSealed, listHosts, signalHost } = await import('../host-directory.js');
   const { didYouMean } = await import('../config/suggest.js');
   await using server = await useServer(session);
-  if (!(await signalHost(server.link.client, host, wish))) {
-    const known = (await listHosts(server.link.client)).map((one) => one.host);
+  const { client } = server.link;
+  const done = (await signalHost(client, host, wish)) || (wish.kind === 'forget' && (await forgetSealed(client, host)));
+  if (!done) {
+    const known = (await listHosts(client)).map((one) => one.host);
     throw new NixproofError(
       'CONFIG_UNKNOWN_HOST',
       `there is no host ${JSON.stringify(host)}${didYouMean(host, known)}`,

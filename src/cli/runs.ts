@@ -1,8 +1,8 @@
 import type { ServerLink } from '../client.js';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
 import { listRunReports, readRunReport } from '../records/artifacts.js';
-import { serverAtHand } from './server.js';
+import { noteOtherKeys, serverAtHand } from './server.js';
 import type { Session } from './session.js';
 
 /** How many runs of a server elsewhere are listed. */
@@ -25,7 +25,7 @@ export async function findRun(session: Session, run: string): Promise<RunReport>
  * A run without a verdict on this host, as the server at hand knows it.
  * @param recorded what this host has of it
  * @param state what its state is where no server is at hand
- * @throws NixproofError `CONFIG_UNKNOWN_RUN`
+ * @throws NixproofError `CONFIG_UNKNOWN_RUN`, `SERVER_KEY_DIFFERS`
  */
 export async function openRun(
   link: ServerLink | undefined,
@@ -57,17 +57,20 @@ export async function findRuns(session: Session): Promise<readonly RunReport[]> 
     const known = new Set(recorded.map(({ run }) => run));
     const { listRuns } = await import('../client.js');
     const elsewhere = (await listRuns(server.link, LISTED)).filter((run) => !known.has(run));
-    let sealed = 0;
+    const sealed = new Set<string>();
     const shown = (run: string) =>
       liveReport(server.link, run).catch((error: unknown) => {
-        if (!isOtherKey(error)) throw error;
-        sealed += 1;
+        if (!hasCode(error, 'SERVER_KEY_DIFFERS')) throw error;
+        sealed.add(run);
         return undefined;
       });
     const live = await Promise.all([...open, ...elsewhere].map(shown));
-    if (sealed > 0) session.progress(`${sealed} more of this server cannot be read: they are sealed with another key`);
+    await noteOtherKeys(session, server.link, 'suites');
     const fresh = new Map(live.filter((report) => report !== undefined).map((report) => [report.run, report]));
-    const merged = recorded.map((report) => fresh.get(report.run) ?? report);
+    const merged = recorded.map(
+      (report) =>
+        fresh.get(report.run) ?? (sealed.has(report.run) ? { ...report, state: 'sealed with another key' } : report),
+    );
     const others = elsewhere.map((run) => fresh.get(run)).filter((report) => report !== undefined);
     return [...merged, ...others].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   } finally {
@@ -83,16 +86,12 @@ async function waitingRun(link: ServerLink, run: string): Promise<RunReport | un
   return requested && waitingReport(requested);
 }
 
-function isOtherKey(error: unknown): boolean {
-  return error instanceof NixproofError && error.code === 'SERVER_KEY_DIFFERS';
-}
-
 /** @throws NixproofError `SERVER_KEY_DIFFERS` */
 async function liveReport(link: ServerLink, run: string): Promise<RunReport | undefined> {
   const { queryRun } = await import('../client.js');
   // Without a worker nobody answers: then what is recorded has to do.
   const report = await queryRun(link, run).catch((error: unknown) => {
-    if (isOtherKey(error)) throw error;
+    if (hasCode(error, 'SERVER_KEY_DIFFERS')) throw error;
     return undefined;
   });
   if (report?.verdict !== null) return report;

@@ -1,8 +1,10 @@
 import { connectClient, type ServerLink } from '../client.js';
-import { NixproofError } from '../domain/error.js';
+import { hasCode } from '../domain/error.js';
 import { serverFromEnvironment } from '../server-address.js';
+import type { OtherKeys, SealedKind } from '../other-keys.js';
 import { sealingKey } from '../temporal/key.js';
 import { findStack, joinStack } from '../stack/join.js';
+import { stackKey } from '../stack/stack-key.js';
 import type { Session } from './session.js';
 
 /** A server in use by a command. Disposing ends the connection, and a local stack that nobody else needs. */
@@ -18,7 +20,7 @@ export interface ServerUse extends AsyncDisposable {
 export async function useServer(session: Session): Promise<ServerUse> {
   const elsewhere = serverFromEnvironment();
   if (elsewhere) return remote(await connectClient(elsewhere, await sealingKey(session.layout)));
-  const key = await sealingKey(session.layout);
+  const key = await stackKey(session.layout);
   const stack = await joinStack({ layout: session.layout, work: session });
   try {
     const link = await connectClient({ address: stack.address, namespace: stack.namespace }, key);
@@ -50,10 +52,29 @@ export async function serverAtHand(session: Session): Promise<AtHand> {
   try {
     return { server: await useServer(session) };
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'SERVER_OTHER_INSTALLATION') throw error;
+    if (!hasCode(error, 'SERVER_OTHER_INSTALLATION')) throw error;
     session.progress(`${error.message}\nhint: ${error.hint ?? ''}`);
     return { state: 'in the stack of another installation' };
   }
+}
+
+/** Says what of that kind is not shown, because another key seals it. */
+export async function noteOtherKeys(session: Session, link: ServerLink, kind: SealedKind): Promise<void> {
+  const { otherKeys } = await import('../other-keys.js');
+  const found = await otherKeys(link, [kind]);
+  if (found.names[kind].length === 0) return;
+  const names = kind === 'suites' ? '' : `: ${found.names[kind].join(', ')}`;
+  session.progress(`${otherKeysText(found)}${names}\nhint: ${OTHER_KEYS_HINT}`);
+}
+
+export const OTHER_KEYS_HINT = 'to reach what another key seals, name the file that has that key in NIXPROOF_KEY_FILE';
+
+/** In words, such as `2 suites, 1 host of this server are sealed with another key (12ab34cd)`. */
+export function otherKeysText({ keys, names }: OtherKeys): string {
+  const counts = Object.entries(names).filter(([, { length }]) => length > 0);
+  const total = counts.reduce((sum, [, { length }]) => sum + length, 0);
+  const parts = counts.map(([kind, { length }]) => `${length} ${length === 1 ? kind.slice(0, -1) : kind}`).join(', ');
+  return `${parts} of this server ${total === 1 ? 'is' : 'are'} sealed with another key (${keys.join(', ')})`;
 }
 
 function remote(link: ServerLink): ServerUse {

@@ -33,6 +33,11 @@ export class NixproofError extends Error {
   }
 }
 
+/** Whether a caught value is the fault with one of those codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is NixproofError {
+  return error instanceof NixproofError && codes.includes(error.code);
+}
+
 /** What the user can do about a full disk of the bench. */
 export const FULL_DISK_HINT = 'run `nixproof cleanup`, or set NIXPROOF_HOME to a folder on another disk';
 

@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { NixproofError, messageOf } from '../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../domain/error.js';
 import { isFull } from '../host/room.js';
 import { waitForConnection } from './connection.js';
 import type { Connection, Endpoint, Work } from './machine.js';
@@ -60,7 +60,7 @@ export async function waitForBoot(boot: Boot, { signal, progress }: Work): Promi
     });
   } catch (error) {
     signal.throwIfAborted();
-    if (isFull(error) || (error instanceof NixproofError && error.code === 'TRANSPORT_HOST_KEY')) throw error;
+    if (isFull(error) || hasCode(error, 'TRANSPORT_HOST_KEY')) throw error;
     throw await neverBooted(boot.what, boot.consoleLog, error);
   }
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { Client, type ClientChannel } from 'ssh2';
-import { NixproofError, messageOf } from '../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../domain/error.js';
 import { passFence } from '../host/fence.js';
 import type { Connection, Endpoint, ExecOptions, ExecResult } from './machine.js';
 import { quote } from './quote.js';
@@ -372,7 +372,7 @@ export async function waitForConnection(
       return await openConnection(endpoint, options);
     } catch (error) {
       options.signal?.throwIfAborted();
-      const final = error instanceof NixproofError && error.code === 'TRANSPORT_HOST_KEY';
+      const final = hasCode(error, 'TRANSPORT_HOST_KEY');
       const now = performance.now();
       if (final || now - started >= options.deadlineMs) throw error;
       if (options.isAlive && !(await options.isAlive())) {
@@ -382,7 +382,7 @@ export async function waitForConnection(
         options.progress?.(`waiting for SSH (${Math.round((now - started) / 1000)} s)`);
         lastTold = now;
       }
-      if (error instanceof NixproofError && error.code === 'TRANSPORT_AUTH') await options.onRefused?.();
+      if (hasCode(error, 'TRANSPORT_AUTH')) await options.onRefused?.();
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }

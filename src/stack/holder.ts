@@ -4,7 +4,6 @@ import type { Work } from '../domain/work.js';
 import { ownIdentity, tryLock } from '../host/lock.js';
 import type { Layout } from '../host/paths.js';
 import type { ProcessIdentity } from '../host/process.js';
-import { sealingKey } from '../temporal/key.js';
 import { openBulletin } from './bulletin.js';
 import { keepServer, keepWorker } from './keepers.js';
 import { isNeeded } from './leases.js';
@@ -13,6 +12,7 @@ import { type StackRecord, writeFailure } from './record.js';
 import { clearRemnants } from './remnants.js';
 import { startServer } from './server-process.js';
 import { type StackFiles, stackFiles } from './stack-files.js';
+import { stackKey } from './stack-key.js';
 import { getTemporalServer } from './temporal-server.js';
 import { makeFolder } from '../host/files.js';
 
@@ -59,7 +59,7 @@ export async function runHolder(options: HolderOptions): Promise<'ended' | 'busy
 async function hold(files: StackFiles, self: ProcessIdentity, options: HolderOptions): Promise<void> {
   const { work, layout, workerCommand = ownCommand('worker') } = options;
   const executable = await getTemporalServer({ work });
-  const key = await sealingKey(layout);
+  const key = await stackKey(layout);
   await using bulletin = openBulletin(files, self);
   const household = { files, home: layout.home, bulletin, work };
 

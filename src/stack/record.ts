@@ -35,6 +35,8 @@ export interface LastStart {
   readonly uiPort: number;
   /** What last wrote the database. */
   readonly version: string;
+  /** The id of the key that what is in the database is sealed with. */
+  readonly key: string;
 }
 
 /** `failure.json`: for whoever waits for that holder. */

@@ -108,7 +108,7 @@ export async function startServer(
     const outcome = await whenReady(child, ports, key, work);
     if ('link' in outcome) {
       const ui = await guardUi({ host: where.uiHost, port: ports.ui }, last?.uiPort);
-      const kept: LastStart = { ports, uiPort: ui.port, version: executable.version };
+      const kept: LastStart = { ports, uiPort: ui.port, version: executable.version, key: key.id };
       await writeJson(files.last, kept);
       const uiUrl = `http://${LOOPBACK}:${ui.port}`;
       return { child, where, address: addressOf(ports), ui, uiUrl, link: outcome.link };

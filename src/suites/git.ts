@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
 import { runCommand } from '../host/process.js';
 
@@ -81,7 +81,7 @@ async function git(folder: string, { signal }: Work, ...args: readonly string[])
       hint: 'install git',
     });
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'HOST_COMMAND_FAILED') throw error;
+    if (!hasCode(error, 'HOST_COMMAND_FAILED')) throw error;
     throw new NixproofError('TRANSPORT_SOURCE', error.message, {
       hint: 'can this user of this host fetch it with `git`, without being asked for a password?',
       details: error.details,

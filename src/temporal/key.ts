@@ -25,13 +25,36 @@ const FORMAT = /^[A-Za-z0-9+/]{43}=$/;
 
 /**
  * The key in the file that `NIXPROOF_KEY_FILE` names, for workers and clients on several hosts;
- * else this home's own, made where there is none.
+ * else this home's own; undefined where that is not there.
  * @throws NixproofError `CONFIG_KEY_FILE`
  */
-export async function sealingKey(layout: Layout, env: NodeJS.ProcessEnv = process.env): Promise<SealingKey> {
+export async function findKey(layout: Layout, env: NodeJS.ProcessEnv = process.env): Promise<SealingKey | undefined> {
   const shared = env['NIXPROOF_KEY_FILE'];
-  if (!shared) return keyIn(await ownKeyFile(layout));
-  return keyIn(path.resolve(shared));
+  if (shared) return keyIn(path.resolve(shared));
+  await requireSafeFolders(layout);
+  const file = ownKeyFile(layout);
+  return (await readIfThere(file)) === undefined ? undefined : keyIn(file);
+}
+
+/**
+ * The same; this home's own is made where there is none.
+ * @throws NixproofError `CONFIG_KEY_FILE`
+ */
+export async function sealingKey(layout: Layout, env?: NodeJS.ProcessEnv): Promise<SealingKey> {
+  const found = await findKey(layout, env);
+  if (found) return found;
+  const file = ownKeyFile(layout);
+  await makeFolder(layout.keys);
+  await withLock(`${file}.lock`, {}, async () => {
+    if ((await readIfThere(file)) !== undefined) return;
+    await writeWhole(file, `${randomBytes(SECRET_BYTES).toString('base64')}\n`, 0o600);
+  });
+  return keyIn(file);
+}
+
+/** Where the home's own key is, or would be. */
+export function ownKeyFile(layout: Layout): string {
+  return path.join(layout.keys, 'sealing.key');
 }
 
 async function keyIn(file: string): Promise<SealingKey> {
@@ -55,23 +78,15 @@ async function keyIn(file: string): Promise<SealingKey> {
   return { secret, id, file };
 }
 
-async function ownKeyFile(layout: Layout): Promise<string> {
-  const file = path.join(layout.keys, 'sealing.key');
+async function requireSafeFolders(layout: Layout): Promise<void> {
   for (const folder of [layout.home, layout.keys]) {
     const { mode = 0 } = (await stat(folder).catch(() => undefined)) ?? {};
     if ((mode & ALL_MAY_WRITE) === 0) continue;
     throw new NixproofError('CONFIG_KEY_FILE', `anyone on this host can replace what is in ${folder}, the key too`, {
       hint: `\`chmod o-w ${folder}\`, and remove keys/sealing.key there if somebody may have put theirs in its place`,
-      details: { file },
+      details: { file: ownKeyFile(layout) },
     });
   }
-  if ((await readIfThere(file)) !== undefined) return file;
-  await makeFolder(layout.keys);
-  await withLock(`${file}.lock`, {}, async () => {
-    if ((await readIfThere(file)) !== undefined) return;
-    await writeWhole(file, `${randomBytes(SECRET_BYTES).toString('base64')}\n`, 0o600);
-  });
-  return file;
 }
 
 function unusable(file: string, why: string): NixproofError {

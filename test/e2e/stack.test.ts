@@ -205,7 +205,7 @@ describe('trouble at the start', () => {
     const ports = await freePorts();
     const thief = createServer().listen(ports.grpc, '127.0.0.1');
     await mkdir(files.folder, { recursive: true });
-    await writeJson(files.last, { ports, uiPort: ports.grpc, version: 'any' } satisfies LastStart);
+    await writeJson(files.last, { ports, uiPort: ports.grpc, version: 'any', key: '' } satisfies LastStart);
     const lease = await join();
     expect(lease.address).not.toBe(`127.0.0.1:${ports.grpc}`);
     expect((await fetch((await running()).uiUrl)).status).toBe(200);

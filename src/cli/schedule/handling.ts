@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { hasCode } from '../../domain/error.js';
 import { EXIT } from '../../domain/verdict.js';
 import type { ServerUse } from '../server.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
@@ -6,6 +7,10 @@ import { nameOf } from '../options.js';
 
 /** What is done to a schedule that there is; gives what to say. */
 type Act = (server: ServerUse, name: string) => Promise<string>;
+
+interface HandlingOptions extends CommonOptions {
+  readonly force?: boolean;
+}
 
 const ACTS: Readonly<Record<string, { readonly description: string; readonly act: Act }>> = {
   pause: {
@@ -19,21 +24,26 @@ const ACTS: Readonly<Record<string, { readonly description: string; readonly act
 
 export function registerScheduleHandling(schedule: Command): void {
   for (const [verb, { description, act }] of Object.entries(ACTS)) {
-    schedule
+    const command = schedule
       .command(verb)
       .description(description)
       .argument('<name>', '', nameOf('schedule'))
       .option('--verbose', 'show stack traces of faults')
       .addHelpText('after', `\nExample:\n  nixproof schedule ${verb} nightly`)
-      .action((name: string, options: CommonOptions) => runCommand(options, (session) => perform(session, name, act)));
+      .action((name: string, options: HandlingOptions) =>
+        runCommand(options, (session) => perform(session, name, act, options)),
+      );
+    if (verb === 'delete') command.option('--force', 'also one that another key seals');
   }
 }
 
-async function perform(session: Session, name: string, act: Act): Promise<number> {
+async function perform(session: Session, name: string, act: Act, { force = false }: HandlingOptions): Promise<number> {
   const { requireSchedule } = await import('./known.js');
   const { useServer } = await import('../server.js');
   await using server = await useServer(session);
-  await requireSchedule(server.link, name);
+  await requireSchedule(server.link, name).catch((error: unknown) => {
+    if (!(force && hasCode(error, 'SERVER_KEY_DIFFERS'))) throw error;
+  });
   session.say(await act(server, name));
   return EXIT.ok;
 }

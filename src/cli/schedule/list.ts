@@ -22,7 +22,7 @@ export function registerScheduleList(schedule: Command): void {
 }
 
 async function listSchedules(session: Session): Promise<number> {
-  const { useServer } = await import('../server.js');
+  const { noteOtherKeys, useServer } = await import('../server.js');
   const { findSchedule, scheduleNames } = await import('../../schedules.js');
   const { scheduleJson, scheduleTable } = await import('./view.js');
   await using server = await useServer(session);
@@ -31,6 +31,7 @@ async function listSchedules(session: Session): Promise<number> {
   const schedules = found.filter((one) => one !== undefined);
   if (session.json) session.printJson(schedules.map(scheduleJson));
   else session.print(scheduleTable(schedules));
+  await noteOtherKeys(session, server.link, 'schedules');
   return EXIT.ok;
 }
 

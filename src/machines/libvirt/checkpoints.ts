@@ -1,4 +1,4 @@
-import { NixproofError } from '../../domain/error.js';
+import { hasCode, NixproofError } from '../../domain/error.js';
 import { readJson, writeJson } from '../../host/files.js';
 import type { CheckpointRecord, Work } from '../machine.js';
 import { requireDisk } from '../qemu/capacity.js';
@@ -89,7 +89,7 @@ async function snapshot(virsh: Virsh, args: readonly string[], signal: AbortSign
   try {
     await virsh.run(args, { signal, timeoutMs: SNAPSHOT_MS });
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'MACHINE_LIBVIRT') throw error;
+    if (!hasCode(error, 'MACHINE_LIBVIRT')) throw error;
     throw new NixproofError('MACHINE_CHECKPOINT', error.message, { details: error.details, cause: error });
   }
 }

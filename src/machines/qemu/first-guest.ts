@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { NixproofError, messageOf } from '../../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../../domain/error.js';
 import { type Boot, waitForBoot } from '../boot.js';
 import type { Connection, Work } from '../machine.js';
 import { acquit, prove, refute } from './accelerator.js';
@@ -76,7 +76,7 @@ async function watched(boot: Boot, guest: Guest, work: Work): Promise<Connection
       work,
     );
   } catch (error) {
-    const neverBooted = error instanceof NixproofError && error.code === 'MACHINE_NEVER_BOOTED';
+    const neverBooted = hasCode(error, 'MACHINE_NEVER_BOOTED');
     if (!neverBooted || (await look())) throw error;
     throw hangs(guest.installation, silence(guest, performance.now() > end), error);
   }
@@ -124,7 +124,7 @@ export async function withAccelerator<F, T>(
   try {
     return await body(found);
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'HOST_ACCELERATOR_HANGS' || chosen) throw error;
+    if (!hasCode(error, 'HOST_ACCELERATOR_HANGS') || chosen) throw error;
     const now = installationOf(await find());
     if (now.accelerator === accelerator && !now.proof) {
       await refute(host, version, error.message);
@@ -141,5 +141,5 @@ export async function withAccelerator<F, T>(
 }
 
 function didNotStart(error: unknown): boolean {
-  return error instanceof NixproofError && error.code === 'MACHINE_QEMU_FAILED';
+  return hasCode(error, 'MACHINE_QEMU_FAILED');
 }

@@ -1,4 +1,4 @@
-import { NixproofError } from '../../domain/error.js';
+import { hasCode, NixproofError } from '../../domain/error.js';
 import type { Accelerator, MachineShape } from '../../domain/profile.js';
 import { runCommand } from '../../host/process.js';
 import { type AcceleratorFinding, findAccelerator, type QemuHost, thisHost } from './accelerator.js';
@@ -43,7 +43,7 @@ async function versionOf(binary: string, signal: AbortSignal): Promise<string> {
     const text = await runCommand(binary, ['--version'], { signal });
     return /version (\d+(?:\.\d+)+)/.exec(text)?.[1] ?? 'unknown';
   } catch (error) {
-    if (!(error instanceof NixproofError) || error.code !== 'HOST_TOOL_MISSING') throw error;
+    if (!hasCode(error, 'HOST_TOOL_MISSING')) throw error;
     throw new NixproofError('HOST_QEMU_MISSING', `${binary} is not installed`, { hint: INSTALL_HINT, cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, readlinkSync, symlinkSync, type Stats } from 'node:fs';
 import { lstat, mkdir, open, readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { NixproofError, messageOf } from '../../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../../domain/error.js';
 import type { GuestNetwork } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { isErrno } from '../../host/files.js';
@@ -164,7 +164,7 @@ export async function launch(
     // Only that one: by now there may be another of whoever goes on with the machine.
     if (identity) await terminate(identity, KILL_MS);
     signal.throwIfAborted();
-    throw error instanceof NixproofError && error.code === 'MACHINE_GUEST_IO' ? error : await launchError(error, log);
+    throw hasCode(error, 'MACHINE_GUEST_IO') ? error : await launchError(error, log);
   }
 }
 

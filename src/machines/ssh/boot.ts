@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { NixproofError, messageOf } from '../../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../../domain/error.js';
 import type { ExistingMachine } from '../../domain/profile.js';
 import { waitForConnection } from '../connection.js';
 import type { Connection, Endpoint, Work } from '../machine.js';
@@ -58,7 +58,7 @@ async function nextAnswer(boot: Boot, deadlineMs: number, { signal, progress }: 
     },
   }).catch((error: unknown) => {
     signal.throwIfAborted();
-    if (error instanceof NixproofError && error.code === 'TRANSPORT_HOST_KEY') throw error;
+    if (hasCode(error, 'TRANSPORT_HOST_KEY')) throw error;
     throw neverBooted(boot, error);
   });
   try {

@@ -1,4 +1,4 @@
-import { NixproofError } from '../../domain/error.js';
+import { hasCode, NixproofError } from '../../domain/error.js';
 import type { ExistingMachine } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
@@ -31,7 +31,7 @@ export async function rememberHostKey(layout: Layout, host: ExistingMachine, hos
 
 /** `TRANSPORT_HOST_KEY` with the place where the key is pinned; any other error as it is. */
 export function namingThePin(layout: Layout, host: ExistingMachine, error: unknown): unknown {
-  if (!(error instanceof NixproofError) || error.code !== 'TRANSPORT_HOST_KEY') return error;
+  if (!hasCode(error, 'TRANSPORT_HOST_KEY')) return error;
   const { name } = host;
   const isConfigured = error.details['pinned'] === host.hostKey;
   const change = isConfigured ? `correct machines.${name}.hostKey` : `remove ${hostFiles(layout, host).hostKey}`;
