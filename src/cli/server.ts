@@ -10,6 +10,8 @@ import type { Session } from './session.js';
 /** A server in use by a command. Disposing ends the connection, and a local stack that nobody else needs. */
 export interface ServerUse extends AsyncDisposable {
   readonly link: ServerLink;
+  /** Whether it is this home's local stack, which has a worker of its own. */
+  readonly isLocal: boolean;
   /** The Temporal UI's page of a workflow, where we know the UI. */
   uiOf(workflowId: string): string | undefined;
   /** Keeps a local stack until that suite has ended, whatever becomes of this process. */
@@ -26,6 +28,7 @@ export async function useServer(session: Session): Promise<ServerUse> {
     const link = await connectClient({ address: stack.address, namespace: stack.namespace }, key);
     return {
       link,
+      isLocal: true,
       uiOf: (workflowId) => `${stack.uiUrl}/namespaces/${stack.namespace}/workflows/${workflowId}`,
       holdFor: (suite) => stack.holdFor(suite),
       async [Symbol.asyncDispose]() {
@@ -81,6 +84,7 @@ function remote(link: ServerLink): ServerUse {
   const ui = process.env['TEMPORAL_UI_URL'];
   return {
     link,
+    isLocal: false,
     uiOf: (workflowId) => (ui ? `${ui}/namespaces/${link.namespace}/workflows/${workflowId}` : undefined),
     holdFor: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),

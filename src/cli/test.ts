@@ -119,7 +119,9 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     searchAttributes: server.link.searchAttributes,
   });
   const { otherBuildsNote } = await import('../worker-builds.js');
-  const note = await otherBuildsNote(server.link.client).catch(() => undefined);
+  const note = (await lacksWorker(server))
+    ? `no worker is there for ${server.link.address}: the test waits for one (\`nixproof worker\`)`
+    : await otherBuildsNote(server.link.client).catch(() => undefined);
   if (note !== undefined) session.progress(note);
   session.signal.throwIfAborted();
   await server.holdFor(suite.suite);
@@ -153,7 +155,7 @@ async function detach(session: Session, server: ServerUse, suite: SuiteRequest):
 }
 
 async function follow(session: Session, server: ServerUse, suite: SuiteRequest, options: TestOptions): Promise<number> {
-  const { cancel, suiteOutcome } = await import('../client.js');
+  const { suiteOutcome } = await import('../client.js');
   const { watchRuns } = await import('./live/watch-runs.js');
   const { suiteReport } = await import('./results.js');
   const ui = server.uiOf(suite.suite);
@@ -167,17 +169,17 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
     })),
     suite.suite,
   );
-  const onInterrupt = () => {
-    session.progress('cancelling; once more leaves it to the worker');
-    cancel(server.link, suite.suite).catch((error: unknown) => session.progress(`not cancelled: ${messageOf(error)}`));
-  };
-  session.signal.addEventListener('abort', onInterrupt, { once: true });
-  if (session.signal.aborted) onInterrupt();
+  const left = leftByInterrupt(session, server, suite.suite);
   let outcome;
   try {
-    outcome = await suiteOutcome(server.link, suite.suite);
+    outcome = await Promise.race([suiteOutcome(server.link, suite.suite), left]);
   } finally {
     await watching.stop();
+  }
+  if (!outcome) {
+    const { startedReport } = await import('./results.js');
+    if (session.json) session.printJson(startedReport(suite));
+    return EXIT.interrupted;
   }
   const { withDrills } = await import('./drills.js');
   const plain = await suiteReport(server.link, session.layout, outcome);
@@ -195,6 +197,34 @@ async function follow(session: Session, server: ServerUse, suite: SuiteRequest, 
   if (!published) return EXIT.fault;
   if (report.drills) return report.drills.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
   return exitCodeOf(outcome.verdict, options.strict ?? false);
+}
+
+/** Cancels the suite at Ctrl-C; resolves where no worker is there that could end it: the next one does. */
+function leftByInterrupt(session: Session, server: ServerUse, suite: string): Promise<undefined> {
+  return new Promise((resolve) => {
+    const onInterrupt = async () => {
+      const { cancel } = await import('../client.js');
+      session.progress('cancelling; once more leaves it to the worker');
+      await cancel(server.link, suite);
+      if (!(await lacksWorker(server))) return;
+      session.progress(`no worker is there: the next one ends ${suite}`);
+      resolve(undefined);
+    };
+    const begin = () =>
+      void onInterrupt().catch((error: unknown) => session.progress(`not cancelled: ${messageOf(error)}`));
+    session.signal.addEventListener('abort', begin, { once: true });
+    if (session.signal.aborted) begin();
+  });
+}
+
+/** Whether no worker asks a server elsewhere for work; false where that cannot be told. */
+async function lacksWorker({ isLocal, link }: ServerUse): Promise<boolean> {
+  if (isLocal) return false;
+  const { livePollers } = await import('../host-directory.js');
+  return livePollers(link.client).then(
+    ({ length }) => length === 0,
+    () => false,
+  );
 }
 
 /** The files the user asked for beside the artifacts. */

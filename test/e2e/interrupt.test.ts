@@ -43,42 +43,53 @@ describe('with a server elsewhere', () => {
     bench = await openBench('own');
   });
 
-  test('a second Ctrl-C leaves at once; what was asked for is done by the worker that comes', LONG, async () => {
-    const early = await bench.np(await patient(bench, 'early', QUICK), 'test', '--detach', '--json');
-    const { runs } = parsed<SuiteReport>(early);
-    const waiting = runs[0]?.run ?? '';
-    expect(await bench.status(waiting)).toMatchObject({
-      run: waiting,
-      profile: 'early',
-      verdict: null,
-      state: 'waiting',
-    });
+  test(
+    'Ctrl-C leaves at once where no worker is there; what was asked for is done by the one that comes',
+    LONG,
+    async () => {
+      const early = await bench.np(await patient(bench, 'early', QUICK), 'test', '--detach', '--json');
+      const { runs } = parsed<SuiteReport>(early);
+      const waiting = runs[0]?.run ?? '';
+      expect(await bench.status(waiting)).toMatchObject({
+        run: waiting,
+        profile: 'early',
+        verdict: null,
+        state: 'waiting',
+      });
 
-    const command = bench.start(await patient(bench, 'abandoned'), 'test', '--json');
-    await command.says(/no worker answers: is one running for this server\? \(`nixproof worker`\)\n/);
-    command.kill('SIGINT');
-    await command.says(/cancelling; once more leaves it to the worker/);
-    // It says so before it asks the server.
-    await reached('a suite that was asked to end', async () => {
+      const command = bench.start(await patient(bench, 'abandoned'), 'test', '--json');
+      await command.says(/no worker is there for \S+: the test waits for one \(`nixproof worker`\)\n/);
+      await command.says(/no worker answers: is one running for this server\? \(`nixproof worker`\)\n/);
+      command.kill('SIGINT');
+      const left = await command.ended;
+      expect(left).toMatchObject({ exit: 130, stderr: expect.stringContaining('the next one ends suite-') as string });
+      expect(parsed<SuiteReport>(left).runs).toMatchObject([{ profile: 'abandoned', verdict: null }]);
+      const { suite } = parsed<SuiteReport>(left);
+      expect(await isCancelling(bench.link, suite)).toBe(true);
+      // Where a command waits all the same, the second Ctrl-C ends it.
+      const cancelling = bench.start(await bench.folder({}), 'cancel', suite);
+      await cancelling.says(/forcing it\ncancelling/);
+      let ended = false;
+      void cancelling.ended.then(() => (ended = true));
+      await reached('the end of the command', () => {
+        cancelling.kill('SIGINT');
+        return Promise.resolve(ended);
+      });
+      expect(await cancelling.ended).toMatchObject({ exit: 130, stdout: '' });
+      await bench.worker();
+      expect(await bench.verdictOf(waiting)).toMatchObject({ verdict: 'passed' });
+      const suites: unknown[] = [];
       for await (const { workflowId } of bench.link.client.workflow.list({ query: "WorkflowType = 'testSuite'" }))
-        if (await isCancelling(bench.link, workflowId)) return true;
-      return false;
-    });
-    command.kill('SIGINT');
-    expect(await command.ended).toMatchObject({ exit: 130, stdout: '' });
-    await bench.worker();
-    expect(await bench.verdictOf(waiting)).toMatchObject({ verdict: 'passed' });
-    const suites: unknown[] = [];
-    for await (const { workflowId } of bench.link.client.workflow.list({ query: "WorkflowType = 'testSuite'" }))
-      suites.push(await sealedResult(bench.link.client.workflow.getHandle(workflowId), WORKFLOWS.suite));
-    expect(suites).toContainEqual(
-      expect.objectContaining({
-        verdict: 'cancelled',
-        runs: [{ run: expect.any(String) as string, profile: 'abandoned', driver: 'sandbox', verdict: 'cancelled' }],
-      }),
-    );
-    await bench.expectNothingLeft();
-  });
+        suites.push(await sealedResult(bench.link.client.workflow.getHandle(workflowId), WORKFLOWS.suite));
+      expect(suites).toContainEqual(
+        expect.objectContaining({
+          verdict: 'cancelled',
+          runs: [{ run: expect.any(String) as string, profile: 'abandoned', driver: 'sandbox', verdict: 'cancelled' }],
+        }),
+      );
+      await bench.expectNothingLeft();
+    },
+  );
 
   describe.concurrent('Ctrl-C while', () => {
     /** Waits until a file of a machine is there, and gives the run that the machine is of. */
