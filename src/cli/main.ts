@@ -1,7 +1,16 @@
 #!/usr/bin/env node
+import path from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
 import { createProgram } from './program.js';
+
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.fault),
+);
+// The processes of the local stack work in another folder.
+const key = process.env['NIXPROOF_KEY_FILE'];
+if (key) process.env['NIXPROOF_KEY_FILE'] = path.resolve(key);
 
 try {
   await createProgram().parseAsync();

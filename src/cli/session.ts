@@ -52,10 +52,6 @@ export async function runCommand(options: CommonOptions, body: (session: Session
     interrupt.abort(new Interrupted('interrupted'));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  // A reader that has seen enough (`| head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.fault),
-  );
   const log = guardRunnerLog();
   const session = createSession(options, log, interrupt.signal);
   try {
@@ -105,13 +101,15 @@ function createSession({ json = false }: CommonOptions, log: RunnerLog, signal: 
   };
 }
 
+const INTERRUPTED = 'INTERNAL_INTERRUPTED';
+
 /** Whether what was written may be drawn over. */
 export function mayDraw(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY && process.env['TERM'] !== 'dumb' && !process.env['CI'];
 }
 
 function interruption(): NixproofError {
-  return new NixproofError('INTERNAL_INTERRUPTED', 'interrupted');
+  return new NixproofError(INTERRUPTED, 'interrupted');
 }
 
 function exitCodeOf({ code }: NixproofError): number {
@@ -131,7 +129,9 @@ function complain(session: Session, error: NixproofError, verbose: boolean): voi
       `the console's last lines:\n${(tail as string[]).map((line) => `  ${stripTerminal(line)}\n`).join('')}`,
     );
   if (hint !== undefined) process.stderr.write(`hint: ${hint}\n`);
-  if (verbose) process.stderr.write(stripTerminal(`${code} ${error.stack ?? ''}\n${causes(error)}`));
+  // What docs/troubleshooting.md lists.
+  if (code !== INTERRUPTED) process.stderr.write(`code: ${code}\n`);
+  if (verbose) process.stderr.write(stripTerminal(`${error.stack ?? ''}\n${causes(error)}`));
 }
 
 function causes(error: Error): string {

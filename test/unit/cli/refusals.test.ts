@@ -40,15 +40,19 @@ async function nixproof(...args: readonly string[]) {
     }),
   );
   const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never);
-  await createProgram().parseAsync(['node', 'nixproof', ...args, '--verbose']);
+  await createProgram().parseAsync(['node', 'nixproof', ...args]);
   const code = process.exitCode;
   exit.mockRestore();
   for (const write of writes) write.mockRestore();
   return { exit: code, ...printed };
 }
 
-/** A command that is refused: the code that `--verbose` shows, with nothing on stdout. */
-const refused = (code: string) => ({ exit: 2, stdout: '', stderr: expect.stringContaining(`\n${code} `) as string });
+/** A command that is refused: its code ends the message, and nothing is on stdout. */
+const refused = (code: string) => ({
+  exit: 2,
+  stdout: '',
+  stderr: expect.stringMatching(new RegExp(`\ncode: ${code}\n$`)) as string,
+});
 
 async function recordRun(more: object = {}) {
   const report = newReport({
