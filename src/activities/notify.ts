@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { NixproofError, messageOf } from '../domain/error.js';
-import type { Notification, Receiver } from '../domain/schedule.js';
+import { addressProblem, type Notification, type Receiver } from '../domain/schedule.js';
 import type { Work } from '../domain/work.js';
 import { runCommand } from '../host/process.js';
-import { readSecret } from '../secrets/read.js';
+import { readSecret, withoutFinalNewlines } from '../secrets/read.js';
 
 type WebHook = Extract<Receiver, { kind: 'webhook' }>;
 
@@ -21,7 +21,7 @@ const LATER = new Set([408, 425, 429]);
 export async function notifyReceiver(receiver: Receiver, notification: Notification, work: Work): Promise<void> {
   if (receiver.kind === 'command') await runReceiver(receiver.command, notification, work);
   else {
-    const key = receiver.key === undefined ? undefined : await resolveReference(receiver.key);
+    const key = receiver.key === undefined ? undefined : await referredTo(receiver.key);
     await post(await addressOf(receiver, work), notification, key, work);
   }
 }
@@ -40,7 +40,7 @@ async function runReceiver(command: string, notification: Notification, { signal
   }
 }
 
-async function post(url: URL, notification: Notification, key: string | undefined, { signal }: Work): Promise<void> {
+async function post(url: URL, notification: Notification, key: Buffer | undefined, { signal }: Work): Promise<void> {
   const body = JSON.stringify(notification);
   const response = await fetch(url, {
     method: 'POST',
@@ -56,6 +56,11 @@ async function post(url: URL, notification: Notification, key: string | undefine
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
   }).catch((error: unknown) => {
     signal.throwIfAborted();
+    if (error instanceof Error && error.cause instanceof Error && error.cause.message === 'bad port') {
+      throw new NixproofError('CONFIG_NOTIFY', `HTTP clients do not connect to the webhook's port (${url.port})`, {
+        hint: 'use another port: those of other protocols are blocked (fetch.spec.whatwg.org, "port blocking")',
+      });
+    }
     throw new NixproofError('TRANSPORT_NOTIFY', `the webhook did not answer: ${reasonOf(error)}`);
   });
   await response.body?.cancel();
@@ -63,7 +68,7 @@ async function post(url: URL, notification: Notification, key: string | undefine
   if (response.status >= 500 || LATER.has(response.status))
     throw new NixproofError('TRANSPORT_NOTIFY', `the webhook answered ${response.status}`);
   throw new NixproofError('CONFIG_NOTIFY', `the webhook answered ${response.status}: it does not take this`, {
-    hint: 'does the address still hold?',
+    hint: 'check that the webhook URL is still valid',
   });
 }
 
@@ -71,7 +76,7 @@ async function post(url: URL, notification: Notification, key: string | undefine
  * Of the body's bytes, by HMAC-SHA256 (RFC 2104): who has the key knows by it that the message is
  * ours and whole.
  */
-function signatureOf(body: string, key: string): string {
+function signatureOf(body: string, key: Buffer): string {
   return `sha256=${createHmac('sha256', key).update(body).digest('hex')}`;
 }
 
@@ -83,28 +88,34 @@ function reasonOf(error: unknown): string {
 
 /** @throws NixproofError `CONFIG_NOTIFY`, `CONFIG_SECRET` */
 async function addressOf({ url: written, secret }: WebHook, { signal }: Work): Promise<URL> {
-  const text = secret
-    ? (await readSecret(written.slice('secret:'.length), secret, signal)).value.toString('utf8')
-    : await resolveReference(written);
-  if (URL.canParse(text)) {
-    const url = new URL(text);
-    if (url.protocol === 'http:' || url.protocol === 'https:') return url;
-  }
-  const what = written === text ? 'the webhook' : written;
-  throw new NixproofError('CONFIG_NOTIFY', `${what} is no http or https address`, {});
+  const isReference = written.startsWith('env:') || written.startsWith('file:');
+  const bytes = secret
+    ? (await readSecret(written.slice('secret:'.length), secret, signal)).value
+    : isReference
+      ? await referredTo(written)
+      : Buffer.from(written);
+  const problem = addressProblem(bytes.toString('utf8').trim());
+  if (problem === undefined) return new URL(bytes.toString('utf8').trim());
+  const what = secret || isReference ? written : 'the webhook';
+  throw new NixproofError('CONFIG_NOTIFY', `${what} ${problem}`, {
+    hint: 'give an http or https URL; a token may stand in its path or query',
+  });
 }
 
-async function resolveReference(written: string): Promise<string> {
+/**
+ * What a reference names, `env:NAME` or `file:PATH`, byte by byte, without the newlines at its end: a
+ * key's signature is the one that other programs make with the same file.
+ */
+async function referredTo(written: string): Promise<Buffer> {
   if (written.startsWith('env:')) {
     const value = process.env[written.slice('env:'.length)];
-    if (value !== undefined && value !== '') return value.trim();
+    if (value !== undefined && value !== '') return withoutFinalNewlines(Buffer.from(value));
     throw new NixproofError('CONFIG_NOTIFY', `${written} is not set in the worker's environment`, {
       hint: 'set it where the worker (or `nixproof up`) is started',
     });
   }
-  if (!written.startsWith('file:')) return written;
   try {
-    return (await readFile(written.slice('file:'.length), 'utf8')).trim();
+    return withoutFinalNewlines(await readFile(written.slice('file:'.length)));
   } catch (error) {
     throw new NixproofError('CONFIG_NOTIFY', `${written} cannot be read: ${messageOf(error)}`, {});
   }

@@ -1,16 +1,16 @@
 import { NixproofError } from '../domain/error.js';
 import type { Check, Login } from '../domain/profile.js';
 import type { CheckConfig } from './check-schema.js';
-import { isFile } from './load.js';
+import { isFile, type LoadedConfig } from './load.js';
 import { absolutePath } from './paths.js';
 
 /**
  * A check with its name and the absolute path of its key.
  * @throws NixproofError `CONFIG_KEY_MISSING`
  */
-export async function resolveCheck(check: CheckConfig, profile: string, folder: string): Promise<Check> {
+export async function resolveCheck(check: CheckConfig, profile: string, loaded: LoadedConfig): Promise<Check> {
   const name = check.name ?? defaultName(check);
-  const login = await loginOf(check, profile, name, folder);
+  const login = await loginOf(check, profile, name, loaded);
   const common = { name, ...(login === undefined ? {} : { login }) };
   if ('run' in check) {
     const { run, expect, match } = check;
@@ -35,11 +35,17 @@ function defaultName(check: CheckConfig): string {
   return command.length > 60 ? `${command.slice(0, 59)}…` : command;
 }
 
-async function loginOf(check: CheckConfig, profile: string, name: string, folder: string): Promise<Login | undefined> {
+async function loginOf(
+  check: CheckConfig,
+  profile: string,
+  name: string,
+  { folder, repository }: LoadedConfig,
+): Promise<Login | undefined> {
   const { user, key: written } = check;
   if (user === undefined || written === undefined) return undefined;
   const key = absolutePath(folder, written);
-  if (await isFile(key)) return { user, key };
+  // Of a configuration that is not trusted, `requireUntrusted` says all that is wrong at once.
+  if (repository !== undefined || (await isFile(key))) return { user, key };
   throw new NixproofError('CONFIG_KEY_MISSING', `profile ${profile}, check “${name}”: there is no key ${written}`, {
     hint: `put the private key of ${user} there, or correct the path; it is relative to the configuration’s folder`,
     details: { profile, check: name, key },

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, NixproofError } from '../domain/error.js';
+import { hasCode, messageOf, NixproofError } from '../domain/error.js';
 import { runCommand } from '../host/process.js';
 import { PROFILE_NAME } from './fields.js';
 import { readFlakeText, type FlakeText } from './flake-text.js';
@@ -53,7 +53,7 @@ async function namesOf(text: FlakeText, folder: string, options: DiscoverOptions
   if (options.evaluate === false) return guessed(text, 'the flake is not trusted: Nix does not evaluate it here');
   return askNix(folder, options).catch((error: unknown) => {
     options.signal?.throwIfAborted();
-    const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';
+    const missing = hasCode(error, 'HOST_TOOL_MISSING');
     const why = missing ? 'nix is not installed here' : `nix could not say (${messageOf(error).split('\n')[0] ?? ''})`;
     return guessed(text, why);
   });

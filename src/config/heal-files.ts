@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 import { isErrno } from '../host/files.js';
-import { requireInside } from './inside.js';
+import { insideOf, type Refusal } from './inside.js';
 import { absolutePath, shownPath } from './paths.js';
 import { heal, type Config } from './schema.js';
 import { parseYaml, invalid } from './yaml-file.js';
@@ -10,27 +10,38 @@ import { parseYaml, invalid } from './yaml-file.js';
 /**
  * The configuration with the heals of its folder of heals: one of YAML or JSON each, in the order
  * of the files' names, behind those that stand in the configuration itself.
- * @param repository outside of which nothing is read, if the configuration is not trusted
- * @throws NixproofError `CONFIG_UNTRUSTED`, `CONFIG_INVALID` with the file and line of each
- * problem; `CONFIG_NOT_FOUND` where there is no such folder
+ * @param repository outside of which nothing is read, if the configuration is not trusted: what is
+ * refused for that is given
+ * @throws NixproofError `CONFIG_INVALID` with the file and line of each problem; `CONFIG_NOT_FOUND`
+ * where there is no such folder
  */
-export async function withHealFiles(config: Config, folder: string, cwd: string, repository?: string): Promise<Config> {
+export async function withHealFiles(
+  config: Config,
+  folder: string,
+  cwd: string,
+  repository?: string,
+): Promise<{ readonly whole: Config; readonly refused: readonly Refusal[] }> {
   const { from, heals } = config.healing;
-  if (from === undefined) return config;
-  const absolute = absolutePath(folder, from);
-  if (repository !== undefined) await requireInside(repository, absolute, 'healing.from');
+  const refused: Refusal[] = [];
   const added: Config['healing']['heals'] = [];
+  const isRefused = async (file: string, where: string): Promise<boolean> => {
+    const real = repository === undefined ? file : await insideOf(repository, file, where);
+    if (typeof real !== 'string') refused.push(real);
+    return typeof real !== 'string';
+  };
+  const absolute = absolutePath(folder, from ?? '');
+  if (from === undefined || (await isRefused(absolute, 'healing.from'))) return { whole: config, refused };
   for (const name of await healFiles(absolute, shownPath(absolute, cwd))) {
     const file = path.join(absolute, name);
     const shown = shownPath(file, cwd);
-    if (repository !== undefined) await requireInside(repository, file, `healing.from, ${shown}`);
+    if (await isRefused(file, `healing.from, ${shown}`)) continue;
     const one = parseYaml(heal, await readFile(file, 'utf8'), shown, 'a heal');
     if ([...heals, ...added].some((other) => other.name === one.name)) {
       throw invalid([`${shown}: name: expected a name of its own, got ${JSON.stringify(one.name)} again`]);
     }
     added.push(one);
   }
-  return { ...config, healing: { ...config.healing, heals: [...heals, ...added] } };
+  return { whole: { ...config, healing: { ...config.healing, heals: [...heals, ...added] } }, refused };
 }
 
 async function healFiles(folder: string, shown: string): Promise<readonly string[]> {

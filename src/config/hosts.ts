@@ -15,14 +15,14 @@ export async function hostsOf(
   profile: string,
   { machines: names, machine: { disks } }: ProfileConfig,
   driver: DriverName | undefined,
-  { config: { machines }, folder }: LoadedConfig,
+  loaded: LoadedConfig,
 ): Promise<readonly ExistingMachine[] | undefined> {
   if (driver !== 'ssh') return undefined;
-  const allowed = Object.entries(machines).filter(([name]) => names?.includes(name) ?? true);
+  const allowed = Object.entries(loaded.config.machines).filter(([name]) => names?.includes(name) ?? true);
   const fitting = allowed.filter(([, machine]) => machine.disks.length >= disks.length);
   if (fitting.length === 0) throw noMachine(profile, allowed.length, disks.length);
   const hosts = [];
-  for (const [name, machine] of fitting) hosts.push(await hostOf(name, machine, folder));
+  for (const [name, machine] of fitting) hosts.push(await hostOf(name, machine, loaded));
   return hosts;
 }
 
@@ -40,10 +40,15 @@ function noMachine(profile: string, allowed: number, disks: number): NixproofErr
   });
 }
 
-async function hostOf(name: string, machine: ExistingMachineConfig, folder: string): Promise<ExistingMachine> {
+async function hostOf(
+  name: string,
+  machine: ExistingMachineConfig,
+  { folder, repository }: LoadedConfig,
+): Promise<ExistingMachine> {
   const { address, port, user, hostKey, hostKeyChangesOnReset, disks, reset, start, stop, ready } = machine;
   const key = absolutePath(folder, machine.key);
-  if (!(await isFile(key))) {
+  // Of a configuration that is not trusted, the driver itself is refused.
+  if (repository === undefined && !(await isFile(key))) {
     throw new NixproofError('CONFIG_KEY_MISSING', `machine ${name}: there is no key ${machine.key}`, {
       hint: `put the private key of ${user} there, or correct the path; it is relative to the configuration’s folder`,
       details: { machine: name, key },

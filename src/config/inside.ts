@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NixproofError } from '../domain/error.js';
 
@@ -40,9 +40,15 @@ export async function repositoryOf(folder: string, given = false): Promise<strin
 /** git's own folder holds credentials where a CI system has checked the repository out. */
 export const GIT_FOLDER = '.git';
 
+/** More links than that are a circle: the kernel's own limit (path_resolution(7)). */
+const MOST_LINKS = 40;
+
 /**
  * Where something really is that a configuration names, links followed; a refusal if that is not
- * inside the repository, or in git's own folder.
+ * inside the repository, or in git's own folder. Of a path that leaves the repository at any step,
+ * also one that comes back, nothing is looked at outside: its author does not learn what is there.
+ * @param repository an absolute path without links
+ * @param file absolute, from a folder without links
  * @param where its place in the configuration
  */
 export async function insideOf(repository: string, file: string, where: string): Promise<string | Refusal> {
@@ -51,14 +57,39 @@ export async function insideOf(repository: string, file: string, where: string):
     problem,
     remedy: `name something inside ${repository}`,
   });
-  const real = await realpath(file).catch(() => undefined);
-  if (real === undefined) return refusal(`there is no ${file}`);
-  const steps = path.relative(repository, real).split(path.sep);
-  if (steps[0] === '..' || path.isAbsolute(path.relative(repository, real)))
-    return refusal(`it is outside the repository, at ${real}`);
-  if (steps.some((step) => step.toLowerCase() === GIT_FOLDER))
-    return refusal(`it is in git's own folder, which may hold credentials: ${real}`);
-  return real;
+  const outside = refusal('it is outside the repository');
+  const first = stepsBelow(repository, file);
+  if (first === undefined) return outside;
+  const steps = [...first];
+  let at = repository;
+  for (let links = 0; steps.length > 0;) {
+    const step = steps.shift() ?? '';
+    if (step === '..' && at === repository) return outside;
+    if (step === '' || step === '.') continue;
+    if (step.toLowerCase() === GIT_FOLDER) return refusal("it is in git's own folder, which may hold credentials");
+    const next = path.join(at, step);
+    const found = step === '..' ? undefined : await lstat(next).catch(() => 'missing' as const);
+    if (found === 'missing') return refusal(`there is no ${file}`);
+    if (!found?.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    const target = await readlink(next).catch(() => '');
+    if (target === '' || ++links > MOST_LINKS) return refusal(`there is no ${file}`);
+    const below = path.isAbsolute(target) ? stepsBelow(repository, target) : undefined;
+    if (path.isAbsolute(target) && below === undefined) return outside;
+    if (below) at = repository;
+    steps.unshift(...(below ?? target.split(path.sep)));
+  }
+  // Somebody may have changed it meanwhile.
+  return (await realpath(file).catch(() => undefined)) === at ? at : outside;
+}
+
+/** The steps from a folder down to an absolute path, as both are written; undefined where it is not below. */
+function stepsBelow(folder: string, file: string): readonly string[] | undefined {
+  if (file === folder) return [];
+  const prefix = folder.endsWith(path.sep) ? folder : `${folder}${path.sep}`;
+  return file.startsWith(prefix) ? file.slice(prefix.length).split(path.sep) : undefined;
 }
 
 /** The same, as an error. @throws NixproofError `CONFIG_UNTRUSTED` */

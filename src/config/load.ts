@@ -1,10 +1,10 @@
 import { createJiti } from 'jiti';
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf, NixproofError } from '../domain/error.js';
 import { isErrno } from '../host/files.js';
-import { requireInside, untrusted } from './inside.js';
+import { requireInside, untrusted, type Refusal } from './inside.js';
 import { shownPath, upwards } from './paths.js';
 import { withHealFiles } from './heal-files.js';
 import { configSchema, type Config } from './schema.js';
@@ -33,6 +33,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Set if it is not trusted: the repository that it may read, an absolute path without links. */
   readonly repository?: string;
+  /** Set if it is not trusted: what was refused while it was read. */
+  readonly refused?: readonly Refusal[];
 }
 
 /** The configuration that holds for a folder: in it, or in the nearest one above. */
@@ -40,7 +42,8 @@ export async function findConfig(cwd: string): Promise<string | undefined> {
   for (const folder of upwards(cwd)) {
     for (const name of CONFIG_NAMES) {
       const file = path.join(folder, name);
-      if (await isFile(file)) return file;
+      const found = await lstat(file).catch(() => undefined);
+      if (found && !found.isDirectory()) return file;
     }
   }
   return undefined;
@@ -63,26 +66,30 @@ export async function isFile(file: string): Promise<boolean> {
 export async function loadConfig(file: string, cwd = process.cwd(), repository?: string): Promise<LoadedConfig> {
   const absolute = path.resolve(cwd, file);
   const name = shownPath(absolute, cwd);
-  if (repository !== undefined) await requireData(absolute, name, repository);
-  const folder = path.dirname(absolute);
+  const folder = repository === undefined ? path.dirname(absolute) : await requireData(absolute, name, repository);
   const config = isData(absolute)
     ? parseYaml(configSchema, await readConfig(absolute, name), name, 'profiles')
     : await fromModule(absolute, name);
-  const whole = await withHealFiles(config, folder, cwd, repository);
-  return { file: absolute, folder, config: whole, ...(repository === undefined ? {} : { repository }) };
+  const { whole, refused } = await withHealFiles(config, folder, cwd, repository);
+  return { file: absolute, folder, config: whole, ...(repository === undefined ? {} : { repository, refused }) };
 }
 
 /**
+ * @returns the folder that it is in, links followed
  * @throws NixproofError `CONFIG_UNTRUSTED` for a configuration that is a program, or a link to
  * somewhere else
  */
-async function requireData(file: string, name: string, repository: string): Promise<void> {
+async function requireData(file: string, name: string, repository: string): Promise<string> {
   if (!isData(file)) {
     const problem = 'a configuration in TypeScript or JavaScript is a program that runs on this host';
     throw untrusted([{ path: name, problem, remedy: 'write it as nixproof.yaml or nixproof.json' }]);
   }
+  const folder = await realpath(path.dirname(file));
+  // Before anything is said of what it may be a link to.
+  if (await lstat(file).catch(() => undefined))
+    await requireInside(repository, path.join(folder, path.basename(file)), name);
   await requireFile(file, name);
-  await requireInside(repository, file, name);
+  return folder;
 }
 
 async function fromModule(file: string, name: string): Promise<Config> {

@@ -1,9 +1,9 @@
-import { homedir } from 'node:os';
 import path from 'node:path';
+import { fromHomeFolder } from '../host/paths.js';
 
 /** A path as it is written in a configuration made absolute: from its folder, or from the home folder where it begins with `~/`. */
 export function absolutePath(folder: string, written: string): string {
-  return written.startsWith('~/') ? path.join(homedir(), written.slice(2)) : path.resolve(folder, written);
+  return path.resolve(folder, fromHomeFolder(written));
 }
 
 /** A file's name for messages: relative to the working folder where it lies in it. */

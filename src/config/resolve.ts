@@ -86,7 +86,7 @@ export async function resolveProfiles(
         install: installationOf(config, variables),
         ...(files === undefined ? {} : { files }),
         ...(secrets === undefined ? {} : { secrets }),
-        checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded.folder))),
+        checks: await Promise.all(config.checks.map((check) => resolveCheck(check, name, loaded))),
         healing: healingOf(loaded.config, settings, flags),
         ...(config.timeouts === undefined ? {} : { timeouts: timeoutsOf(config.timeouts) }),
         ...(config.drills === undefined ? {} : { drills: drillsOf(config.drills) }),

@@ -15,7 +15,9 @@ export const secretSource = section({
   env: variableName.optional().describe("A variable of the worker's environment."),
   file: text('the path of a file')
     .optional()
-    .describe("A file on the worker's host, relative to the configuration's folder; `~/` is the home folder."),
+    .describe(
+      "A file on the worker's host, relative to the configuration's folder; `~/` is the home folder of the worker's user.",
+    ),
   command: z
     .array(text('a program or an argument'))
     .min(1)

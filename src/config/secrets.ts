@@ -46,9 +46,9 @@ export function secretSources({ secrets }: Config, folder: string): Readonly<Rec
   return Object.fromEntries(Object.entries(secrets).map(([name, source]) => [name, secretSourceOf(source, folder)]));
 }
 
-/** A secret's source with its paths absolute. */
+/** A secret's source with its paths absolute; `~/` stays, for it is the home folder of the worker's user. */
 function secretSourceOf({ env, file, command }: SecretSourceConfig, folder: string): SecretSource {
   if (env !== undefined) return { kind: 'env', name: env };
-  if (file !== undefined) return { kind: 'file', path: absolutePath(folder, file) };
+  if (file !== undefined) return { kind: 'file', path: file.startsWith('~/') ? file : absolutePath(folder, file) };
   return { kind: 'command', argv: command ?? [], folder };
 }

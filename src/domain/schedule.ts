@@ -46,6 +46,14 @@ export type Receiver =
   | { readonly kind: 'webhook'; readonly url: string; readonly secret?: SecretSource; readonly key?: string }
   | { readonly kind: 'command'; readonly command: string };
 
+/** What keeps a text from being a webhook's URL; undefined where nothing does. */
+export function addressProblem(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return 'is no http or https URL';
+  // fetch sends none.
+  return url.username === '' && url.password === '' ? undefined : 'holds a user or password';
+}
+
 /** What a schedule starts each time: the input of the scheduledSuite workflow. */
 export interface ScheduledSuite {
   readonly schedule: string;

@@ -30,6 +30,11 @@ function canBeWritten(folder: string): boolean {
   }
 }
 
+/** A path that begins with `~/`, from this user's home folder; any other as it is. */
+export function fromHomeFolder(written: string): string {
+  return written.startsWith('~/') ? path.join(homedir(), written.slice(2)) : written;
+}
+
 /** The folders below the home, by what they hold. */
 export interface Layout {
   readonly home: string;

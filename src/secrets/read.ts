@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
-import { NixproofError } from '../domain/error.js';
+import { hasCode, NixproofError } from '../domain/error.js';
 import type { SecretSource } from '../domain/profile.js';
+import { fromHomeFolder } from '../host/paths.js';
 import { runCommand } from '../host/process.js';
 import { LEAST_SECRET_BYTES } from './redactor.js';
 
@@ -28,7 +29,7 @@ export interface Secret {
  */
 export async function readSecret(name: string, source: SecretSource, signal: AbortSignal): Promise<Secret> {
   const whole = await bytesOf(name, source, signal);
-  const value = whole.subarray(0, lengthWithoutNewlines(whole));
+  const value = withoutFinalNewlines(whole);
   if (value.length === 0) throw unfit(name, `is empty (${sourceText(source)})`, 'give it a value');
   if (value.length < LEAST_SECRET_BYTES) {
     throw unfit(
@@ -76,7 +77,9 @@ async function bytesOf(name: string, source: SecretSource, signal: AbortSignal):
   }
 }
 
-async function readSecretFile(name: string, path: string): Promise<Buffer> {
+/** @param written absolute, or from the home folder of this user where it begins with `~/` */
+async function readSecretFile(name: string, written: string): Promise<Buffer> {
+  const path = fromHomeFolder(written);
   try {
     // A device or a pipe would never end.
     if (!(await stat(path)).isFile()) throw Object.assign(new Error(), { code: 'it is not a file' });
@@ -103,7 +106,7 @@ async function printed(
   } catch (error) {
     signal.throwIfAborted();
     // Its output may hold the secret: neither that nor its arguments are shown.
-    const missing = error instanceof NixproofError && error.code === 'HOST_TOOL_MISSING';
+    const missing = hasCode(error, 'HOST_TOOL_MISSING');
     const status = error instanceof NixproofError ? Number(error.details['exitCode']) : NaN;
     const ended =
       status >= 0 ? `ended with exit status ${status}` : `did not end within ${COMMAND_MS / 60_000} minutes`;
@@ -116,10 +119,11 @@ async function printed(
   }
 }
 
-function lengthWithoutNewlines(bytes: Buffer): number {
+/** Editors and `echo` end a file with a newline, which is no part of a secret. */
+export function withoutFinalNewlines(bytes: Buffer): Buffer {
   let length = bytes.length;
   while (length > 0 && (bytes[length - 1] === 0x0a || bytes[length - 1] === 0x0d)) length--;
-  return length;
+  return bytes.subarray(0, length);
 }
 
 function unfit(name: string, what: string, hint: string): NixproofError {

@@ -36,9 +36,9 @@ export async function resolveChoice(
   }
   for (const profile of chosen) if (profile.driver) requireOwnDisks(profile, profile.driver);
   if (!untrusted) return chosen;
-  const { repository } = config;
+  const { repository, refused } = config;
   if (repository === undefined) throw new Error('an untrusted configuration was opened as a trusted one');
-  return requireUntrusted(chosen, repository, { base: bases !== undefined });
+  return requireUntrusted(chosen, repository, { base: bases !== undefined }, refused);
 }
 
 /**

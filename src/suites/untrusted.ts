@@ -1,5 +1,6 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { whyNotPlain } from '../bases/plain-image.js';
+import { fromHomeFolder } from '../host/paths.js';
 import { GIT_FOLDER, insideOf, untrusted, type Refusal } from '../config/inside.js';
 import { hostToolsOf } from '../domain/installer.js';
 import type { DriverName, Profile, SecretSource } from '../domain/profile.js';
@@ -8,8 +9,8 @@ import type { DriverName, Profile, SecretSource } from '../domain/profile.js';
 interface Place {
   readonly path: string;
   readonly file: string;
-  /** An image must not name other files either. */
-  readonly image?: true;
+  /** What it must be; an image must not name other files either. */
+  readonly is: 'folder' | 'file' | 'image';
 }
 
 type Subject = Omit<Profile, 'driver'> & { readonly driver?: DriverName };
@@ -22,7 +23,7 @@ const harmless: Decision = () => [];
 const onlyForSsh: Decision = () => [];
 /** Belongs to a kind alone that is refused by `profiles.*.install.kind`. */
 const onlyForHostKinds: Decision = () => [];
-/** Decided by `loadConfig`, before it reads it. */
+/** Decided by `loadConfig`, before it reads any, and given to `requireUntrusted`. */
 const whenRead: Decision = () => [];
 
 const driver: Decision = ({ name, driver: chosen, install }) => {
@@ -62,21 +63,23 @@ const base: Decision = ({ name, base: chosen = '' }) => {
   const path = `profiles.${name}.base`;
   const image = imageOf(chosen);
   if (image === undefined) return [];
-  if (!/^https?:/.test(image.file)) return [{ path, file: image.file, image: true }];
+  if (!/^https?:/.test(image.file)) return [{ path, file: image.file, is: 'image' }];
   const problem = 'the configuration makes this host fetch an address of its choice';
   return [{ path, problem, remedy: 'give the image with --base' }];
 };
 
-const deployed: Decision = ({ name, deploy }) => [{ path: `profiles.${name}.deploy.from`, file: deploy.from }];
+const deployed: Decision = ({ name, deploy }) => [
+  { path: `profiles.${name}.deploy.from`, file: deploy.from, is: 'folder' },
+];
 
 const checkKeys: Decision = ({ name, checks }) =>
   checks.flatMap(({ login }, index) =>
-    login === undefined ? [] : [{ path: `profiles.${name}.checks[${index}].key`, file: login.key }],
+    login === undefined ? [] : [{ path: `profiles.${name}.checks[${index}].key`, file: login.key, is: 'file' }],
   );
 
 const copiedFiles: Decision = ({ name, files = [] }) =>
   files.flatMap(({ content }, index) =>
-    'from' in content ? [{ path: `profiles.${name}.files[${index}].from`, file: content.from }] : [],
+    'from' in content ? [{ path: `profiles.${name}.files[${index}].from`, file: content.from, is: 'file' }] : [],
   );
 
 /** Decides of the secrets that come from there. */
@@ -105,7 +108,11 @@ const secretCommands = ofSecrets('command', (path) => ({
   remedy: WITHOUT_SECRETS,
 }));
 
-const secretFiles = ofSecrets('file', (path, source) => ({ path, file: source.path }));
+const secretFiles = ofSecrets('file', (path, source) => ({
+  path,
+  file: fromHomeFolder(source.path),
+  is: 'file',
+}));
 
 /**
  * What `--untrusted` decides of each place of the configuration's schema, by its path: `*` is any
@@ -201,6 +208,7 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
  * and nothing outside its repository. Asked when a suite is planned, and again by the worker before
  * it reads anything the profile names.
  * @param given what the command line has chosen instead of the configuration
+ * @param before what was refused before
  * @returns the profiles with their paths as they really are, links followed
  * @throws NixproofError `CONFIG_UNTRUSTED` with everything that is refused
  */
@@ -208,9 +216,10 @@ export async function requireUntrusted<P extends Subject>(
   profiles: readonly P[],
   repository: string,
   given: { readonly base: boolean },
+  before: readonly Refusal[] = [],
 ): Promise<readonly P[]> {
   const held: P[] = [];
-  const refusals = new Map<string, Refusal>();
+  const refusals = new Map(before.map((refusal) => [JSON.stringify(refusal), refusal]));
   for (const profile of profiles) {
     const one = await hold(profile, repository, given);
     held.push(one.profile);
@@ -251,9 +260,13 @@ export async function requireStillUntrusted(profile: Subject): Promise<void> {
   if (held) await requireUntrusted([profile], await realpath(held.repository), held);
 }
 
-async function realPlace(repository: string, { path, file, image }: Place): Promise<string | Refusal> {
+async function realPlace(repository: string, { path, file, is }: Place): Promise<string | Refusal> {
   const real = await insideOf(repository, file, path);
-  if (image === undefined || typeof real !== 'string') return real;
+  if (typeof real !== 'string') return real;
+  const found = await stat(real).catch(() => undefined);
+  if (is === 'folder' ? !found?.isDirectory() : !found?.isFile())
+    return { path, problem: `it is no ${is === 'folder' ? 'folder' : 'plain file'}`, remedy: `name a ${is}` };
+  if (is !== 'image') return real;
   const problem = await whyNotPlain(real);
   if (problem === undefined) return real;
   return { path, problem, remedy: 'use a raw image, or a qcow2 image without backing and data file' };
@@ -283,7 +296,7 @@ function withPlaces<P extends Subject>(profile: P, place: (file: string) => stri
           secrets: Object.fromEntries(
             Object.entries(secrets).map(([name, source]) => [
               name,
-              source.kind === 'file' ? { ...source, path: place(source.path) } : source,
+              source.kind === 'file' ? { ...source, path: place(fromHomeFolder(source.path)) } : source,
             ]),
           ),
         }),

@@ -8,6 +8,7 @@ interface Mistake {
   readonly args: readonly string[];
   /** Standard error, to the letter. */
   readonly says: readonly string[];
+  /** Its last line, and in JSON. */
   readonly code: string;
   readonly exit?: number;
   /** The folder's nixproof.yaml; a good one unless given. */
@@ -211,8 +212,18 @@ const REFUSED: readonly Mistake[] = [
 
 /** Commands that have no `--json`. */
 const REFUSED_PLAINLY: readonly Mistake[] = [
-  { what: 'logs', args: ['logs', 'vm-1'], code: '', says: ['error: there is no run vm-1', SEE_STATUS] },
-  { what: 'report', args: ['report', 'vm-1'], code: '', says: ['error: there is no run vm-1', SEE_STATUS] },
+  {
+    what: 'logs',
+    args: ['logs', 'vm-1'],
+    code: 'CONFIG_UNKNOWN_RUN',
+    says: ['error: there is no run vm-1', SEE_STATUS],
+  },
+  {
+    what: 'report',
+    args: ['report', 'vm-1'],
+    code: 'CONFIG_UNKNOWN_RUN',
+    says: ['error: there is no run vm-1', SEE_STATUS],
+  },
   {
     what: 'report in a format nobody knows',
     args: ['report', 'vm-1', '--format', 'pdf'],
@@ -225,14 +236,14 @@ const REFUSED_PLAINLY: readonly Mistake[] = [
   {
     what: 'vm stop',
     args: ['vm', 'stop', 'vm-1'],
-    code: '',
+    code: 'CONFIG_UNKNOWN_MACHINE',
     says: ['error: there is no machine vm-1 on this host', 'hint: see `nixproof vm list`'],
   },
   { what: 'logs of nothing', args: ['logs'], code: '', says: ["error: missing required argument 'run'", HELP] },
   {
     what: 'a worker without a server',
     args: ['worker'],
-    code: '',
+    code: 'CONFIG_NO_SERVER',
     says: [
       'error: no Temporal server is named',
       'hint: set TEMPORAL_ADDRESS or a Temporal configuration profile; for a local stack with its own worker use `nixproof up`',
@@ -251,16 +262,18 @@ describe('is refused before anything starts', () => {
     return bench.withEnv(env).np(folder, ...args, ...more);
   }
   const lines = (texts: readonly string[]) => `${texts.join('\n')}\n`;
+  /** What commander refuses ends with its own line. */
+  const whole = ({ says, code }: Mistake) => lines(says.at(-1) === HELP ? says : [...says, `code: ${code}`]);
 
   test.concurrent.each(REFUSED)('$what', async (mistake) => {
     const [plain, json] = await Promise.all([told(mistake), told(mistake, '--json')]);
-    expect(plain).toEqual({ exit: 2, stdout: '', stderr: lines(mistake.says) });
-    expect(json).toMatchObject({ exit: 2, stderr: lines(mistake.says) });
+    expect(plain).toEqual({ exit: 2, stdout: '', stderr: whole(mistake) });
+    expect(json).toMatchObject({ exit: 2, stderr: whole(mistake) });
     expect(parsed(json)).toMatchObject({ error: { code: mistake.code, message: expect.any(String) as string } });
   });
 
   test.concurrent.each(REFUSED_PLAINLY)('$what', async (mistake) => {
-    expect(await told(mistake)).toEqual({ exit: 2, stdout: '', stderr: lines(mistake.says) });
+    expect(await told(mistake)).toEqual({ exit: 2, stdout: '', stderr: whole(mistake) });
   });
 
   test('no configuration anywhere, told by init and test alike', async () => {
@@ -271,6 +284,7 @@ describe('is refused before anything starts', () => {
       stderr: lines([
         'error: there is no nixproof.yaml and no flake.nix here or in a folder above',
         'hint: run `nixproof init` to write a configuration, or name one with --config',
+        'code: CONFIG_NOT_FOUND',
       ]),
     });
   });
@@ -298,7 +312,7 @@ describe('a server that does not answer', () => {
     const ended = await bench.np(await bench.folder({ 'nixproof.yaml': GOOD }), ...args);
     expect(ended.exit).toBe(3);
     expect(ended.stderr).toMatch(
-      /^error: no Temporal server answers at 127\.0\.0\.1:1: .+\nhint: check TEMPORAL_ADDRESS, or unset it to use the local stack\n$/,
+      /^error: no Temporal server answers at 127\.0\.0\.1:1: .+\nhint: check TEMPORAL_ADDRESS, or unset it to use the local stack\ncode: SERVER_UNREACHABLE\n$/,
     );
     if (!args.includes('--json')) expect(ended.stdout).toBe('');
     else expect(parsed(ended)).toMatchObject({ error: { code: 'SERVER_UNREACHABLE' } });
@@ -312,11 +326,17 @@ describe('a run that the server does not know', () => {
   });
 
   test.concurrent.each([
-    { args: ['status', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\n` },
-    { args: ['logs', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\n` },
-    { args: ['report', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\n` },
-    { args: ['watch', 'vm-1'], says: 'error: there is no run or suite vm-1\nhint: see `nixproof status`\n' },
-    { args: ['cancel', 'vm-1'], says: 'error: there is no run or suite vm-1\nhint: see `nixproof status`\n' },
+    { args: ['status', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\ncode: CONFIG_UNKNOWN_RUN\n` },
+    { args: ['logs', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\ncode: CONFIG_UNKNOWN_RUN\n` },
+    { args: ['report', 'vm-1'], says: `error: there is no run vm-1\n${SEE_STATUS}\ncode: CONFIG_UNKNOWN_RUN\n` },
+    {
+      args: ['watch', 'vm-1'],
+      says: 'error: there is no run or suite vm-1\nhint: see `nixproof status`\ncode: CONFIG_UNKNOWN_RUN\n',
+    },
+    {
+      args: ['cancel', 'vm-1'],
+      says: 'error: there is no run or suite vm-1\nhint: see `nixproof status`\ncode: CONFIG_UNKNOWN_RUN\n',
+    },
   ])('$args.0', async ({ args, says }) => {
     expect(await bench.np(bench.layout.home, ...args)).toEqual({ exit: 2, stdout: '', stderr: says });
   });

@@ -21,7 +21,7 @@ describe('init', () => {
     expect(await bench.np(folder, 'init')).toEqual({
       exit: 2,
       stdout: '',
-      stderr: 'error: nixproof.yaml is there already\nhint: use --force to write over it\n',
+      stderr: 'error: nixproof.yaml is there already\nhint: use --force to write over it\ncode: CONFIG_EXISTS\n',
     });
     expect((await bench.np(folder, 'init', '--force')).exit).toBe(0);
     const other = await bench.folder({ 'install.sh': '#!/bin/sh\n', 'nixproof.json': '{}' });
@@ -29,14 +29,15 @@ describe('init', () => {
       expect(await bench.np(other, 'init', ...more)).toEqual({
         exit: 2,
         stdout: '',
-        stderr: 'error: nixproof.json is there already\nhint: move it away to begin anew\n',
+        stderr: 'error: nixproof.json is there already\nhint: move it away to begin anew\ncode: CONFIG_EXISTS\n',
       });
     }
     expect((await readdir(other)).sort()).toEqual(['install.sh', 'nixproof.json']);
     // The configuration holds: what is wrong is only what was asked for.
     expect(await bench.np(folder, 'test', 'vm')).toMatchObject({
       exit: 2,
-      stderr: 'error: there is no profile "vm" in nixproof.yaml\nhint: name one of these: default\n',
+      stderr:
+        'error: there is no profile "vm" in nixproof.yaml\nhint: name one of these: default\ncode: CONFIG_UNKNOWN_PROFILE\n',
     });
   });
 

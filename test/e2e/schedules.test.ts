@@ -340,8 +340,8 @@ describe('what is refused before anything is made', () => {
     [['--every', '1h', '--ref', 'main'], 'is no git repository'],
     [['--every', '1h', '--config', 'other.yaml'], 'there is no other.yaml'],
     [['--every', '1h', '--overlap', 'never'], 'Allowed choices are skip'],
-    [['--every', '1h', '--notify-url', 'https://me:secret@chat.example/'], 'must not hold a user or password'],
-    [['--every', '1h', '--notify-url', 'chat.example'], 'expected an http or https address'],
+    [['--every', '1h', '--notify-url', 'https://me:secret@chat.example/'], 'the address holds a user or password'],
+    [['--every', '1h', '--notify-url', 'chat.example'], 'the address is no http or https URL'],
   ])('%j: %s', async (options, message) => {
     const ended = await bench.np(folder, 'schedule', 'create', 'wrong', ...options);
     expect(ended.exit).toBe(2);

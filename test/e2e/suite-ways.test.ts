@@ -98,7 +98,8 @@ describe.concurrent('a suite', () => {
     expect(await bench.np(folder, 'report', runs[0]?.run ?? '', '--output', '.')).toEqual({
       exit: 2,
       stdout: '',
-      stderr: 'error: --output: cannot write to .: it is a folder\nhint: name another place with --output\n',
+      stderr:
+        'error: --output: cannot write to .: it is a folder\nhint: name another place with --output\ncode: CONFIG_FLAG\n',
     });
   });
 

@@ -51,12 +51,12 @@ describe('a machine by hand', () => {
       exit: 2,
       stdout: '',
       stderr:
-        'error: there is a machine lab already\nhint: use another name, or make it pristine: `nixproof vm clean lab`\n',
+        'error: there is a machine lab already\nhint: use another name, or make it pristine: `nixproof vm clean lab`\ncode: CONFIG_MACHINE_EXISTS\n',
     });
     expect(await vm('start', 'lab_1', '--driver', 'sandbox')).toMatchObject({
       exit: 2,
       stderr:
-        'error: "lab_1" is no name for a machine\nhint: use letters, digits and dashes, sixty at most, with a letter or digit first\n',
+        'error: "lab_1" is no name for a machine\nhint: use letters, digits and dashes, sixty at most, with a letter or digit first\ncode: CONFIG_MACHINE_NAME\n',
     });
     expect(await vm('start', 'x', '--driver', 'sandbox', '--memory', '0')).toMatchObject({ exit: 2 });
   });
@@ -106,7 +106,7 @@ describe('a machine by hand', () => {
       expect(await vm(...command)).toEqual({
         exit: 2,
         stdout: '',
-        stderr: `error: the machine lab has no ${ability}: its driver is sandbox\nhint: docs/drivers.md says which driver has what\n`,
+        stderr: `error: the machine lab has no ${ability}: its driver is sandbox\nhint: docs/drivers.md says which driver has what\ncode: UNSUPPORTED_ABILITY\n`,
       });
     }
   });
@@ -121,7 +121,8 @@ describe('a machine by hand', () => {
     expect((await vm('ssh', 'lab', '--', 'ls', 'dev')).stdout).toBe('vdb\nvdc\n');
     expect(await vm('clean', 'nobody')).toMatchObject({
       exit: 2,
-      stderr: 'error: there is no machine nobody on this host\nhint: see `nixproof vm list`\n',
+      stderr:
+        'error: there is no machine nobody on this host\nhint: see `nixproof vm list`\ncode: CONFIG_UNKNOWN_MACHINE\n',
     });
   });
 });
@@ -178,7 +179,7 @@ describe('cleanup', () => {
     const busy = (more: string) => ({
       exit: 2,
       stdout: '',
-      stderr: `error: the run ${kept} has not ended, and needs its machine as it is\nhint: end it first: \`nixproof cancel ${kept}\`${more}\n`,
+      stderr: `error: the run ${kept} has not ended, and needs its machine as it is\nhint: end it first: \`nixproof cancel ${kept}\`${more}\ncode: CONFIG_MACHINE_BUSY\n`,
     });
     expect(await vm('clean', kept)).toEqual(busy(''));
     expect(await vm('stop', 'lab', kept)).toEqual(busy(', or give `--force`'));
@@ -193,7 +194,7 @@ describe('cleanup', () => {
       exit: 2,
       stdout: '',
       stderr: expect.stringMatching(
-        `^error: run ${kept} has no serial console on this host\nhint: driver sandbox, host .+\n$`,
+        `^error: run ${kept} has no serial console on this host\nhint: driver sandbox, host .+\ncode: CONFIG_NO_LOG\n$`,
       ) as string,
     });
     await writeFile(files.console, 'GRUB\r\nLinux\nlogin: ');

@@ -1,6 +1,6 @@
 import { NixproofError } from '../../domain/error.js';
 import type { SecretSource } from '../../domain/profile.js';
-import type { Receiver } from '../../domain/schedule.js';
+import { addressProblem, type Receiver } from '../../domain/schedule.js';
 
 /** @throws NixproofError `CONFIG_FLAG` */
 export function receiversOf(
@@ -57,14 +57,10 @@ function requireReference(key: string): string {
 /** It goes into the server's records: a secret may only be referred to. */
 function requireAddress(url: string): string {
   if (isReference(url) || /^secret:.+$/.test(url)) return url;
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const http = parsed?.protocol === 'http:' || parsed?.protocol === 'https:';
-  if (http && parsed.username === '' && parsed.password === '') return url;
-  const what = http
-    ? 'must not hold a user or password'
-    : 'expected an http or https address, env:NAME, file:/PATH or secret:NAME';
-  throw new NixproofError('CONFIG_FLAG', `--notify-url: ${what}`, {
-    hint: 'an address that is a secret stays out of the server’s records as env:NAME or file:/PATH, which the worker reads',
+  const problem = addressProblem(url);
+  if (problem === undefined) return url;
+  throw new NixproofError('CONFIG_FLAG', `--notify-url: the address ${problem}`, {
+    hint: 'give an http or https URL, env:NAME, file:/PATH or secret:NAME; an address that is a secret stays out of the server’s records as env:NAME or file:/PATH, which the worker reads',
     details: { flag: '--notify-url' },
   });
 }

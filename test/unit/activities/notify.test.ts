@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -87,7 +88,11 @@ describe('a webhook', () => {
   });
 
   test('that does not answer', async () => {
-    const gone = tell('http://127.0.0.1:1/secret');
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    await new Promise((resolve) => free.close(resolve));
+    const gone = tell(`http://127.0.0.1:${port}/secret`);
     await expect(gone).rejects.toMatchObject({ code: 'TRANSPORT_NOTIFY' });
     await expect(gone).rejects.not.toThrow('secret');
   });
@@ -110,8 +115,24 @@ describe('a webhook', () => {
   });
 });
 
+test.each([
+  ['ftp://127.0.0.1/secret', 'is no http or https URL'],
+  ['http://127.0.0.1:99999/secret', 'is no http or https URL'],
+  ['http://me:secret@127.0.0.1/', 'holds a user or password'],
+  ['http://127.0.0.1:6667/secret', "HTTP clients do not connect to the webhook's port (6667)"],
+])('an address that no try delivers to is told as such: %s', async (url, text) => {
+  const file = path.join(folder, 'wrong-address');
+  await writeFile(file, `${url}\n`);
+  for (const written of [url, `file:${file}`]) {
+    const error: unknown = await tell(written).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CONFIG_NOTIFY', message: expect.stringContaining(text) as string });
+    expect((error as Error).message).not.toContain('secret');
+  }
+});
+
 describe('a webhook with a key', () => {
-  const sum = (key: string) => `sha256=${createHmac('sha256', key).update(JSON.stringify(notification)).digest('hex')}`;
+  const sum = (key: string | Buffer) =>
+    `sha256=${createHmac('sha256', key).update(JSON.stringify(notification)).digest('hex')}`;
   const signed = (key: string) => notifyReceiver({ kind: 'webhook', url: `${address}/200`, key }, notification, work);
 
   test('is told what is signed with it, from the environment or a file', async () => {
@@ -123,6 +144,16 @@ describe('a webhook with a key', () => {
     await signed(`file:${file}`);
     await tell(`${address}/200`);
     expect(signatures).toEqual([sum('a key'), sum('another'), undefined]);
+  });
+
+  test('that is not text, or begins or ends with blanks, is taken byte by byte', async () => {
+    signatures.length = 0;
+    const file = path.join(folder, 'binary-key');
+    for (const key of [Buffer.from([0xff, 0x00, 0x0a, 0x80, 0x20]), Buffer.from('  blanks\t')]) {
+      await writeFile(file, Buffer.concat([key, Buffer.from('\r\n')]));
+      await signed(`file:${file}`);
+      expect(signatures.pop()).toBe(sum(key));
+    }
   });
 
   test('is told nothing where the key is not there', async () => {

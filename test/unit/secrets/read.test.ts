@@ -30,6 +30,12 @@ describe('a secret is read', () => {
     vi.stubEnv('A_SECRET', ' with blanks \n');
     expect(await read({ kind: 'env', name: 'A_SECRET' })).toEqual([' with blanks ', ' with blanks \n']);
   });
+  test("from a file of the home folder of the worker's user", async () => {
+    vi.stubEnv('HOME', folder);
+    await file('of this user');
+    expect(await read({ kind: 'file', path: '~/value' })).toEqual(['of this user', 'of this user']);
+  });
+
   test('from a file, whose last newlines a variable does not get', async () => {
     expect(await read(await file('two\nlines\r\n\n'))).toEqual(['two\nlines', 'two\nlines\r\n\n']);
   });

@@ -153,6 +153,52 @@ describe('refuses, naming the place', () => {
     expect(heal).toMatch(/^healing\.from, .*h\.yaml: it is outside the repository/);
   });
 
+  test('a path that leaves the repository, in the same words whatever is there', async () => {
+    await symlink(outside, path.join(repository, 'out'));
+    await symlink('../elsewhere', path.join(repository, 'hosts-folder'));
+    await symlink('../none', path.join(repository, 'no-folder'));
+    await symlink('circle', path.join(repository, 'circle'));
+    await symlink(repository, path.join(outside, 'back'));
+    await symlink('.', path.join(repository, 'here'));
+    const left = ['..', '../key', '../none', '../back/key', '../none/key', '../key/x', '/etc/shadow', '~/x'];
+    const through = ['out', 'out/key', 'out/none', 'out/back/key', 'hosts-folder', 'no-folder', 'here/../../key'];
+    const said = async (from: string) => {
+      const [problem = ''] = await problemsOf(resolved(`profiles: { vm: { deploy: { from: '${from}' }, ${SCRIPT} } }`));
+      return problem.replace('profiles.vm.deploy.from: ', '');
+    };
+    for (const from of [...left, ...through])
+      expect(await said(from), from).toBe(`it is outside the repository; name something inside ${repository}`);
+    for (const from of ['none', 'here/none', 'key/x', 'circle'])
+      expect(await said(from), from).toContain(`there is no ${repository}/${from}`);
+    for (const from of ['.git', 'here/.git', 'here/here/.GIT/hooks', '.git/../.git'])
+      expect(await said(from), from).toContain("in git's own folder");
+    expect(await said('key')).toContain('it is no folder');
+    const [inside] = await resolved(`profiles: { vm: { driver: qemu, deploy: { from: here/here }, ${SCRIPT} } }`);
+    expect(inside).toMatchObject({ deploy: { from: repository } });
+  });
+
+  test('what is not a plain file, where one is read', async () => {
+    await mkdir(path.join(repository, 'folder'));
+    await promisify(execFile)('mkfifo', [path.join(repository, 'pipe')]);
+    const yaml = `profiles: { vm: { files: [{ from: pipe, to: /k }], checks: [{ run: id, user: me, key: folder }], ${SCRIPT} } }`;
+    expect(await problemsOf(resolved(yaml))).toEqual([
+      'profiles.vm.files[0].from: it is no plain file; name a file',
+      'profiles.vm.checks[0].key: it is no plain file; name a file',
+    ]);
+  });
+
+  test('a configuration in a folder that is a link, which would choose what the repository is', async () => {
+    const other = path.join(outside, 'other');
+    await mkdir(path.join(other, '.git'), { recursive: true });
+    await writeFile(path.join(other, 'nixproof.yaml'), `profiles: { vm: { ${SCRIPT} } }`);
+    await symlink(other, path.join(repository, 'ci'));
+    const opened = (file: string) => openConfig(repository, file, { untrusted: {} });
+    expect(await problemsOf(opened('ci/nixproof.yaml'))).toEqual([
+      'ci/nixproof.yaml: a link leads to its folder; name it where it really is',
+    ]);
+    expect(await opened(path.join(other, 'nixproof.yaml'))).toMatchObject({ repository: other });
+  });
+
   test.each(['nixproof.ts', 'nixproof.mjs', 'nixproof.js'])('%s, without running it', async (name) => {
     const ran = path.join(outside, 'ran');
     const program = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(ran)}, ''); export default {};`;
@@ -163,10 +209,13 @@ describe('refuses, naming the place', () => {
   });
 
   test('a configuration that is a link to a file of the host', async () => {
-    await symlink(path.join(outside, 'key'), path.join(repository, 'nixproof.yaml'));
-    const [problem] = await problemsOf(openConfig(repository, undefined, { untrusted: {} }));
-    expect(problem).toMatch(/^nixproof\.yaml|nixproof\.yaml: it is outside/);
-    expect(problem).not.toContain('of the host');
+    for (const target of ['key', 'none']) {
+      await rm(path.join(repository, 'nixproof.yaml'), { force: true });
+      await symlink(path.join(outside, target), path.join(repository, 'nixproof.yaml'));
+      expect(await problemsOf(openConfig(repository, undefined, { untrusted: {} }))).toEqual([
+        `nixproof.yaml: it is outside the repository; name something inside ${repository}`,
+      ]);
+    }
   });
 
   test('a driver of the command line that runs the configuration here, and the sandbox that stands in for QEMU', async () => {
@@ -185,13 +234,16 @@ describe('refuses, naming the place', () => {
 
   test('everything at once', async () => {
     const yaml = `profiles:
-  a: { driver: sandbox, deploy: { from: .. }, ${SCRIPT} }
+  a: { driver: sandbox, deploy: { from: .. }, checks: [{ run: id, user: me, key: ../none }], ${SCRIPT} }
   b: { network: { host: [22] }, deploy: { from: .. }, ${SCRIPT} }
+healing: { from: ../elsewhere }
 `;
     const problems = await problemsOf(resolved(yaml));
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+      'healing.from',
       'profiles.a.driver',
       'profiles.a.deploy.from',
+      'profiles.a.checks[0].key',
       'profiles.b.network.host',
       'profiles.b.deploy.from',
     ]);
