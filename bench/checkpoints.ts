@@ -5,7 +5,7 @@ import type { MachineShape } from '../src/domain/profile.js';
 import type { Work } from '../src/domain/work.js';
 import { layoutOf } from '../src/host/paths.js';
 import { createQemuDriver } from '../src/machines/qemu/driver.js';
-import { describeInstallation, findInstallation } from '../src/machines/qemu/installation.js';
+import { describeInstallation, findInstallation } from '../src/machines/hypervisor/installation.js';
 import { prepareBase } from '../src/machines/qemu/prepare.js';
 
 /**

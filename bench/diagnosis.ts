@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
-import type * as diagnoseModule from '../src/reading/diagnose-log.js';
+import type * as diagnoseModule from '../src/diagnosis/diagnose-log.js';
 import { randomFrom, realisticLog } from './installer-log.js';
 
 /**

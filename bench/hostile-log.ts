@@ -6,8 +6,8 @@ import type { SuiteReport } from '../src/domain/suite.js';
 import { waitUntil } from '../src/host/process.js';
 import { readRunReport, runFiles } from '../src/records/artifacts.js';
 import { openArena, type Arena } from '../test/torture/arena.js';
-import { worstTexts } from '../test/unit/healing/pattern-pieces.js';
-import { RULES } from '../src/healing/rules/index.js';
+import { worstTexts } from '../test/unit/diagnosis/pattern-pieces.js';
+import { RULES } from '../src/diagnosis/rules/index.js';
 import { nixproof } from './command.js';
 
 /**

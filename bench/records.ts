@@ -5,10 +5,10 @@ import { newReport } from '../src/domain/new-report.js';
 import type { RunReport } from '../src/domain/run.js';
 import { layoutOf } from '../src/host/paths.js';
 import { listRunReports, runFiles, writeRunReport } from '../src/records/artifacts.js';
-import { pastRuns } from '../src/records/past-runs.js';
-import { keepWithin } from '../src/records/quota.js';
-import { openRunIndex } from '../src/records/run-index.js';
-import { statisticsOf } from '../src/reports/statistics.js';
+import { pastRuns } from '../src/history/past-runs.js';
+import { keepWithin } from '../src/history/quota.js';
+import { openRunIndex } from '../src/history/run-index.js';
+import { statisticsOf } from '../src/history/statistics.js';
 
 /**
  * Figures over many runs: from the index, beside reading every run's folder; and how long the index takes to be built.

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { gunzipSync } from 'node:zlib';
-import type * as templatesModule from '../src/healing/templates.js';
+import type * as templatesModule from '../src/diagnosis/templates.js';
 
 /**
  * How well and how fast log templates are mined: grouping accuracy (the share of lines whose group holds exactly the lines of

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { identify, processesWithVariable, type ProcessIdentity } from '../src/host/process.js';
-import { processUsage } from '../src/host/process-usage.js';
+import { processUsage } from '../src/metrics/process-usage.js';
 import type { Arena } from '../test/torture/arena.js';
 
 export const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;

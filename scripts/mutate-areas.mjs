@@ -17,21 +17,21 @@ export const AREAS = {
     ],
   },
   verdicts: {
-    files: ['src/domain/verdict.ts', 'src/domain/failure.ts', 'src/domain/attempt.ts', 'src/workflows/draft.ts'],
-    tests: ['test/unit/domain/verdict.test.ts', 'test/unit/workflows/draft.test.ts'],
+    files: ['src/domain/verdict.ts', 'src/domain/failure.ts', 'src/domain/attempt.ts', 'src/workflows/run-state.ts'],
+    tests: ['test/unit/domain/verdict.test.ts', 'test/unit/workflows/run-state.test.ts'],
   },
   healing: {
     files: [
       'src/healing/ranking.ts',
-      'src/healing/candidates.ts',
-      'src/healing/causes.ts',
-      'src/healing/proof.ts',
+      'src/diagnosis/candidates.ts',
+      'src/diagnosis/causes.ts',
+      'src/healing/progress-check.ts',
       'src/healing/beta.ts',
     ],
     tests: [
       'test/unit/healing/ranking.test.ts',
-      'test/unit/healing/candidates.test.ts',
-      'test/unit/healing/proof.test.ts',
+      'test/unit/diagnosis/candidates.test.ts',
+      'test/unit/healing/progress-check.test.ts',
     ],
   },
   workflows: {
@@ -42,7 +42,7 @@ export const AREAS = {
       'src/workflows/steps.ts',
       'src/workflows/lost-host.ts',
       'src/workflows/test-suite.ts',
-      'src/workflows/holding.ts',
+      'src/workflows/pause-gate.ts',
     ],
     tests: [
       'test/unit/workflows/heal-loop.test.ts',
@@ -56,16 +56,21 @@ export const AREAS = {
     tests: ['test/unit/stream/parser.test.ts'],
   },
   recording: {
-    files: ['src/activities/recording.ts'],
-    tests: ['test/unit/activities/recording.test.ts', 'test/unit/activities/lease.test.ts'],
+    files: ['src/activities/install/recording.ts'],
+    tests: ['test/unit/activities/install/recording.test.ts', 'test/unit/activities/step/lease.test.ts'],
   },
   leases: {
-    files: ['src/activities/lease.ts', 'src/host/fence.ts', 'src/machines/ssh/lease.ts', 'src/stack/leases.ts'],
+    files: [
+      'src/activities/step/lease.ts',
+      'src/host/fence.ts',
+      'src/machines/ssh/lease.ts',
+      'src/stack/membership/claims.ts',
+    ],
     tests: [
-      'test/unit/activities/lease.test.ts',
+      'test/unit/activities/step/lease.test.ts',
       'test/unit/host/fence.test.ts',
       'test/unit/machines/ssh/lease.test.ts',
-      'test/unit/stack/leases.test.ts',
+      'test/unit/stack/membership/claims.test.ts',
     ],
   },
   slots: {
@@ -73,19 +78,22 @@ export const AREAS = {
     tests: ['test/unit/machines/slots.test.ts'],
   },
   following: {
-    files: ['src/activities/follow-installer.ts', 'src/activities/guest-state.ts'],
-    tests: ['test/unit/activities/follow-installer.test.ts', 'test/unit/activities/back-pressure.test.ts'],
+    files: ['src/activities/install/follow-installer.ts', 'src/activities/install/guest-state.ts'],
+    tests: [
+      'test/unit/activities/install/follow-installer.test.ts',
+      'test/unit/activities/install/back-pressure.test.ts',
+    ],
   },
   deploying: {
     files: [
-      'src/activities/deploy.ts',
+      'src/activities/deploy/deploy.ts',
       'src/host/tree/list.ts',
       'src/host/tree/digest.ts',
       'src/host/tree/archive.ts',
       'src/host/tree/send.ts',
       'src/host/tree/copy.ts',
     ],
-    tests: ['test/unit/activities/deploy.test.ts', 'test/unit/host/tree/copy.test.ts'],
+    tests: ['test/unit/activities/deploy/deploy.test.ts', 'test/unit/host/tree/copy.test.ts'],
   },
   checks: {
     files: ['src/checks/verify.ts', 'src/checks/shell.ts'],

@@ -8,7 +8,7 @@ import path from 'node:path';
 const work = { signal: new AbortController().signal, progress: (message) => console.error(message) };
 const what = process.argv[2];
 if (what === 'server') {
-  const { getTemporalServer } = await import('../dist/stack/temporal-server.js');
+  const { getTemporalServer } = await import('../dist/stack/server/temporal-server.js');
   console.error(`server: ${(await getTemporalServer({ work })).file}`);
 } else if (what === 'base') {
   const { baseFor } = await import('../dist/bases/registry.js');

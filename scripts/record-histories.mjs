@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, mkdirSync, readFileSync, realpathSync, rmSync, 
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { getTemporalServer } from '../dist/stack/temporal-server.js';
+import { getTemporalServer } from '../dist/stack/server/temporal-server.js';
 import { connectClient } from '../dist/client.js';
 import { waitUntil } from '../dist/host/process.js';
 import { layoutOf } from '../dist/host/paths.js';

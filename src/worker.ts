@@ -12,25 +12,25 @@ import {
   type LogEntry,
 } from '@temporalio/worker';
 import { createHostActivities, createSharedActivities, type ActivityDependencies } from './activities/index.js';
-import { WORKER_SHUTDOWN } from './activities/temporal.js';
-import { connectClient } from './client.js';
+import { WORKER_SHUTDOWN } from './activities/step/temporal.js';
+import { connectClient } from './temporal/connection.js';
 import { NixproofError, messageOf } from './domain/error.js';
 import { SHARED_TASK_QUEUE, hostTaskQueue } from './domain/names.js';
 import { DRIVER_NAMES } from './domain/profile.js';
-import { announceHost } from './host-directory.js';
+import { announceHost } from './temporal/host-directory.js';
 import { hostIdentity } from './host/identity.js';
 import { watchSteps } from './host/step-watch/watch.js';
 import { architecture } from './host/labels.js';
 import type { Layout } from './host/paths.js';
-import { findInstallation } from './machines/qemu/installation.js';
+import { findInstallation } from './machines/hypervisor/installation.js';
 import { createRegistry } from './machines/registry.js';
 import { hostCapacity } from './machines/slots.js';
 import { stripTerminal } from './reports/escape.js';
-import { unreachable, type ServerAddress } from './server-address.js';
+import { unreachable, type ServerAddress } from './temporal/server-address.js';
 import { sealingKey, type SealingKey } from './temporal/key.js';
 import { sealedWorker } from './temporal/sealing.js';
-import { build } from './version.js';
-import { otherBuildsNote, workerIdentity } from './worker-builds.js';
+import { build } from './host/version.js';
+import { otherBuildsNote, workerIdentity } from './temporal/host-directory.js';
 
 const BUNDLE = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 /** How long a worker that is to end waits for what it does before that is handed over. */

@@ -10,33 +10,33 @@ import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
 import { readIfThere, writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
-import { createTurns } from '../host/turns.js';
+import { createTurns } from '../host/semaphore.js';
 import type { Registry } from '../machines/registry.js';
 import { readRunReport, runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
-import { artifactQuota } from '../records/quota.js';
-import { bootInstalled } from './boot-installed.js';
-import { collectFrom } from './collect.js';
-import { deployTree, type DeployedTree } from './deploy.js';
-import { injectFaults } from './faults/inject-faults.js';
-import { faultResults } from './faults/journal.js';
-import { applyHeal, undoHeal } from './healing/apply-heal.js';
-import { forkMachine } from './healing/fork-machine.js';
-import { planHeals } from './healing/plan-heals.js';
+import { artifactQuota } from '../history/quota.js';
+import { bootInstalled } from './boot/boot-installed.js';
+import { collectFrom } from './collect/collect.js';
+import { deployTree, type DeployedTree } from './deploy/deploy.js';
+import { injectFaults } from './inject/inject-faults.js';
+import { faultResults } from './step/fault-journal.js';
+import { applyHeal, undoHeal } from './heal/apply-heal.js';
+import { forkMachine } from './heal/fork-machine.js';
+import { planHeals } from './heal/plan-heals.js';
 import { madeByHand } from '../machines/by-hand.js';
-import { follow, freeze, install } from './installing.js';
-import { leased } from './lease.js';
-import { makeRoom } from './make-room.js';
-import { createScenes, endOutside, makeOutside } from './on-machine.js';
-import { placeRun, type Loss } from './place-run.js';
-import { learnFromSuccess, publishReports, recordHeals } from './publish-reports.js';
-import { requireSource } from './pinned-source.js';
-import { requireNames } from './request-names.js';
-import { leaveAsItWas } from './releasing.js';
-import { createSchedulingActivities } from './scheduling.js';
+import { follow, freeze, install } from './install/installing.js';
+import { leased } from './step/lease.js';
+import { makeRoom } from './release/make-room.js';
+import { createScenes, endOutside, makeOutside } from './step/on-machine.js';
+import { placeRun, type Loss, type Place } from './place/place-run.js';
+import { learnFromSuccess, publishReports, recordHeals } from './publish/publish-reports.js';
+import { requireSource } from './step/pinned-source.js';
+import { requireNames } from './step/request-names.js';
+import { leaveAsItWas } from './release/releasing.js';
+import { createSchedulingActivities } from './schedule/scheduling.js';
 import type { Work } from '../machines/machine.js';
 import { requireStillUntrusted } from '../suites/untrusted.js';
 import { createSecretStore } from '../secrets/store.js';
-import { inActivity } from './temporal.js';
+import { inActivity } from './step/temporal.js';
 
 /**
  * Sandboxes are not counted as machines with memory of their own are: hundreds may begin or end at once. So many steps a core do
@@ -51,13 +51,6 @@ export interface ActivityDependencies {
   readonly machines: Registry;
   /** This host's: given ones and found ones. */
   readonly labels: readonly string[];
-}
-
-/** Where a run takes place. */
-export interface Place {
-  readonly host: string;
-  readonly taskQueue: string;
-  readonly artifacts: string;
 }
 
 export type SharedActivities = ReturnType<typeof createSharedActivities>;

@@ -5,7 +5,7 @@ import { hasCode, NixproofError } from '../domain/error.js';
 import type { Work } from '../domain/work.js';
 import { readIfThere, sha256Of, writeJson, writeWhole } from '../host/files.js';
 import { processesWithEnvironment, runCommand, terminate } from '../host/process.js';
-import { requireDisk } from '../machines/qemu/capacity.js';
+import { requireDisk } from '../host/capacity.js';
 import type { BaseManifest } from './base.js';
 import { debianMirror } from './debian-mirror.js';
 import { type DebianRecipe, fingerprintOf, mmdebstrapArguments } from './debian-recipe.js';

@@ -4,7 +4,7 @@ import type { Check } from '../domain/profile.js';
 import type { CheckResult } from '../domain/run.js';
 import { openConnection } from '../machines/connection.js';
 import type { Connection, ExecResult, Machine, Work } from '../machines/machine.js';
-import { ReadingBrokenOff, readInThread } from '../reading/pool.js';
+import { ReadingBrokenOff, readInThread } from '../diagnosis/pool.js';
 import { visibleText } from '../stream/text.js';
 import { runShell, type ShellResult } from './shell.js';
 

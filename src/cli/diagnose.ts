@@ -48,7 +48,7 @@ async function diagnose(session: Session, file: string): Promise<number> {
 }
 
 async function read(file: string, signal: AbortSignal): Promise<readonly Diagnosis[]> {
-  const { CHUNK_BYTES, diagnoseLog } = await import('../reading/diagnose-log.js');
+  const { CHUNK_BYTES, diagnoseLog } = await import('../diagnosis/diagnose-log.js');
   const input: Readable = file === '-' ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
   const stop = () => input.destroy(signal.reason as Error);
   signal.addEventListener('abort', stop);

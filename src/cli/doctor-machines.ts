@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../domain/error.js';
 import type { MachineShape } from '../domain/profile.js';
-import type { AcceleratorProof } from '../machines/qemu/accelerator.js';
+import type { AcceleratorProof } from '../machines/hypervisor/accelerator.js';
 import type { Session } from './session.js';
 
 /** What one check of the host found. */
@@ -23,7 +23,7 @@ const CLONE_MS = 120_000;
 
 /** What executes the instructions of machines here, and how that was proved. */
 export async function accelerator({ signal }: Session): Promise<Finding> {
-  const { findInstallation } = await import('../machines/qemu/installation.js');
+  const { findInstallation } = await import('../machines/hypervisor/installation.js');
   const found = await findInstallation(signal);
   const { accelerator: name, acceleratorReason: reason, remedy, chosen, proof } = found;
   const proved = proof ? provedBy(proof, found.version) : 'no Linux guest has run on it since this host booted';
@@ -46,7 +46,7 @@ function provedBy({ base, kernel, at }: AcceleratorProof, version: string): stri
 
 /** The UEFI firmware that machines get. */
 export async function firmware(): Promise<Finding> {
-  const { findUefi } = await import('../machines/qemu/firmware.js');
+  const { findUefi } = await import('../machines/hypervisor/firmware.js');
   const found = await findUefi();
   if (found) return { status: 'ok', detail: found.code };
   return { status: 'missing', detail: 'no OVMF: machines boot with BIOS only', fix: 'sudo apt-get install ovmf' };
@@ -62,7 +62,7 @@ export async function base(session: Session, name: string): Promise<Finding> {
   const { baseFor } = await import('../bases/registry.js');
   const image = await baseFor(name, layout).find();
   if (!image) return { status: 'optional', detail: 'not prepared on this host', fix };
-  const { findInstallation } = await import('../machines/qemu/installation.js');
+  const { findInstallation } = await import('../machines/hypervisor/installation.js');
   const { DEFAULT_SHAPE, templateRequest } = await import('../machines/qemu/prepare.js');
   const { hasTemplate } = await import('../machines/qemu/template.js');
   const request = await templateRequest(layout, image, DEFAULT_SHAPE, await findInstallation(signal));

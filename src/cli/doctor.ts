@@ -137,7 +137,7 @@ async function memory(): Promise<Finding> {
 }
 
 async function temporal(session: Session): Promise<Finding> {
-  const { serverFromEnvironment } = await import('../server-address.js');
+  const { serverFromEnvironment } = await import('../temporal/server-address.js');
   const { connectClient, hasNamespace } = await import('../client.js');
   const { sealingKey } = await import('../temporal/key.js');
   const elsewhere = serverFromEnvironment();
@@ -161,7 +161,7 @@ async function temporal(session: Session): Promise<Finding> {
 }
 
 async function localServer({ signal, progress }: Session): Promise<Finding> {
-  const { findTemporalServer } = await import('../stack/temporal-server.js');
+  const { findTemporalServer } = await import('../stack/server/temporal-server.js');
   const found = await findTemporalServer({ work: { signal, progress } });
   if (found) return { status: 'ok', detail: `${found.file} (${found.version})` };
   return { status: 'ok', detail: 'no server yet: the first test gets one and caches it', fix: 'nixproof up' };
@@ -172,16 +172,16 @@ async function localServer({ signal, progress }: Session): Promise<Finding> {
  * fault, for it takes orders that it then refuses.
  */
 async function key(session: Session): Promise<Finding> {
-  const { serverFromEnvironment } = await import('../server-address.js');
+  const { serverFromEnvironment } = await import('../temporal/server-address.js');
   const { findKey } = await import('../temporal/key.js');
-  const { findStackKey } = await import('../stack/stack-key.js');
+  const { findStackKey } = await import('../stack/membership/stack-key.js');
   const own = await (serverFromEnvironment() ? findKey : findStackKey)(session.layout);
   if (!own) return { status: 'ok', detail: 'none yet: the first test makes one' };
   const detail = `${own.id}, ${own.file}`;
   await using server = await answeringServer(session);
   if (!server) return { status: 'ok', detail: `${detail}; not compared with a server's: none is at hand` };
-  const { otherKeys } = await import('../other-keys.js');
-  const { requireSameKey } = await import('../host-directory.js');
+  const { otherKeys } = await import('../temporal/other-keys.js');
+  const { requireSameKey } = await import('../temporal/host-directory.js');
   const { otherKeysText, OTHER_KEYS_HINT } = await import('./server.js');
   const others = await otherKeys(server.link);
   if (others.keys.length === 0) return { status: 'ok', detail };

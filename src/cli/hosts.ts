@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { NixproofError } from '../domain/error.js';
 import type { HostStatus } from '../domain/host.js';
 import { EXIT } from '../domain/verdict.js';
-import type { HostWish } from '../host-directory.js';
+import type { HostWish } from '../temporal/host-directory.js';
 import { nameOf } from './options.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -32,7 +32,7 @@ function change(hosts: Command, name: string, description: string, wish: HostWis
 
 async function list(session: Session): Promise<number> {
   const { noteOtherKeys, useServer } = await import('./server.js');
-  const { listHosts } = await import('../host-directory.js');
+  const { listHosts } = await import('../temporal/host-directory.js');
   await using server = await useServer(session);
   const hosts = await listHosts(server.link.client);
   if (session.json) session.printJson(hosts);
@@ -61,7 +61,7 @@ function row({
 
 async function tell(session: Session, host: string, wish: HostWish): Promise<number> {
   const { useServer } = await import('./server.js');
-  const { forgetSealed, listHosts, signalHost } = await import('../host-directory.js');
+  const { forgetSealed, listHosts, signalHost } = await import('../temporal/host-directory.js');
   const { didYouMean } = await import('../config/suggest.js');
   await using server = await useServer(session);
   const { client } = server.link;

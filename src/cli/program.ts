@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { version } from '../version.js';
+import { version } from '../host/version.js';
 import { registerCancel } from './cancel.js';
 import { registerCleanup } from './cleanup.js';
 import { registerCompletion } from './completion.js';

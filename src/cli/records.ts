@@ -14,8 +14,8 @@ export function registerRecords(program: Command): void {
 }
 
 async function rebuild(session: Session): Promise<number> {
-  const { openRunIndex, runIndexFile } = await import('../records/run-index.js');
-  const { TABLES } = await import('../records/index-tables.js');
+  const { openRunIndex, runIndexFile } = await import('../history/run-index.js');
+  const { TABLES } = await import('../history/index-tables.js');
   await using index = await openRunIndex(session.layout, session.progress, { everyRun: true });
   const rows = Object.fromEntries(
     TABLES.map(({ name }) => [name, Number(index.all(`SELECT count(*) AS n FROM ${name}`)[0]?.['n'])]),

@@ -1,10 +1,10 @@
 import { connectClient, type ServerLink } from '../client.js';
 import { hasCode } from '../domain/error.js';
-import { serverFromEnvironment } from '../server-address.js';
-import type { OtherKeys, SealedKind } from '../other-keys.js';
+import { serverFromEnvironment } from '../temporal/server-address.js';
+import type { OtherKeys, SealedKind } from '../temporal/other-keys.js';
 import { sealingKey } from '../temporal/key.js';
-import { findStack, joinStack } from '../stack/join.js';
-import { stackKey } from '../stack/stack-key.js';
+import { findStack, joinStack } from '../stack/membership/join.js';
+import { stackKey } from '../stack/membership/stack-key.js';
 import type { Session } from './session.js';
 
 /** A server in use by a command. Disposing ends the connection, and a local stack that nobody else needs. */
@@ -63,7 +63,7 @@ export async function serverAtHand(session: Session): Promise<AtHand> {
 
 /** Says what of that kind is not shown, because another key seals it. */
 export async function noteOtherKeys(session: Session, link: ServerLink, kind: SealedKind): Promise<void> {
-  const { otherKeys } = await import('../other-keys.js');
+  const { otherKeys } = await import('../temporal/other-keys.js');
   const found = await otherKeys(link, [kind]);
   if (found.names[kind].length === 0) return;
   const names = kind === 'suites' ? '' : `: ${found.names[kind].join(', ')}`;

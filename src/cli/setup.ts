@@ -25,7 +25,7 @@ async function setup(session: Session, { base }: SetupOptions): Promise<number> 
   const started = performance.now();
   const name = baseOfFlag(base, process.cwd());
   const image = await withProgressLine(session, (work) => prepareBase(name, session.layout, work));
-  const { describeInstallation, findInstallation } = await import('../machines/qemu/installation.js');
+  const { describeInstallation, findInstallation } = await import('../machines/hypervisor/installation.js');
   const { durationText } = await import('../reports/quantities.js');
   if (session.json) session.printJson(image);
   session.say(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { Statistics } from '../reports/statistics.js';
-import type { Slower } from '../reports/trend.js';
+import type { Statistics } from '../history/statistics.js';
+import type { Slower } from '../history/trend.js';
 import { EXIT } from '../domain/verdict.js';
 import { runCommand, type CommonOptions, type Session } from './session.js';
 
@@ -15,9 +15,9 @@ export function registerStats(program: Command): void {
 }
 
 async function stats(session: Session): Promise<number> {
-  const { openRunIndex } = await import('../records/run-index.js');
-  const { pastRuns } = await import('../records/past-runs.js');
-  const { statisticsOf } = await import('../reports/statistics.js');
+  const { openRunIndex } = await import('../history/run-index.js');
+  const { pastRuns } = await import('../history/past-runs.js');
+  const { statisticsOf } = await import('../history/statistics.js');
   await using index = await openRunIndex(session.layout, session.progress);
   const statistics = statisticsOf(pastRuns(index));
   if (session.json) session.printJson(statistics);
@@ -26,7 +26,7 @@ async function stats(session: Session): Promise<number> {
 }
 
 async function inText({ runs, profiles, failures, heals, slowest }: Statistics): Promise<string> {
-  const { slowerText, sparkline } = await import('../reports/trend.js');
+  const { slowerText, sparkline } = await import('../history/trend.js');
   const trendText = (trend: readonly number[], slower?: Slower) =>
     `${trend.length > 2 ? `  ${sparkline(trend)}` : ''}${slower ? `  ${slowerText(slower)}` : ''}`;
   const { durationText, plural } = await import('../reports/quantities.js');

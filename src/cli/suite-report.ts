@@ -5,10 +5,10 @@ import { noteRetry, type SuiteReport } from '../domain/suite.js';
 import { worstVerdict } from '../domain/verdict.js';
 import type { Layout } from '../host/paths.js';
 import { readRunReport } from '../records/artifacts.js';
-import { changesSince } from '../records/changes.js';
-import { openRunIndex, type RunIndex } from '../records/run-index.js';
-import { repeatsOf } from '../reports/repeats.js';
-import { slowerText, slowerThanBefore } from '../reports/trend.js';
+import { changesSince } from '../history/changes.js';
+import { openRunIndex, type RunIndex } from '../history/run-index.js';
+import { repeatsOf } from '../history/repeats.js';
+import { slowerText, slowerThanBefore } from '../history/trend.js';
 import type { Session } from './session.js';
 
 /** Adds what only many runs together tell: how steady each profile is, and what changed since the runs before. */

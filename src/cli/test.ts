@@ -118,7 +118,7 @@ async function test(session: Session, names: readonly string[], options: TestOpt
     retryErrors: options.retryErrors,
     searchAttributes: server.link.searchAttributes,
   });
-  const { otherBuildsNote } = await import('../worker-builds.js');
+  const { otherBuildsNote } = await import('../temporal/host-directory.js');
   const note = (await lacksWorker(server))
     ? `no worker is there for ${server.link.address}: the test waits for one (\`nixproof worker\`)`
     : await otherBuildsNote(server.link.client).catch(() => undefined);
@@ -220,7 +220,7 @@ function leftByInterrupt(session: Session, server: ServerUse, suite: string): Pr
 /** Whether no worker asks a server elsewhere for work; false where that cannot be told. */
 async function lacksWorker({ isLocal, link }: ServerUse): Promise<boolean> {
   if (isLocal) return false;
-  const { livePollers } = await import('../host-directory.js');
+  const { livePollers } = await import('../temporal/host-directory.js');
   return livePollers(link.client).then(
     ({ length }) => length === 0,
     () => false,

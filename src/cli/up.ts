@@ -10,7 +10,7 @@ export function registerUp(program: Command): void {
     .addHelpText('after', '\nOther commands of the same NIXPROOF_HOME find and use it.\n\nExample:\n  nixproof up')
     .action((options: CommonOptions) =>
       runCommand(options, async (session) => {
-        const { runUp } = await import('../stack/up.js');
+        const { runUp } = await import('../stack/supervise/up.js');
         await runUp({
           layout: session.layout,
           work: session,
@@ -28,7 +28,7 @@ export function registerUp(program: Command): void {
     .description('the holder of the local stack, started by other commands')
     .action(() =>
       runCommand({}, async (session) => {
-        const { runHolder } = await import('../stack/holder.js');
+        const { runHolder } = await import('../stack/supervise/holder.js');
         await runHolder({ layout: session.layout, work: session });
         return EXIT.ok;
       }),

@@ -23,9 +23,9 @@ interface WorkerCommand extends CommonOptions {
 }
 
 async function worker(session: Session, { label = [] }: WorkerCommand): Promise<number> {
-  const { serverFromEnvironment } = await import('../server-address.js');
+  const { serverFromEnvironment } = await import('../temporal/server-address.js');
   const { connectClient } = await import('../client.js');
-  const { requireSameKey } = await import('../host-directory.js');
+  const { requireSameKey } = await import('../temporal/host-directory.js');
   const { sealingKey } = await import('../temporal/key.js');
   const { runWorker } = await import('../worker.js');
   const labels = givenLabels(label);

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { problemOf } from '../reading/pattern.js';
+import { problemOf } from '../diagnosis/pattern.js';
 import { describeIssue, expected, unknownKeys } from './messages.js';
 import { DURATION, DURATION_EXPECTED, SIZE, SIZE_EXPECTED } from './units.js';
 

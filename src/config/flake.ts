@@ -3,7 +3,7 @@ import path from 'node:path';
 import { hasCode, messageOf, NixproofError } from '../domain/error.js';
 import { runCommand } from '../host/process.js';
 import { PROFILE_NAME } from './fields.js';
-import { readFlakeText, type FlakeText } from './flake-text.js';
+import { readFlakeText, type FlakeText } from '../nix/flake-text.js';
 import { isFile, type LoadedConfig } from './load.js';
 import { shownPath, upwards } from './paths.js';
 import { configSchema } from './schema.js';

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { hasCode, messageOf, NixproofError } from '../domain/error.js';
-import { isFull } from '../host/room.js';
+import { isFull } from '../host/disk-space.js';
 import { waitForConnection } from './connection.js';
 import type { Connection, Endpoint, Work } from './machine.js';
 import type { Accelerator } from '../domain/profile.js';

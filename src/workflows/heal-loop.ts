@@ -4,7 +4,7 @@ import type { InstallProgress } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
 import type { FailureRecord, HealRecord, PendingHeal, RunRequest } from '../domain/run.js';
-import { gotPast } from '../healing/proof.js';
+import { gotPast } from '../healing/progress-check.js';
 import { race, type Finish } from './race.js';
 
 /** What a person said of a heal; `heal` names it where they wanted to be exact. */

@@ -7,7 +7,8 @@ import {
   startChild,
 } from '@temporalio/workflow';
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
-import type { HostActivities, Place } from '../activities/index.js';
+import type { HostActivities } from '../activities/index.js';
+import type { Place } from '../activities/place/place-run.js';
 import { hostTaskQueue } from '../domain/names.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import {

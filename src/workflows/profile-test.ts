@@ -7,18 +7,18 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Place } from '../activities/index.js';
+import type { Place } from '../activities/place/place-run.js';
 import { FULL_DISK_HINT } from '../domain/error.js';
 import { plainFailure } from '../domain/failure.js';
 import { QUERIES, SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
 import { isKept, type RunReport, type RunRequest, type RunResult } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
-import { emptyReport, missedFaults, reportOf, type Draft } from './draft.js';
-import { createForce } from './force.js';
-import { createHolding } from './holding.js';
+import { emptyReport, missedFaults, reportOf, type Draft } from './run-state.js';
+import { createForce } from './force-cancel.js';
+import { createHolding } from './pause-gate.js';
 import { HostLost, clearLater, type Fate } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import { createStay, type Run, type Stay } from './stay.js';
+import { createStay, type Run, type Stay } from './host-session.js';
 import { LONGEST_RUN_MS, REPLAYED, acquireMachine, detailsOfCancellation, faultOf, wasReplayed } from './steps.js';
 import { runDetails } from './story.js';
 

@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { AttemptOutcome } from '../domain/attempt.js';
-import { gotPast } from '../healing/proof.js';
+import { gotPast } from '../healing/progress-check.js';
 
 /** How one heal in a race came out, as far as it was let. `files`: so many it changed. */
 export type Finish =

@@ -22,7 +22,7 @@ import {
   type SuiteRunOutcome,
 } from '../domain/suite.js';
 import { worstVerdict, type Verdict } from '../domain/verdict.js';
-import { createHolding } from './holding.js';
+import { createHolding } from './pause-gate.js';
 import type { profileTest } from './profile-test.js';
 import { attribute, setAttribute } from './search-attributes.js';
 import { REPLAYED, wasReplayed } from './steps.js';

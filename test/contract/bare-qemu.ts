@@ -1,4 +1,4 @@
-import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/guest-io/sockets.js';
+import { filterArguments, GUEST_IO_SOCKETS } from '../../src/machines/hypervisor/guest-io/sockets.js';
 import { nameSockets } from '../../src/machines/qemu/launch.js';
 
 export const QEMU = 'qemu-system-x86_64';

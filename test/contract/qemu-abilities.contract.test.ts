@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { collectFrom } from '../../src/activities/collect.js';
+import { collectFrom } from '../../src/activities/collect/collect.js';
 import { verify } from '../../src/checks/verify.js';
 import type { Check, MachineShape } from '../../src/domain/profile.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/load.js';
 import { resolveProfiles } from '../../src/config/resolve.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { runCommand, terminate } from '../../src/host/process.js';
-import { findStack } from '../../src/stack/join.js';
+import { findStack } from '../../src/stack/membership/join.js';
 import { allOptions, falseMentions, PROGRAM, readHelp, type Help } from './command-line.js';
 import { pages, readPage, ROOT, type Block, type Page } from './pages.js';
 

@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { isThere, LONG, onlyRun, openBench, type Bench } from './bench.js';
-import { snapshotOf } from '../unit/activities/random-tree.js';
+import { snapshotOf } from '../unit/activities/deploy/random-tree.js';
 
 /** Names that a shell, tar or sha256sum would take for something else. */
 const ODD_NAMES = [

@@ -12,7 +12,7 @@ import { createQemuDriver } from '../../src/machines/qemu/driver.js';
 import { prepareBase } from '../../src/machines/qemu/prepare.js';
 import { hasOrSkip } from '../contract/requirements.js';
 import { comparesShown, HEALS } from '../shown.js';
-import { diagnosesOf } from '../unit/healing/reading.js';
+import { diagnosesOf } from '../unit/diagnosis/reading.js';
 
 /** Heals that only a machine can show: a real fault, the plan its own probes lead to, the effect, and back again. */
 

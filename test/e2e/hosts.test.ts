@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { HostStatus } from '../../src/domain/host.js';
 import { SHARED_TASK_QUEUE } from '../../src/domain/names.js';
-import { livePollers } from '../../src/host-directory.js';
-import { otherBuildsNote } from '../../src/worker-builds.js';
+import { livePollers } from '../../src/temporal/host-directory.js';
+import { otherBuildsNote } from '../../src/temporal/host-directory.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { LONG, isThere, openBench, parsed, reached, type Bench } from './bench.js';

@@ -6,7 +6,7 @@ import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { isCancelling } from '../../src/client.js';
 import { signalIfThere } from '../../src/host/process.js';
-import { findStack } from '../../src/stack/join.js';
+import { findStack } from '../../src/stack/membership/join.js';
 import { sealedResult } from '../../src/temporal/sealing.js';
 import { isThere, LONG, onlyRun, openBench, parsed, reached, type Bench } from './bench.js';
 

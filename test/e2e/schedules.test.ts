@@ -8,7 +8,7 @@ import { WORKFLOWS } from '../../src/domain/names.js';
 import type { Firing, Notification } from '../../src/domain/schedule.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
 import { runCommand } from '../../src/host/process.js';
-import { findSchedule, trigger } from '../../src/schedules.js';
+import { findSchedule, trigger } from '../../src/temporal/schedules.js';
 import { sealedResult } from '../../src/temporal/sealing.js';
 import { testKey } from '../test-key.js';
 import { openedHistory } from './opened-history.js';

@@ -7,7 +7,7 @@ import { connectClient } from '../../src/client.js';
 import { sealingKey } from '../../src/temporal/key.js';
 import type { RunReport } from '../../src/domain/run.js';
 import type { SuiteReport } from '../../src/domain/suite.js';
-import { findStack } from '../../src/stack/join.js';
+import { findStack } from '../../src/stack/membership/join.js';
 import { DEADLINE_MS, openBench, parsed, reached, type Bench, type Ended, type Running } from './bench.js';
 
 /** Ten secrets, each of another kind of characters and from another place. */

@@ -7,8 +7,8 @@ import { sealingKey } from '../../src/temporal/key.js';
 import { connectClient, type ServerLink } from '../../src/client.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
-import { freePorts, isListening } from '../../src/stack/ports.js';
-import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import { freePorts, isListening } from '../../src/stack/server/ports.js';
+import { getTemporalServer } from '../../src/stack/server/temporal-server.js';
 import type { OwnNetwork } from '../e2e/own-network.js';
 import { CLUSTER_PORTS, clusterPorts, openCluster, type Cluster } from './cluster.js';
 

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { getTemporalServer } from '../../src/stack/temporal-server.js';
+import { getTemporalServer } from '../../src/stack/server/temporal-server.js';
 import { NixproofError, messageOf } from '../../src/domain/error.js';
 import type { DriverProbe } from '../../src/machines/machine.js';
 import { clusterPrograms } from './cluster.js';

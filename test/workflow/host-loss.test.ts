@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inActivity } from '../../src/activities/temporal.js';
-import type { Loss } from '../../src/activities/place-run.js';
+import { inActivity } from '../../src/activities/step/temporal.js';
+import type { Loss } from '../../src/activities/place/place-run.js';
 import { NixproofError } from '../../src/domain/error.js';
 import { DEADLINE_MS, LONG, reached } from '../e2e/bench.js';
 import { candidate, checkpointed, endless, openGround, placeOn, type Ground, type Host } from './hosts.js';

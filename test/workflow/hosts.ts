@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { HostActivities, Place, SharedActivities } from '../../src/activities/index.js';
+import type { HostActivities, SharedActivities } from '../../src/activities/index.js';
+import type { Place } from '../../src/activities/place/place-run.js';
 import { hostTaskQueue, QUERIES, SHARED_TASK_QUEUE, WORKFLOWS } from '../../src/domain/names.js';
 import type { AttemptOutcome } from '../../src/domain/attempt.js';
 import type { Candidate } from '../../src/domain/heal.js';

@@ -3,11 +3,11 @@ import { connectClient, startSuite, type ServerLink } from '../../src/client.js'
 import { hostWorkflow, type HostInfo } from '../../src/domain/host.js';
 import { WORKFLOWS } from '../../src/domain/names.js';
 import type { SuiteRequest } from '../../src/domain/suite.js';
-import { announceHost, forgetSealed, listHosts } from '../../src/host-directory.js';
+import { announceHost, forgetSealed, listHosts } from '../../src/temporal/host-directory.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { waitUntil } from '../../src/host/process.js';
-import { otherKeys } from '../../src/other-keys.js';
-import { createSchedule, findSchedule, scheduleNames } from '../../src/schedules.js';
+import { otherKeys } from '../../src/temporal/other-keys.js';
+import { createSchedule, findSchedule, scheduleNames } from '../../src/temporal/schedules.js';
 import { sealingKey } from '../../src/temporal/key.js';
 import { openBench, type Bench } from '../e2e/bench.js';
 

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inActivity, WORKER_SHUTDOWN } from '../../src/activities/temporal.js';
+import { inActivity, WORKER_SHUTDOWN } from '../../src/activities/step/temporal.js';
 import { NixproofError } from '../../src/domain/error.js';
 import { DEADLINE_MS, LONG } from '../e2e/bench.js';
 import { openGround, placeOn, type Ground } from './hosts.js';

@@ -116,7 +116,7 @@ async function create(session: Session, name: string, options: CreateOptions): P
   const preview = await previewSource(suite(false), session);
   const notify = withSecrets(receivers, preview.secrets, options.untrusted === true);
   const { useServer } = await import('../server.js');
-  const { createSchedule, findSchedule } = await import('../../schedules.js');
+  const { createSchedule, findSchedule } = await import('../../temporal/schedules.js');
   await using server = await useServer(session);
   session.signal.throwIfAborted();
   await createSchedule(server.link, timing, suite(server.link.searchAttributes, notify), options.paused ?? false);

@@ -49,19 +49,19 @@ async function perform(session: Session, name: string, act: Act, { force = false
 }
 
 async function hold({ link }: ServerUse, name: string, paused: boolean): Promise<string> {
-  const { setPaused } = await import('../../schedules.js');
+  const { setPaused } = await import('../../temporal/schedules.js');
   await setPaused(link, name, paused);
   return paused ? `${name} is paused` : `${name} fires again`;
 }
 
 async function remove({ link }: ServerUse, name: string): Promise<string> {
-  const { deleteSchedule } = await import('../../schedules.js');
+  const { deleteSchedule } = await import('../../temporal/schedules.js');
   await deleteSchedule(link, name);
   return `deleted ${name}`;
 }
 
 async function fire(server: ServerUse, name: string): Promise<string> {
-  const { trigger } = await import('../../schedules.js');
+  const { trigger } = await import('../../temporal/schedules.js');
   const firing = await trigger(server.link, name);
   if (firing === undefined) return `the firing before goes on, and ${name} is told what to do then with --overlap`;
   // A local stack stays until it has ended.

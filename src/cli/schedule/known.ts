@@ -1,7 +1,7 @@
 import type { ServerLink } from '../../client.js';
 import { didYouMean } from '../../config/suggest.js';
 import { NixproofError } from '../../domain/error.js';
-import { findSchedule, scheduleNames, type Schedule } from '../../schedules.js';
+import { findSchedule, scheduleNames, type Schedule } from '../../temporal/schedules.js';
 
 /** @throws NixproofError `CONFIG_UNKNOWN_SCHEDULE` */
 export async function requireSchedule(link: ServerLink, name: string): Promise<Schedule> {

@@ -23,7 +23,7 @@ export function registerScheduleList(schedule: Command): void {
 
 async function listSchedules(session: Session): Promise<number> {
   const { noteOtherKeys, useServer } = await import('../server.js');
-  const { findSchedule, scheduleNames } = await import('../../schedules.js');
+  const { findSchedule, scheduleNames } = await import('../../temporal/schedules.js');
   const { scheduleJson, scheduleTable } = await import('./view.js');
   await using server = await useServer(session);
   const names = await scheduleNames(server.link);

@@ -4,7 +4,7 @@ import { oneLine } from '../../reports/escape.js';
 import { lookOf } from '../../reports/outcome.js';
 import { durationText } from '../../reports/quantities.js';
 import { textTable } from '../../reports/text-table.js';
-import type { PastFiring, Schedule } from '../../schedules.js';
+import type { PastFiring, Schedule } from '../../temporal/schedules.js';
 import type { Session } from '../session.js';
 
 /** A schedule as JSON has it. */

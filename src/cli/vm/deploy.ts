@@ -30,7 +30,7 @@ function again(text: string, before: readonly string[] = []): readonly string[] 
 }
 
 async function deploy(session: Session, id: string, folder: string, options: DeployOptions): Promise<number> {
-  const { deployTree } = await import('../../activities/deploy.js');
+  const { deployTree } = await import('../../activities/deploy/deploy.js');
   const { DEFAULT_EXCLUDE } = await import('../../config/profile-schema.js');
   const { bytesText, plural } = await import('../../reports/quantities.js');
   await using machine = await attachKnown(session, id);

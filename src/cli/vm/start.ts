@@ -104,7 +104,7 @@ async function baseOf({ base }: StartOptions): Promise<string | undefined> {
 /** Flags win over the environment, and what is left is what a profile gets that says nothing. */
 async function shapeOf({ memory, cpus, disk, firmware }: StartOptions): Promise<MachineShape> {
   const { DEFAULT_SHAPE } = await import('../../machines/qemu/prepare.js');
-  const { findUefi } = await import('../../machines/qemu/firmware.js');
+  const { findUefi } = await import('../../machines/hypervisor/firmware.js');
   const { readEnvironment } = await import('../../config/environment.js');
   const { memoryMiB, diskBytes, libvirtNetwork, accelerator } = readEnvironment(process.env);
   return {

@@ -1,5 +1,5 @@
 import type { Evidence, Heal } from '../../domain/heal.js';
-import { blockDevices, withDescendants, type BlockDevice } from '../readings.js';
+import { blockDevices, withDescendants, type BlockDevice } from '../parse-probes.js';
 import { onMachine, planOf } from './shell.js';
 
 /** The running system must not stand on what is taken apart. */

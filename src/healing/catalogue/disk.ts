@@ -1,6 +1,6 @@
 import type { Evidence, Heal, TreeEdit } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { blockDevices, sandboxRoot, withDescendants } from '../readings.js';
+import { blockDevices, sandboxRoot, withDescendants } from '../parse-probes.js';
 import { anywhere, onMachine, planOf } from './shell.js';
 import { deviceOf, diskOf } from './subjects.js';
 

@@ -1,7 +1,7 @@
 import type { Evidence, Heal, HealPlan } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
 import { WELL_KNOWN_NAMES } from '../probes.js';
-import { gateways, hasDefaultRoute, leaseOf, namesResolve, resolvers } from '../readings.js';
+import { gateways, hasDefaultRoute, leaseOf, namesResolve, resolvers } from '../parse-probes.js';
 import { anywhere, onMachine, planOf } from './shell.js';
 import { isSandbox, remoteOf } from './subjects.js';
 

@@ -1,6 +1,6 @@
 import type { Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { efiVariables, knownFileSystems, loadedModules } from '../readings.js';
+import { efiVariables, knownFileSystems, loadedModules } from '../parse-probes.js';
 import { onMachine, planOf } from './shell.js';
 import { fileSystemTypeOf, moduleOf, says } from './subjects.js';
 

@@ -1,6 +1,6 @@
 import type { Evidence, Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { blockDevices, fileSystems, swaps, withDescendants } from '../readings.js';
+import { blockDevices, fileSystems, swaps, withDescendants } from '../parse-probes.js';
 import { onMachine, planOf } from './shell.js';
 
 const MIB = 1024;

@@ -1,7 +1,7 @@
 import type { Diagnosis } from '../../domain/diagnosis.js';
 import type { Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { hasDefaultRoute, ipv4Addresses, leaseOf, networkLinks } from '../readings.js';
+import { hasDefaultRoute, ipv4Addresses, leaseOf, networkLinks } from '../parse-probes.js';
 import { anywhere, onMachine, planOf } from './shell.js';
 import { remoteOf, says } from './subjects.js';
 

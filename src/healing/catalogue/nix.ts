@@ -1,5 +1,5 @@
 import type { Evidence, Heal, HealPlan } from '../../domain/heal.js';
-import { nixSettings } from '../readings.js';
+import { nixSettings } from '../parse-probes.js';
 import { anywhere, onMachine, planOf } from './shell.js';
 import { remoteOf, says, usesNix } from './subjects.js';
 

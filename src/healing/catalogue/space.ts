@@ -1,6 +1,6 @@
 import type { Evidence, Heal } from '../../domain/heal.js';
 import { quote } from '../../machines/quote.js';
-import { blockDevices, fileSystems, memoryOf, withDescendants, type FileSystem } from '../readings.js';
+import { blockDevices, fileSystems, memoryOf, withDescendants, type FileSystem } from '../parse-probes.js';
 import { anywhere, FREE_KIB, onMachine, planOf } from './shell.js';
 import { isSandbox, usesNix } from './subjects.js';
 

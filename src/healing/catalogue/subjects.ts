@@ -1,6 +1,6 @@
 import type { Diagnosis } from '../../domain/diagnosis.js';
 import type { Evidence } from '../../domain/heal.js';
-import { nixSettings, sandboxRoot } from '../readings.js';
+import { nixSettings, sandboxRoot } from '../parse-probes.js';
 
 /** What the failure is about, taken out of hostile text: only what has a harmless form gets through. */
 

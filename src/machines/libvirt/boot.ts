@@ -1,7 +1,7 @@
 import type { GuestNetwork } from '../../domain/profile.js';
 import type { Layout } from '../../host/paths.js';
 import { neverBooted, waitForBoot } from '../boot.js';
-import { type Guest, waitForGuest } from '../qemu/first-guest.js';
+import { type Guest, waitForGuest } from '../hypervisor/first-guest.js';
 import { benchKey } from '../login.js';
 import type { Connection, Work } from '../machine.js';
 import { machineFolder } from '../record.js';

@@ -1,7 +1,7 @@
 import { hasCode, NixproofError } from '../../domain/error.js';
 import { readJson, writeJson } from '../../host/files.js';
 import type { CheckpointRecord, Work } from '../machine.js';
-import { requireDisk } from '../qemu/capacity.js';
+import { requireDisk } from '../../host/capacity.js';
 import { vmStateBytes, withinBudget } from '../qemu/checkpoints.js';
 import { askMonitor } from './domain.js';
 import { prepareSockets } from './guest-io.js';

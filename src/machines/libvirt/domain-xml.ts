@@ -10,7 +10,7 @@ import {
   guestDisk,
   kernelCommandLine,
 } from '../qemu/command-line.js';
-import { filterArguments } from '../guest-io/sockets.js';
+import { filterArguments } from '../hypervisor/guest-io/sockets.js';
 import type { DomainIdentity } from './identity.js';
 import { textElement, xmlText } from './xml.js';
 

@@ -1,6 +1,6 @@
 import { NixproofError } from '../../domain/error.js';
 import type { Accelerator } from '../../domain/profile.js';
-import { describeInstallation, findInstallation, type Installation } from '../qemu/installation.js';
+import { describeInstallation, findInstallation, type Installation } from '../hypervisor/installation.js';
 import { virshAt, type Virsh } from './virsh.js';
 
 /** The libvirt of this host and what it can do. */

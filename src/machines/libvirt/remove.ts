@@ -2,7 +2,7 @@ import { passFence } from '../../host/fence.js';
 import { readIfThere } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { removeTree } from '../../host/tree/remove.js';
-import { endGuestIo } from '../guest-io/guest-io.js';
+import { endGuestIo } from '../hypervisor/guest-io/guest-io.js';
 import { removeSockets } from '../qemu/launch.js';
 import { machineFolder } from '../record.js';
 import { freeSlot } from '../slots.js';

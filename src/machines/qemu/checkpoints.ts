@@ -3,7 +3,7 @@ import { NixproofError } from '../../domain/error.js';
 import type { GuestNetwork } from '../../domain/profile.js';
 import { readJson, writeJson } from '../../host/files.js';
 import { isAlive } from '../../host/process.js';
-import { requireDisk } from './capacity.js';
+import { requireDisk } from '../../host/capacity.js';
 import type { CheckpointRecord, Work } from '../machine.js';
 import { SOCKETS } from './command-line.js';
 import { keepGoing } from './guest-io.js';

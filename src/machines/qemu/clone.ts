@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { GuestNetwork, MachineShape } from '../../domain/profile.js';
-import { createOverlay } from '../images.js';
+import { createOverlay } from '../hypervisor/images.js';
 import type { Work } from '../machine.js';
 import type { QemuDefinition } from './checkpoints.js';
 import { diskId, type Hardware, qemuArguments, type Wiring } from './command-line.js';

@@ -1,5 +1,5 @@
 import type { Accelerator, Firmware } from '../../domain/profile.js';
-import { filterArguments, GUEST_IO_SOCKETS } from '../guest-io/sockets.js';
+import { filterArguments, GUEST_IO_SOCKETS } from '../hypervisor/guest-io/sockets.js';
 
 /** What the guest can see of its hardware. Template and clone have the same to the letter. */
 export interface Hardware {

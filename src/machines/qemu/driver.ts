@@ -14,19 +14,19 @@ import { benchKey } from '../login.js';
 import type { Connection, Driver, MachineRequest, MachineStatus, Work } from '../machine.js';
 import { machineFolder, machineIds, readRecord, writeRecord } from '../record.js';
 import { freeSlot, takeSlot } from '../slots.js';
-import { requireDisk, requireMemory } from './capacity.js';
+import { requireDisk, requireMemory } from '../../host/capacity.js';
 import { listCheckpoints } from './checkpoints.js';
 import { cloneTemplate, type Clone } from './clone.js';
 import { identifyClone } from './clone-identity.js';
-import { type QemuHost, thisHost } from './accelerator.js';
-import { startGuest, waitForGuest, withAccelerator } from './first-guest.js';
+import { type QemuHost, thisHost } from '../hypervisor/accelerator.js';
+import { startGuest, waitForGuest, withAccelerator } from '../hypervisor/first-guest.js';
 import {
   describeAccelerator,
   describeInstallation,
   findInstallation,
   possibleShape,
   type Installation,
-} from './installation.js';
+} from '../hypervisor/installation.js';
 import { killMachine } from './launch.js';
 import { gone, qemuMachine } from './qemu-machine.js';
 import { machineFiles, networkOf, runs, type QemuRecord } from './record.js';

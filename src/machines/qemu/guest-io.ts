@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasGuestIo, restartGuestIo, withGuestLock } from '../guest-io/guest-io.js';
-import { FILTER, filterProperties } from '../guest-io/sockets.js';
+import { hasGuestIo, restartGuestIo, withGuestLock } from '../hypervisor/guest-io/guest-io.js';
+import { FILTER, filterProperties } from '../hypervisor/guest-io/sockets.js';
 import { NETWORK, SOCKETS } from './command-line.js';
 import { socketsFolder } from './launch.js';
 import { connectQmp, type Qmp } from './qmp.js';

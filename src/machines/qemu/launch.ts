@@ -8,10 +8,10 @@ import type { GuestNetwork } from '../../domain/profile.js';
 import { passFence } from '../../host/fence.js';
 import { isErrno } from '../../host/files.js';
 import { identify, isAlive, processesWithEnvironment, terminate, type ProcessIdentity } from '../../host/process.js';
-import { startGuestIo } from '../guest-io/guest-io.js';
+import { startGuestIo } from '../hypervisor/guest-io/guest-io.js';
 import { SOCKETS } from './command-line.js';
 import { leastEnvironment } from '../../host/least-environment.js';
-import { confinement } from './confinement.js';
+import { confinement } from '../hypervisor/confinement.js';
 import { connectQmp, forwardedPort, type Qmp } from './qmp.js';
 import { machineFiles } from './record.js';
 

@@ -3,10 +3,10 @@ import type { BaseImage } from '../../bases/base.js';
 import type { MachineShape } from '../../domain/profile.js';
 import type { Work } from '../../domain/work.js';
 import type { Layout } from '../../host/paths.js';
-import { type QemuHost, thisHost } from './accelerator.js';
+import { type QemuHost, thisHost } from '../hypervisor/accelerator.js';
 import { templatesFolder } from './driver.js';
-import { withAccelerator } from './first-guest.js';
-import { findInstallation, possibleShape, type Installation } from './installation.js';
+import { withAccelerator } from '../hypervisor/first-guest.js';
+import { findInstallation, possibleShape, type Installation } from '../hypervisor/installation.js';
 import { benchKey } from '../login.js';
 import { hasTemplate, templateFor, type TemplateRequest } from './template.js';
 

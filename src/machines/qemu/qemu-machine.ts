@@ -10,13 +10,13 @@ import type { Checkpoints, Connection, Endpoint, Machine, Work } from '../machin
 import { askForReboot, bootId, syncDisks, waitForReboot } from '../reboot.js';
 import { machineFolder, readRecord, writeRecord } from '../record.js';
 import { takeSlot } from '../slots.js';
-import { type QemuHost, thisHost } from './accelerator.js';
+import { type QemuHost, thisHost } from '../hypervisor/accelerator.js';
 import { listCheckpoints, restoreCheckpoint, takeCheckpoint } from './checkpoints.js';
 import { SOCKETS, guestDisk, qemuArguments } from './command-line.js';
 import { networkCable } from './cable.js';
 import { keepGoing } from './guest-io.js';
 import { guestConsole } from './guest-console.js';
-import { findInstallation, type Installation } from './installation.js';
+import { findInstallation, type Installation } from '../hypervisor/installation.js';
 import { endProcesses, launch, nameSockets, socketsFolder } from './launch.js';
 import { cutPower } from './power.js';
 import { connectQmp } from './qmp.js';

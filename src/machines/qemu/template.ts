@@ -8,19 +8,19 @@ import { makeFolder, readJson, writeJson } from '../../host/files.js';
 import { withLock } from '../../host/lock.js';
 import { isAlive, waitUntil } from '../../host/process.js';
 import { BOOT_DEADLINE_MS, neverBooted } from '../boot.js';
-import { createBlank, createOverlay } from '../images.js';
+import { createBlank, createOverlay } from '../hypervisor/images.js';
 import type { KeyPair } from '../keys.js';
 import type { Connection, Work } from '../machine.js';
-import { requireDisk, requireMemory } from './capacity.js';
+import { requireDisk, requireMemory } from '../../host/capacity.js';
 import { type Hardware, qemuArguments, type Wiring } from './command-line.js';
-import { hangs, startGuest, waitForGuest } from './first-guest.js';
-import { describeAccelerator, findInstallation, type Installation } from './installation.js';
+import { hangs, startGuest, waitForGuest } from '../hypervisor/first-guest.js';
+import { describeAccelerator, findInstallation, type Installation } from '../hypervisor/installation.js';
 import { killMachine, launch, nameSockets, socketsFolder, type QemuProcess } from './launch.js';
 import { hasConsole, openConsoles } from './live-consoles.js';
 import { shareMemory, writeState } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
-import { keyboardWayIn } from './way-in.js';
+import { keyboardWayIn } from './console-login.js';
 
 /** A booted base, frozen with its memory: what machines are cloned from. */
 export interface Template {

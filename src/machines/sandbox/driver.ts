@@ -7,7 +7,7 @@ import { folderBytes, makeFolder } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
 import { removeTree } from '../../host/tree/remove.js';
-import { createTurns } from '../../host/turns.js';
+import { createTurns } from '../../host/semaphore.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
 import { keyPairAt, readKeyPair } from '../keys.js';

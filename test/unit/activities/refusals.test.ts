@@ -1,9 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { expect, test } from 'vitest';
-import { putText, type GuestShell } from '../../../src/activities/healing/guest-shell.js';
-import { planChanges } from '../../../src/activities/healing/tree-edits.js';
-import { inActivity } from '../../../src/activities/temporal.js';
+import { putText, type GuestShell } from '../../../src/activities/heal/guest-shell.js';
+import { planChanges } from '../../../src/activities/heal/tree-edits.js';
+import { inActivity } from '../../../src/activities/step/temporal.js';
 import type { Profile } from '../../../src/domain/profile.js';
 import { startInstaller } from '../../../src/installers/installer.js';
 import type { Connection, ExecResult, Machine } from '../../../src/machines/machine.js';

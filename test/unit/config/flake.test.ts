@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { readFlakeText } from '../../../src/config/flake-text.js';
+import { readFlakeText } from '../../../src/nix/flake-text.js';
 import { configFromFlake, discoverFlake } from '../../../src/config/flake.js';
 import { openConfig } from '../../../src/config/open.js';
 import { resolveProfiles } from '../../../src/config/resolve.js';

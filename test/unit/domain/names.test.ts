@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CommanderError, type Command } from 'commander';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { requireNames } from '../../../src/activities/request-names.js';
+import { requireNames } from '../../../src/activities/step/request-names.js';
 import { createProgram } from '../../../src/cli/program.js';
 import { parseName } from '../../../src/domain/names.js';
 import type { RunRequest } from '../../../src/domain/run.js';

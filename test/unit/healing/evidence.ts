@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { FailureClass } from '../../../src/domain/diagnosis.js';
 import type { Evidence, ProbeResults } from '../../../src/domain/heal.js';
-import { diagnosesOf } from './reading.js';
+import { diagnosesOf } from '../diagnosis/reading.js';
 
 const read = (name: string) =>
   JSON.parse(readFileSync(new URL(`recorded-probes/${name}.json`, import.meta.url), 'utf8')) as ProbeResults;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ProbeResults } from '../../../src/domain/heal.js';
 import { ALL_PROBES, PROBES, readProbes } from '../../../src/healing/probes.js';
-import * as readings from '../../../src/healing/readings.js';
+import * as readings from '../../../src/healing/parse-probes.js';
 import { GUEST, HOST, SANDBOX } from './evidence.js';
 
 const GIB = 1024 ** 3;

@@ -1,6 +1,6 @@
 import type { AttemptEnd } from '../../../src/domain/attempt.js';
 import type { Evidence } from '../../../src/domain/heal.js';
-import { withEnd } from '../../../src/healing/end-diagnosis.js';
+import { withEnd } from '../../../src/diagnosis/end-diagnosis.js';
 import { evidenceOf, GUEST, lsblk, mounted } from './evidence.js';
 
 /** For every heal a failure in which it has a plan, and one, of a class it is for, in which it has none. */

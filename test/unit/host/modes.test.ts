@@ -7,7 +7,7 @@ import { takeOver, writeWhole } from '../../../src/host/files.js';
 import { hostIdentity } from '../../../src/host/identity.js';
 import { tryLock } from '../../../src/host/lock.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
-import { openLog } from '../../../src/stack/logs.js';
+import { openLog } from '../../../src/stack/server/logs.js';
 import { stackFiles } from '../../../src/stack/stack-files.js';
 import { sealingKey } from '../../../src/temporal/key.js';
 

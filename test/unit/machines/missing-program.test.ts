@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { deployTree } from '../../../src/activities/deploy.js';
+import { deployTree } from '../../../src/activities/deploy/deploy.js';
 import type { Profile } from '../../../src/domain/profile.js';
 import type { Work } from '../../../src/domain/work.js';
 import { layoutOf } from '../../../src/host/paths.js';

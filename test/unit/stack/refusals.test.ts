@@ -9,10 +9,10 @@ import { NixproofError } from '../../../src/domain/error.js';
 import { ownIdentity } from '../../../src/host/lock.js';
 import { layoutOf } from '../../../src/host/paths.js';
 import { runCommand } from '../../../src/host/process.js';
-import { createSchedule } from '../../../src/schedules.js';
-import { readFailure, writeFailure } from '../../../src/stack/record.js';
+import { createSchedule } from '../../../src/temporal/schedules.js';
+import { readFailure, writeFailure } from '../../../src/stack/membership/record.js';
 import { stackFiles } from '../../../src/stack/stack-files.js';
-import { supervise } from '../../../src/stack/supervise.js';
+import { supervise } from '../../../src/stack/supervise/supervise.js';
 import { runWorker } from '../../../src/worker.js';
 import { temporaryFolder } from '../programs.js';
 

@@ -2,7 +2,7 @@ import { access, chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { placeRun, type Placing } from '../../../src/activities/place-run.js';
+import { placeRun, type Placing } from '../../../src/activities/place/place-run.js';
 import { loadConfig } from '../../../src/config/load.js';
 import type { Profile } from '../../../src/domain/profile.js';
 import type { RunRequest } from '../../../src/domain/run.js';

@@ -3,12 +3,12 @@ import { appendFileSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { withSourceHere } from '../../../src/activities/pinned-source.js';
+import { withSourceHere } from '../../../src/activities/step/pinned-source.js';
 import type { RunRequest } from '../../../src/domain/run.js';
 import { layoutOf, type Layout } from '../../../src/host/paths.js';
 import { runCommand } from '../../../src/host/process.js';
 import { bringSource, pinSource } from '../../../src/suites/source.js';
-import { snapshotOf } from '../activities/random-tree.js';
+import { snapshotOf } from '../activities/deploy/random-tree.js';
 
 const work = { signal: new AbortController().signal, progress: () => undefined };
 let root: string;

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { waitForBanner } from '../../../../src/machines/banner.js';
 import { consoleTail } from '../../../../src/machines/boot.js';
-import { requireDisk, requireMemory } from '../../../../src/machines/qemu/capacity.js';
-import { findUefi } from '../../../../src/machines/qemu/firmware.js';
-import { describeInstallation } from '../../../../src/machines/qemu/installation.js';
+import { requireDisk, requireMemory } from '../../../../src/host/capacity.js';
+import { findUefi } from '../../../../src/machines/hypervisor/firmware.js';
+import { describeInstallation } from '../../../../src/machines/hypervisor/installation.js';
 import { nameSockets, socketsFolder } from '../../../../src/machines/qemu/launch.js';
 
 let folder: string;

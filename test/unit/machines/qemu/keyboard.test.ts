@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chordsOf, typeText } from '../../../../src/machines/qemu/keyboard.js';
 import type { Qmp } from '../../../../src/machines/qemu/qmp.js';
-import { keyCommand, keyboardWayIn } from '../../../../src/machines/qemu/way-in.js';
+import { keyCommand, keyboardWayIn } from '../../../../src/machines/qemu/console-login.js';
 
 const signal = new AbortController().signal;
 const KEY = 'ssh-ed25519 AAAA nixproof';
