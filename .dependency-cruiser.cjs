@@ -89,7 +89,7 @@ module.exports = {
     ),
     only(
       'activities/step',
-      ['host/', 'machines/', 'stream/', 'metrics/', 'faults/', 'installers/', 'secrets/', 'records/'],
+      ['host/', 'machines/', 'stream/', 'metrics/', 'faults/', 'installers/', 'secrets/', 'records/', 'suites/source'],
       'what all steps share knows no step',
     ),
     {

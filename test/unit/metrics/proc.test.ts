@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { PROC_FILES, parseProc } from '../../../src/metrics/proc.js';
 
-const recorded = await readFile(new URL('recorded/proc-debian-12.txt', import.meta.url), 'utf8');
+const recorded = await readFile(new URL('proc-debian-12.txt', import.meta.url), 'utf8');
 const KIB = 1024;
 
 describe('what /proc tells of a system', () => {
