@@ -1,8 +1,9 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { RunRequest } from '../../../src/domain/run.js';
+import { hostTaskQueue } from '../../../src/domain/names.js';
+import type { RunReport, RunRequest } from '../../../src/domain/run.js';
 import { healSteps, onMachine } from '../../../src/workflows/heal-steps.js';
-import { HostLost, stepsUntilLost } from '../../../src/workflows/lost-host.js';
+import { clearLater, HostLost, leftBehind, stepsUntilLost } from '../../../src/workflows/lost-host.js';
 import { detailsOfCancellation, faultOf, hostSteps, inTries } from '../../../src/workflows/steps.js';
 import { world } from './workflow-world.js';
 
@@ -193,5 +194,81 @@ describe('a step of a heal', () => {
     expect(onMachine(other, undefined)).toBe(other);
     expect(onMachine(other, 'vm-1')).toEqual(request);
     expect(onMachine(request, 'vm-1-h3')).toEqual({ ...request, machine: 'vm-1-h3' });
+  });
+});
+
+describe('what a run left on a lost host', () => {
+  const report = { run: 'vm-1', state: 'done' } as RunReport;
+  const MINUTE_MS = 60_000;
+  const machine = (run: string, fate: 'destroy' | 'keep' | 'freeze') => ({ request: { run } as RunRequest, fate });
+  /** @param ends what each step comes to, each time, by its name and its run */
+  async function cleared(
+    machines: readonly ReturnType<typeof machine>[],
+    ends: Record<string, readonly unknown[]> = {},
+  ) {
+    const done: unknown[] = [];
+    const steps = new Map(Object.entries(ends).map(([name, each]) => [name, stepOf(...each)]));
+    world.activity = async (name, args, options) => {
+      const [{ run }, what] = args as readonly [RunRequest, unknown];
+      done.push([name, run, what, options]);
+      await steps.get(`${name} ${run}`)?.step();
+    };
+    await leftBehind({ host: 'a', machines, report });
+    return done as readonly (readonly [string, string, unknown, Record<string, unknown>])[];
+  }
+
+  test('goes machine by machine, each as its run wanted, and the report is written last', async () => {
+    const done = await cleared([machine('vm-1', 'destroy'), machine('vm-1-h2', 'keep')]);
+    expect(done.map(([name, run, what]) => [name, run, what])).toEqual([
+      ['releaseMachine', 'vm-1', 'destroy'],
+      ['releaseMachine', 'vm-1-h2', 'keep'],
+      ['writeReports', 'vm-1', report],
+    ]);
+    expect(done.map(([, , , { taskQueue, summary }]) => [taskQueue, summary])).toEqual([
+      [hostTaskQueue('a'), 'destroy'],
+      [hostTaskQueue('a'), 'keep'],
+      [hostTaskQueue('a'), 'done'],
+    ]);
+    expect(world.paused).toEqual([]);
+  });
+
+  test('is tried again, less and less often, until what must go is gone; the others do not wait for it', async () => {
+    const failures = Array.from({ length: 11 }, () => fault('MACHINE_X'));
+    const done = await cleared([machine('vm-1', 'destroy'), machine('vm-1-h2', 'destroy')], {
+      'releaseMachine vm-1': [...failures, 'gone'],
+    });
+    expect(done).toHaveLength(3 * 12);
+    const minutes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360];
+    expect(world.paused).toEqual(minutes.map((each) => each * MINUTE_MS));
+  });
+
+  test('a machine that cannot be frozen or kept stays as it is; a report that is not written is', async () => {
+    const ends = { 'releaseMachine vm-1': [fault('MACHINE_X')], 'releaseMachine vm-1-h2': [fault('MACHINE_X')] };
+    expect(await cleared([machine('vm-1', 'freeze'), machine('vm-1-h2', 'keep')], ends)).toHaveLength(3);
+    expect(world.paused).toEqual([]);
+    await cleared([machine('vm-1', 'keep')], { 'writeReports vm-1': [fault('HOST_X'), fault('HOST_X'), 'written'] });
+    expect(world.paused).toEqual([MINUTE_MS, 2 * MINUTE_MS]);
+  });
+
+  test('where it has no machine there is nothing to do', async () => {
+    expect(await cleared([])).toEqual([]);
+  });
+
+  test('outlives its run, and is not waited for without end', async () => {
+    const started: unknown[] = [];
+    world.child = (type, options) => void started.push([type, options]);
+    const left = { host: 'a', machines: [], report };
+    await clearLater(left);
+    expect(started).toEqual([
+      [
+        'leftBehind',
+        expect.objectContaining({
+          workflowId: 'vm-1-left-on-a',
+          args: [left],
+          parentClosePolicy: 'ABANDON',
+          workflowExecutionTimeout: '30 days',
+        }),
+      ],
+    ]);
   });
 });

@@ -70,6 +70,7 @@ export const workflowModule = async (original: () => Promise<object>) => ({
   workflowInfo: () => ({ workflowId: 'w', historyLength: 5, continueAsNewSuggested: world.continueAsNewSuggested }),
   continueAsNew: (...args: readonly unknown[]) => Promise.reject(new ContinuedAsNew(args)),
   executeChild: async (type: string, options: never) => world.child(type, options),
+  startChild: async ({ name }: { readonly name: string }, options: never) => world.child(name, options),
   proxyActivities: (options: object) =>
     new Proxy(
       {},
