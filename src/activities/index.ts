@@ -10,7 +10,7 @@ import type { Verdict } from '../domain/verdict.js';
 import { verify } from '../checks/verify.js';
 import { readIfThere, writeJson } from '../host/files.js';
 import type { Layout } from '../host/paths.js';
-import { createTurns } from '../host/semaphore.js';
+import { createSemaphore } from '../host/semaphore.js';
 import type { Registry } from '../machines/registry.js';
 import { readRunReport, runFiles, writeRunReport, writeRunRequest } from '../records/artifacts.js';
 import { artifactQuota } from '../history/quota.js';
@@ -81,11 +81,11 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
   const { onMachine, onInstaller, onBoth } = createScenes(machines, filesOf, secrets);
   /** Where a run's secrets could not be read, or who waited for them gave up, there is no machine. */
   const hasBegun = async (request: RunRequest) => (await readIfThere(filesOf(request).request)) !== undefined;
-  const turns = createTurns(STEPS_A_CORE * availableParallelism());
+  const semaphore = createSemaphore(STEPS_A_CORE * availableParallelism());
   /** What takes the processor and waits for no other run; on other machines than sandboxes it may wait for those. */
   const turn = <T>({ driver }: RunRequest, work: Work, body: () => Promise<T>): Promise<T> =>
     driver === 'sandbox'
-      ? turns.run(work.signal, body, (before) => work.progress(`waiting for its turn behind ${before} other steps`))
+      ? semaphore.run(work.signal, body, (before) => work.progress(`waiting for its turn behind ${before} other steps`))
       : body();
   const inTurn = <T>(request: RunRequest, body: (work: Work) => Promise<T>): Promise<T> =>
     inActivity((work) => turn(request, work, () => body(work)));
@@ -116,27 +116,27 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       inTurn(request, async (work) => {
         await requireSource(request, layout, work);
         await requireStillUntrusted({ ...request.profile, driver: request.driver });
-        return onInstaller(request, work, (scene) =>
-          deployTree(scene.machine, request.profile.deploy, layout.home, scene.work),
+        return onInstaller(request, work, (context) =>
+          deployTree(context.machine, request.profile.deploy, layout.home, context.work),
         );
       }),
 
     /** Injects those faults that are to be there before the installer starts. */
     injectFaults: (request: RunRequest): Promise<readonly FaultResult[]> =>
       inActivity((work) =>
-        onMachine(request, work, async (scene) => {
-          await injectFaults(scene, { kind: 'start' });
-          return faultResults(scene.files);
+        onMachine(request, work, async (context) => {
+          await injectFaults(context, { kind: 'start' });
+          return faultResults(context.files);
         }),
       ),
 
     startInstaller: (request: RunRequest, attempt: AttemptRef): Promise<void> =>
-      inTurn(request, (work) => onBoth(request, work, (scene) => install(scene, attempt))),
+      inTurn(request, (work) => onBoth(request, work, (context) => install(context, attempt))),
 
     followInstaller: (request: RunRequest, attempt: AttemptRef, phaseUpdates: number): Promise<AttemptOutcome> =>
       inActivity((work, beat) =>
-        onBoth(request, work, (scene) =>
-          follow(scene, attempt, { phaseUpdates, home: layout.home, host: hostId }, beat),
+        onBoth(request, work, (context) =>
+          follow(context, attempt, { phaseUpdates, home: layout.home, host: hostId }, beat),
         ),
       ),
 
@@ -148,49 +148,51 @@ export function createHostActivities({ hostId, layout, machines }: ActivityDepen
       failed: { readonly phase: string; readonly tried: readonly string[] },
     ): Promise<readonly Candidate[]> =>
       inActivity((work) =>
-        onBoth(request, work, (scene) => planHeals({ ...scene, attempt, diagnoses, ...failed, home: layout.home })),
+        onBoth(request, work, (context) => planHeals({ ...context, attempt, diagnoses, ...failed, home: layout.home })),
       ),
 
     applyHeal: (request: RunRequest, application: HealApplication): Promise<HealApplied> =>
       inActivity((work) =>
-        onInstaller(request, work, (scene) =>
-          applyHeal(scene.machine, request, application, (heal) => scene.files.heal(heal), scene.work),
+        onInstaller(request, work, (context) =>
+          applyHeal(context.machine, request, application, (heal) => context.files.heal(heal), context.work),
         ),
       ),
 
     /** Makes machines that go on from checkpoints of the run's own. @returns those for which there was room */
     forkMachine: (request: RunRequest, forks: readonly Fork[]): Promise<readonly string[]> =>
-      inActivity((work) => onMachine(request, work, (scene) => forkMachine(scene.machine, forks, scene.work))),
+      inActivity((work) => onMachine(request, work, (context) => forkMachine(context.machine, forks, context.work))),
 
     undoHeal: (request: RunRequest, application: HealApplication): Promise<void> =>
       inActivity((work) =>
-        onInstaller(request, work, (scene) =>
-          undoHeal(scene.machine, request, application, scene.files.heal(application.number), scene.work),
+        onInstaller(request, work, (context) =>
+          undoHeal(context.machine, request, application, context.files.heal(application.number), context.work),
         ),
       ),
 
     restartInstalled: (request: RunRequest): Promise<BootOutcome> =>
       inTurn(request, (work) =>
-        onMachine(request, work, (scene) => bootInstalled(scene.machine, scene.work, request.profile.timeouts?.boot)),
+        onMachine(request, work, (context) =>
+          bootInstalled(context.machine, context.work, request.profile.timeouts?.boot),
+        ),
       ),
 
     verify: (request: RunRequest): Promise<readonly CheckResult[]> =>
       inActivity((work) =>
-        onMachine(request, work, async (scene) => {
+        onMachine(request, work, async (context) => {
           const { checks, timeouts } = request.profile;
-          const { redactor } = scene.secrets;
-          const results = await verify(scene.machine, checks, scene.work, {
+          const { redactor } = context.secrets;
+          const results = await verify(context.machine, checks, context.work, {
             ...(timeouts?.checks === undefined ? {} : { limitMs: timeouts.checks }),
             show: (text) => redactor.text(text),
           });
-          await writeJson(scene.files.checks, results);
+          await writeJson(context.files.checks, results);
           return results;
         }),
       ),
 
     collect: (request: RunRequest, verdict: Verdict): Promise<void> =>
       inTurn(request, async (work) => {
-        if (await hasBegun(request)) await onMachine(request, work, (scene) => collectFrom(scene, verdict));
+        if (await hasBegun(request)) await onMachine(request, work, (context) => collectFrom(context, verdict));
       }),
 
     writeReports: (request: RunRequest, report: RunReport): Promise<void> =>

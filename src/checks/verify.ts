@@ -18,7 +18,7 @@ const SETTLE_MS = 90_000;
  */
 const INACTIVE_MS = 10_000;
 /** So long, for all checks together, a way in that fails is tried again: a moment of the host's network is no answer of the system. */
-const WAY_IN_MS = 60_000;
+const LOGIN_RETRY_MS = 60_000;
 const PAUSE_MS = 500;
 const CANNOT_CONNECT: ReadonlySet<string> = new Set(['TRANSPORT_REFUSED', 'TRANSPORT_TIMEOUT', 'TRANSPORT_LOST']);
 /** So often a check may lose its connection before that is taken for its own doing. */
@@ -28,7 +28,7 @@ const MATCH_MS = 10_000;
 const DETAIL_CHARS = 300;
 
 /** How checks log in, and what is left of the time for which a way in that fails is tried again. */
-interface WayIn {
+interface LoginRetries {
   leftMs: number;
   readonly open: typeof openConnection;
 }
@@ -44,7 +44,7 @@ export interface VerifyOptions {
    */
   readonly limitMs?: number;
   /** How long a way in that fails is tried again, milliseconds. */
-  readonly wayInMs?: number;
+  readonly loginRetryMs?: number;
   /** Logs in as somebody else; default: `openConnection`. */
   readonly open?: typeof openConnection;
   /** Takes secrets out of what results show; what is judged has them. Default: there are none. */
@@ -61,16 +61,16 @@ export async function verify(
   machine: Machine,
   checks: readonly Check[],
   work: Work,
-  { limitMs, wayInMs = WAY_IN_MS, open = openConnection, show = (text) => text }: VerifyOptions = {},
+  { limitMs, loginRetryMs = LOGIN_RETRY_MS, open = openConnection, show = (text) => text }: VerifyOptions = {},
 ): Promise<CheckResult[]> {
   const late = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
   const limited: Work = late ? { ...work, signal: AbortSignal.any([work.signal, late]) } : work;
-  const wayIn: WayIn = { leftMs: wayInMs, open };
+  const retries: LoginRetries = { leftMs: loginRetryMs, open };
   const results: CheckResult[] = [];
   for (const check of checks) {
     work.progress(`check: ${check.name}`);
     const started = performance.now();
-    const seen = await outcomeOf(machine, check, limited, wayIn, show).catch((error: unknown): Seen => {
+    const seen = await outcomeOf(machine, check, limited, retries, show).catch((error: unknown): Seen => {
       work.signal.throwIfAborted();
       if (late?.aborted !== true) throw error;
       return { status: 'fail', detail: 'it had not ended when the time of timeouts.checks was used up' };
@@ -82,14 +82,14 @@ export async function verify(
   return results;
 }
 
-async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayIn, show: Show): Promise<Seen> {
+async function outcomeOf(machine: Machine, check: Check, work: Work, retries: LoginRetries, show: Show): Promise<Seen> {
   for (let lost = 0; ;) {
     const began = performance.now();
     let connected = false;
     try {
       work.signal.throwIfAborted();
       if (check.kind === 'reboot') return await reboot(machine, check.times, work);
-      await using own = check.login && (await loginAs(machine, check.login, wayIn.open, work));
+      await using own = check.login && (await loginAs(machine, check.login, retries.open, work));
       const connection = own ?? (await machine.connect(work));
       connected = true;
       return await perform(connection, check, work, show);
@@ -99,12 +99,12 @@ async function outcomeOf(machine: Machine, check: Check, work: Work, wayIn: WayI
       if (!(error instanceof NixproofError) || !error.code.startsWith('TRANSPORT_')) throw error;
       if (connected) lost += 1;
       const again = connected ? error.code === 'TRANSPORT_LOST' && lost <= LOST : CANNOT_CONNECT.has(error.code);
-      if (check.kind === 'reboot' || !again || wayIn.leftMs <= 0) {
+      if (check.kind === 'reboot' || !again || retries.leftMs <= 0) {
         return { status: 'fail', detail: show(error.message).slice(0, DETAIL_CHARS) };
       }
       work.progress(`check: ${check.name}: trying again: ${error.message}`);
       await delay(PAUSE_MS);
-      wayIn.leftMs -= connected ? PAUSE_MS : performance.now() - began;
+      retries.leftMs -= connected ? PAUSE_MS : performance.now() - began;
     }
   }
 }

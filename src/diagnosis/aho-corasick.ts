@@ -6,7 +6,7 @@ const ALPHABET = 128;
  * them at once (Aho and Corasick, "Efficient string matching", CACM 1975), as a table: from the state and the character to the
  * next state, -1 where a stem has ended.
  */
-export function anyOf(stems: readonly string[]): (text: string) => boolean {
+export function ahoCorasick(stems: readonly string[]): (text: string) => boolean {
   const children: Map<number, number>[] = [new Map<number, number>()];
   const final = new Set<number>();
   for (const stem of stems) {

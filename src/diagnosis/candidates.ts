@@ -2,10 +2,10 @@ import type { Diagnosis, FailureClass } from '../domain/diagnosis.js';
 import { operationOf, type Operation } from './answers.js';
 import { explains } from './causes.js';
 import type { Rule } from './rules/rule.js';
-import { tellingLines, type TellingLine, type TellingLines } from './unclassified.js';
+import { unclassifiedLines, type UnclassifiedLine, type UnclassifiedLines } from './unclassified.js';
 
 /** A rule that matched a line. */
-export interface Hit extends TellingLine {
+export interface Hit extends UnclassifiedLine {
   readonly rule: Rule;
   readonly captures: Readonly<Record<string, string>>;
   readonly confidence: number;
@@ -41,7 +41,7 @@ interface Candidate {
 
 /** The classes that lines speak for so far: one candidate each. */
 export interface Candidates {
-  readonly unknown: TellingLines;
+  readonly unknown: UnclassifiedLines;
   /** Takes a hit, and returns whether it is ground for a diagnosis by itself. */
   add(hit: Hit): boolean;
   /** Forgets the classes of which every hit is of an operation that succeeded later. */
@@ -52,7 +52,7 @@ export interface Candidates {
 /** @param novel whether lines that earlier successes had, too, were left out */
 export function candidates(novel: boolean): Candidates {
   const classes = new Map<FailureClass, Candidate>();
-  const unknown = tellingLines(novel);
+  const unknown = unclassifiedLines(novel);
 
   return {
     unknown,

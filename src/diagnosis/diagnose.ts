@@ -7,7 +7,7 @@ import { RULES } from './rules/index.js';
 import type { Rule } from './rules/rule.js';
 import { isSuspicious } from './prefilter.js';
 import { createTemplateMiner, type TemplatesState } from './templates.js';
-import { tellsOfFailure } from './unclassified.js';
+import { suggestsFailure } from './unclassified.js';
 
 /** How many lines before and after one a rule may look at. */
 const NEIGHBOURS = 4;
@@ -109,7 +109,7 @@ export function createDiagnoser({ rules = RULES, known, failed = false }: Diagno
     const around = () => (context ??= contextOf(index));
     // What was said when it succeeded, too, is no ground for a guess.
     const unusual = tone === 'hard' && tellsUnknown(read) && !isUsual(read.message);
-    const telling = unusual && tellsOfFailure(read.message);
+    const telling = unusual && suggestsFailure(read.message);
     let isKnown = false;
     for (const rule of rules) {
       if (rule.hint === true && !telling) continue;

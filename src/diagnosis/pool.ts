@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { messageOf } from '../domain/error.js';
 import { startThread } from '../host/thread.js';
-import { createTurns } from '../host/semaphore.js';
+import { createSemaphore } from '../host/semaphore.js';
 import type { Answer, Order, Tasks } from './thread.js';
 
 /** How many reads of all runs of this process are done side by side; the others wait. */
@@ -22,7 +22,7 @@ export class ReadingBrokenOff extends Error {
 
 const PROGRAM = new URL('./thread', import.meta.url);
 
-const turns = createTurns(THREADS);
+const turns = createSemaphore(THREADS);
 const idle: Worker[] = [];
 
 /**

@@ -1,4 +1,4 @@
-import { anyOf } from './aho-corasick.js';
+import { ahoCorasick } from './aho-corasick.js';
 
 /**
  * Stems without one of which no rule matches and no line is told: one cheap look that spares nearly every line the rules. Lower
@@ -110,7 +110,7 @@ function words(text: string): string[] {
   return text.split(' ');
 }
 
-const look = anyOf(STEMS);
+const look = ahoCorasick(STEMS);
 
 /** Whether a line is worth a look by the rules. */
 export function isSuspicious(text: string): boolean {

@@ -9,7 +9,7 @@ import { CHUNK_BYTES, messageOfEvent } from './diagnose-log.js';
 const MAX_TEMPLATES = 2000;
 
 /** Adds to what is known every line of a log that a diagnosis would look at. */
-export async function mineUsualLines({
+export async function mineSuccessBaseline({
   log,
   known,
 }: {

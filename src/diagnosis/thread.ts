@@ -1,11 +1,11 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../domain/error.js';
 import { diagnose } from './diagnose-log.js';
-import { mineUsualLines } from './success-baseline.js';
+import { mineSuccessBaseline } from './success-baseline.js';
 import { matches } from './pattern.js';
 
 /** What a thread of the pool can be told to do; each takes and gives plain data. */
-const TASKS = { diagnose, matches, mineUsualLines };
+const TASKS = { diagnose, matches, mineSuccessBaseline };
 
 export type Tasks = typeof TASKS;
 export type Order = {

@@ -28,28 +28,28 @@ const SHORTEST = 10;
 const BUG = /[Aa]ssertion|Segmentation|core dumped|Traceback|panicked|Unhandled/;
 
 /** Whether a line plainly says that something failed, and may say what. */
-export function tellsOfFailure(text: string): boolean {
+export function suggestsFailure(text: string): boolean {
   if (text.length < SHORTEST || BUG.test(text)) return false;
   return FAILED.test(text) || TELLING.some(([pattern]) => pattern.test(text));
 }
 
-export interface TellingLine {
+export interface UnclassifiedLine {
   readonly text: string;
   readonly line: number;
   readonly offset: number;
 }
 
 /** Collects what an unknown failure shows, bounded. */
-export interface TellingLines {
-  look(line: TellingLine): void;
+export interface UnclassifiedLines {
+  look(line: UnclassifiedLine): void;
   diagnosis(): Diagnosis | undefined;
 }
 
 /** @param novel whether only lines are looked at that earlier successes had not */
-export function tellingLines(novel: boolean): TellingLines {
+export function unclassifiedLines(novel: boolean): UnclassifiedLines {
   const told = createTemplateMiner({ maxTemplates: MAX_TEMPLATES });
-  let best: { readonly weight: number; readonly line: TellingLine } | undefined;
-  let others: TellingLine[] = [];
+  let best: { readonly weight: number; readonly line: UnclassifiedLine } | undefined;
+  let others: UnclassifiedLine[] = [];
   return {
     look(line) {
       if (line.text.length < SHORTEST) return;

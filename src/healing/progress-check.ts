@@ -5,7 +5,7 @@ import type { AttemptOutcome } from '../domain/attempt.js';
  * Whether an attempt got past the point where an earlier one failed: it succeeded, it came to a later phase, or in the same phase it
  * failed further on for another reason. Commands that succeeded prove nothing.
  */
-export function gotPast(before: AttemptOutcome, after: AttemptOutcome): boolean {
+export function hasProgressed(before: AttemptOutcome, after: AttemptOutcome): boolean {
   const was = failureOf(before);
   const now = failureOf(after);
   if (!now || !was) return true;

@@ -1,5 +1,5 @@
 /** Lets so many go on side by side. The others wait, and come in the order in which they asked. */
-export interface Turns {
+export interface Semaphore {
   /**
    * Runs `body` when it is its turn.
    * @param onWait called once where it is not yet, with how many are before it
@@ -8,7 +8,7 @@ export interface Turns {
   run<T>(signal: AbortSignal, body: () => Promise<T>, onWait?: (before: number) => void): Promise<T>;
 }
 
-export function createTurns(sideBySide: number): Turns {
+export function createSemaphore(sideBySide: number): Semaphore {
   let free = sideBySide;
   const waiting = new Set<() => void>();
 

@@ -4,7 +4,7 @@ import { SIGNALS } from '../domain/names.js';
 const forceSignal = defineSignal(SIGNALS.force);
 
 /** Takes the signal `force`: from then on nothing is waited for that only tidies up. */
-export function createForce() {
+export function createForceCancel() {
   let forced = false;
   setHandler(forceSignal, () => {
     forced = true;

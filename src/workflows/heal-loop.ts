@@ -4,7 +4,7 @@ import type { InstallProgress } from '../domain/attempt.js';
 import type { Diagnosis } from '../domain/diagnosis.js';
 import type { Candidate, Fork, HealApplication, HealApplied } from '../domain/heal.js';
 import type { FailureRecord, HealRecord, PendingHeal, RunRequest } from '../domain/run.js';
-import { gotPast } from '../healing/progress-check.js';
+import { hasProgressed } from '../healing/progress-check.js';
 import { race, type Finish } from './race.js';
 
 /** What a person said of a heal; `heal` names it where they wanted to be exact. */
@@ -188,7 +188,7 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     let next: NextAttempt | undefined;
     for (const { contender, finish, won } of lanes) {
       // One that came second got past the failure as well: that is no failure of its own.
-      if (finish.kind === 'broken-off' || (finish.kind === 'ended' && !won && gotPast(before, finish.outcome))) {
+      if (finish.kind === 'broken-off' || (finish.kind === 'ended' && !won && hasProgressed(before, finish.outcome))) {
         brokenOff.push(contender.candidate.name);
         continue;
       }
@@ -216,7 +216,7 @@ export function createHealLoop({ run, profile, faults }: RunRequest, steps: Heal
     probation = undefined;
     onTrial = [];
     if (!on) return;
-    if (gotPast(on.before, outcome)) {
+    if (hasProgressed(on.before, outcome)) {
       worked.push(on.application);
       tried = [];
       record(on, 'worked', 'the installer got past the failure');

@@ -8,7 +8,7 @@ import { SIGNALS, machineOf } from '../domain/names.js';
 import type { LimitedStep } from '../domain/profile.js';
 import type { RunReport, RunRequest } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
-import { checkpointCosts, phaseRecord, phasesOf, reportOf, verdictOf, type Draft } from './run-state.js';
+import { checkpointCosts, phaseRecord, phasesOf, reportOf, verdictOf, type RunState } from './run-state.js';
 import { createHealLoop, type Decision, type HealLoop, type NextAttempt } from './heal-loop.js';
 import { healSteps, onMachine } from './heal-steps.js';
 import { HostLost, stepsUntilLost, type Fate, type LeftBehind } from './lost-host.js';
@@ -39,15 +39,15 @@ export interface Run {
   readonly note: (text: string) => void;
 }
 
-/** One stay of a run on one host. */
-export type Stay = ReturnType<typeof createStay>;
+/** A run on one host. */
+export type HostSession = ReturnType<typeof createHostSession>;
 
 /**
- * A run on one host, from a pristine machine to its release. Where the run starts over on another host that is another stay: nothing of
+ * A run on one host, from a pristine machine to its release. Where the run starts over on another host that is another session: nothing of
  * the first is in it. Every step throws `HostLost` where the host is.
- * @param draft the run's report: what becomes of it here is written into it
+ * @param runState the run's report: what becomes of it here is written into it
  */
-export function createStay(run: Run, place: Place, draft: Draft) {
+export function createHostSession(run: Run, place: Place, runState: RunState) {
   const { begin, tell, note } = run;
   /** As it stands: which machine has the run may change. */
   let request = run.asked;
@@ -81,7 +81,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
           // It waits until there is a machine or room for one, however long other runs have them all.
           startToCloseTimeout: LONGEST_RUN_MS,
         },
-        [request, reportOf(draft)],
+        [request, reportOf(runState)],
       ),
     );
     note(machine.detail);
@@ -104,11 +104,11 @@ export function createStay(run: Run, place: Place, draft: Draft) {
     if (!(await install(steps)) || !(await boot(steps))) return 'failed';
     await begin('checking the installed system');
     const { checks } = request.profile;
-    draft.checks = await steps.verify.executeWithOptions(
+    runState.checks = await steps.verify.executeWithOptions(
       { summary: `${checks.length} checks`, startToCloseTimeout: longestOf('checks') },
       [request],
     );
-    return verdictOf(draft);
+    return verdictOf(runState);
   }
 
   /** What a step may take at the most that its profile may limit. */
@@ -152,10 +152,10 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       {
         note,
         tell,
-        record: (heal) => (draft.heals = [...draft.heals, heal]),
+        record: (heal) => (runState.heals = [...runState.heals, heal]),
         pending: (heal) => {
-          if (heal) draft.pending = heal;
-          else delete draft.pending;
+          if (heal) runState.pending = heal;
+          else delete runState.pending;
         },
       },
     );
@@ -180,7 +180,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
         await loop.settle(outcome);
         return true;
       }
-      draft.failures = [...draft.failures, failure];
+      runState.failures = [...runState.failures, failure];
       await begin('healing');
       next = await loop.next(current, outcome, failure);
     }
@@ -188,8 +188,8 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   }
 
   async function attempt(steps: HostSteps, ref: AttemptRef): Promise<AttemptOutcome> {
-    draft.attempts = ref.number;
-    draft.replayedPhases = ref.replayedPhases;
+    runState.attempts = ref.number;
+    runState.replayedPhases = ref.replayedPhases;
     if (ref.guest === ref.number) await begin('starting the installer');
     return follow(steps, request, ref, () => tell('installing'));
   }
@@ -221,7 +221,7 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       spare.add(machineOf(request));
       spare.delete(machine);
       request = onMachine(request, machine);
-      draft.machine = machine;
+      runState.machine = machine;
     }
     try {
       await releaseSpare(steps);
@@ -242,22 +242,22 @@ export function createStay(run: Run, place: Place, draft: Draft) {
   }
 
   function recordAttempt(ref: AttemptRef, outcome: AttemptOutcome): void {
-    draft.attempts = ref.number;
-    draft.phases = [...draft.phases, ...phasesOf(outcome, ref)];
-    draft.checkpoints = [...draft.checkpoints, ...checkpointCosts(outcome, ref)];
-    draft.log = outcome.log;
+    runState.attempts = ref.number;
+    runState.phases = [...runState.phases, ...phasesOf(outcome, ref)];
+    runState.checkpoints = [...runState.checkpoints, ...checkpointCosts(outcome, ref)];
+    runState.log = outcome.log;
     if (outcome.faults) tellFaults(outcome.faults);
   }
 
   function tellFaults(results: readonly FaultResult[]): void {
     faults = results;
-    draft.faults = results
+    runState.faults = results
       .filter(({ refused }) => refused === undefined)
       .map(({ name, phase, at, seen }) => ({ name, phase, at, seen }));
   }
 
   async function boot(steps: HostSteps): Promise<boolean> {
-    draft.bootedInstalled = false;
+    runState.bootedInstalled = false;
     if (!request.profile.install.reboot) return true;
     await begin('restarting from the installed disk');
     const started = Date.now();
@@ -266,14 +266,14 @@ export function createStay(run: Run, place: Place, draft: Draft) {
       { summary: 'boot the installed system', startToCloseTimeout: longestOf('boot') },
       [request],
     );
-    draft.phases = [...draft.phases, phaseRecord(BOOT, started, Date.now(), draft.attempts)];
+    runState.phases = [...runState.phases, phaseRecord(BOOT, started, Date.now(), runState.attempts)];
     // A sandbox is no machine: its restart boots nothing.
-    draft.bootedInstalled = outcome.booted && request.driver !== 'sandbox';
+    runState.bootedInstalled = outcome.booted && request.driver !== 'sandbox';
     if (outcome.booted) return true;
-    const { bytes } = draft.log;
+    const { bytes } = runState.log;
     const failure = diagnosedFailure(plainFailure(BOOT, outcome.line, bytes, outcome.reason), outcome.diagnoses);
     // What the console says has no place in the installer's log.
-    draft.failures = [...draft.failures, { ...failure, offset: bytes }];
+    runState.failures = [...runState.failures, { ...failure, offset: bytes }];
     return false;
   }
 

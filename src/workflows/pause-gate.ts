@@ -5,14 +5,14 @@ const pauseSignal = defineSignal(SIGNALS.pause);
 const resumeSignal = defineSignal(SIGNALS.resume);
 
 /** A person's wish that nothing new is begun for now. What has begun goes on to its end. */
-export interface Holding {
+export interface PauseGate {
   readonly paused: boolean;
   /** Resolves when the next step may be begun; at once where nobody asked for a pause. */
   go(): Promise<void>;
 }
 
 /** Takes the signals `pause` and `resume` for this workflow. `onChange` is called when either changes something. */
-export function createHolding(onChange: () => void): Holding {
+export function createPauseGate(onChange: () => void): PauseGate {
   let paused = false;
   const turn = (wanted: boolean) => () => {
     if (paused === wanted) return;

@@ -13,12 +13,12 @@ import { plainFailure } from '../domain/failure.js';
 import { QUERIES, SIGNALS, WAITING_FOR_ROOM } from '../domain/names.js';
 import { isKept, type RunReport, type RunRequest, type RunResult } from '../domain/run.js';
 import type { Verdict } from '../domain/verdict.js';
-import { emptyReport, missedFaults, reportOf, type Draft } from './run-state.js';
-import { createForce } from './force-cancel.js';
-import { createHolding } from './pause-gate.js';
+import { emptyReport, missedFaults, reportOf, type RunState } from './run-state.js';
+import { createForceCancel } from './force-cancel.js';
+import { createPauseGate } from './pause-gate.js';
 import { HostLost, clearLater, type Fate } from './lost-host.js';
 import { setAttribute } from './search-attributes.js';
-import { createStay, type Run, type Stay } from './host-session.js';
+import { createHostSession, type Run, type HostSession } from './host-session.js';
 import { LONGEST_RUN_MS, REPLAYED, acquireMachine, detailsOfCancellation, faultOf, wasReplayed } from './steps.js';
 import { runDetails } from './story.js';
 
@@ -53,13 +53,13 @@ export async function profileTest(request: RunRequest): Promise<RunResult> {
 }
 
 function createRun(asked: RunRequest) {
-  let draft: Draft = emptyReport(asked);
+  let runState: RunState = emptyReport(asked);
   /** Where the run is; absent before there is a host for it. */
-  let stay: Stay | undefined;
+  let session: HostSession | undefined;
   /** Whether its host is waited for no more, and no other can have it. */
   let givenUp = false;
   /** Where the end was forced before all was done, or something of it failed. */
-  let unfinished: Stay | undefined;
+  let unfinished: HostSession | undefined;
   /** In the order in which they were lost. */
   const hostsLost: string[] = [];
   /** What it was at when its time was up. */
@@ -71,27 +71,27 @@ function createRun(asked: RunRequest) {
 
   let doing = '';
   const show = (state: string) => {
-    draft.state = state;
-    setCurrentDetails(runDetails(draft));
+    runState.state = state;
+    setCurrentDetails(runDetails(runState));
   };
   const tell = (state: string) => {
     doing = state;
-    show(holding.paused ? `${state}; then paused` : state);
+    show(pauseGate.paused ? `${state}; then paused` : state);
   };
-  const holding = createHolding(() => tell(doing));
-  const force = createForce();
+  const pauseGate = createPauseGate(() => tell(doing));
+  const force = createForceCancel();
   const begin = async (state: string) => {
-    if (holding.paused) {
+    if (pauseGate.paused) {
       show(`paused before ${state}`);
-      await holding.go();
+      await pauseGate.go();
     }
     tell(state);
   };
-  const report = () => reportOf(draft);
+  const report = () => reportOf(runState);
   setHandler(reportQuery, report);
   setHandler(waitingSignal, (why) => (why === '' ? tell(doing) : show(why)));
   const note = (text: string) => {
-    draft.notes = [...draft.notes, text];
+    runState.notes = [...runState.notes, text];
   };
   const run: Run = {
     asked,
@@ -110,35 +110,35 @@ function createRun(asked: RunRequest) {
   async function test(): Promise<void> {
     await begin('looking for a host');
     const summary = `find a host for ${asked.driver}`;
-    let here = moveTo(await acquireMachine.executeWithOptions({ summary }, [asked]), draft);
+    let here = moveTo(await acquireMachine.executeWithOptions({ summary }, [asked]), runState);
     for (;;) {
       try {
-        draft.verdict = await here.test();
+        runState.verdict = await here.test();
         return;
       } catch (error) {
         if (!(error instanceof HostLost)) throw error;
         const next = await leave(here, error);
         if (!next) throw error.cause as Error;
         const tooMany = hostsLost.length > HOSTS_LOST;
-        const { startedAt, notes } = draft;
-        here = moveTo(next, tooMany ? draft : { ...emptyReport(asked), startedAt, notes });
+        const { startedAt, notes } = runState;
+        here = moveTo(next, tooMany ? runState : { ...emptyReport(asked), startedAt, notes });
         if (tooMany) throw ApplicationFailure.create({ type: 'HOST_LOST', message: notes.at(-1) ?? '' });
       }
     }
   }
 
   /** @param soFar what of the run's report stands there too */
-  function moveTo(next: Place, soFar: Draft): Stay {
-    draft = { ...soFar, host: next.host, artifacts: next.artifacts };
-    stay = createStay(run, next, draft);
-    return stay;
+  function moveTo(next: Place, soFar: RunState): HostSession {
+    runState = { ...soFar, host: next.host, artifacts: next.artifacts };
+    session = createHostSession(run, next, runState);
+    return session;
   }
 
   /**
    * What the run has there goes when that host is back; the run, or what is left to do of it, goes on on another.
    * @returns where; undefined where it cannot
    */
-  async function leave(lost: Stay, { next }: HostLost): Promise<Place | undefined> {
+  async function leave(lost: HostSession, { next }: HostLost): Promise<Place | undefined> {
     if (!next) {
       givenUp = true;
       return undefined;
@@ -152,29 +152,29 @@ function createRun(asked: RunRequest) {
   /** @param error what its step ended with */
   function ranOutOfTime(error: unknown): void {
     wantedRoom = detailsOfCancellation(error).includes(WAITING_FOR_ROOM);
-    late = wantedRoom ? `${doing}, ${WAITING_FOR_ROOM}` : draft.state;
-    draft.verdict = 'failed';
+    late = wantedRoom ? `${doing}, ${WAITING_FOR_ROOM}` : runState.state;
+    runState.verdict = 'failed';
   }
 
   function stopped(error: unknown): void {
     // A step whose worker died while it was being cancelled times out, and is not tried again.
-    if (isCancellation(error) || CancellationScope.current().consideredCancelled) draft.verdict = 'cancelled';
+    if (isCancellation(error) || CancellationScope.current().consideredCancelled) runState.verdict = 'cancelled';
     else {
-      draft.verdict = 'error';
-      draft.fault = faultOf(error);
+      runState.verdict = 'error';
+      runState.fault = faultOf(error);
     }
   }
 
   /** Collect what there is, report, release: whatever happened before, and whatever happens to one of these. */
   async function finish(): Promise<void> {
-    let verdict = draft.verdict ?? 'error';
-    draft.verdict = null;
-    draft.notes = [...draft.notes, ...missedFaults(asked, stay?.faults ?? [])];
-    for (const heal of stay?.onTrial ?? []) note(`the run ended before the heal ${heal} had shown whether it works`);
-    delete draft.pending;
-    delete draft.replayedPhases;
+    let verdict = runState.verdict ?? 'error';
+    runState.verdict = null;
+    runState.notes = [...runState.notes, ...missedFaults(asked, session?.faults ?? [])];
+    for (const heal of session?.onTrial ?? []) note(`the run ended before the heal ${heal} had shown whether it works`);
+    delete runState.pending;
+    delete runState.replayedPhases;
     fate = fateOf(verdict);
-    const last = stay;
+    const last = session;
     if (last?.cloned && awaited()) {
       tell('collecting logs');
       await unlessForced('collecting logs', 0, () => last.collect(verdict));
@@ -190,15 +190,15 @@ function createRun(asked: RunRequest) {
       const release = () => here.release(fate);
       if (await unlessForced('releasing the machine', FORCED_RELEASE_MS, release)) unfinished = here;
     }
-    draft.verdict = verdict;
-    draft.durationMs = Date.now() - Date.parse(draft.startedAt);
+    runState.verdict = verdict;
+    runState.durationMs = Date.now() - Date.parse(runState.startedAt);
     tell('done');
     await writeReports();
-    if (stay && (stay === unfinished || givenUp)) {
-      note(`host ${stay.host} does what is left to do when it is there`);
-      await clearLater(stay.left(fate, report()));
+    if (session && (session === unfinished || givenUp)) {
+      note(`host ${session.host} does what is left to do when it is there`);
+      await clearLater(session.left(fate, report()));
     }
-    setCurrentDetails(runDetails(draft));
+    setCurrentDetails(runDetails(runState));
   }
 
   async function writeReports(): Promise<void> {
@@ -211,8 +211,8 @@ function createRun(asked: RunRequest) {
   }
 
   /** Where the run is, unless nothing is to be waited for there. */
-  function awaited(): Stay | undefined {
-    return givenUp ? undefined : stay;
+  function awaited(): HostSession | undefined {
+    return givenUp ? undefined : session;
   }
 
   /**
@@ -220,11 +220,11 @@ function createRun(asked: RunRequest) {
    * begin on another, or waited for room.
    * @param last where it was
    */
-  function outOfTime(state: string, last?: Stay): Verdict {
+  function outOfTime(state: string, last?: HostSession): Verdict {
     const limit = `${Math.round((asked.timeoutMs ?? LONGEST_RUN_MS) / 1000)} s`;
     const lost = last?.missed ? last.host : hostsLost.at(-1);
     if (last && lost === undefined && wantedRoom) {
-      draft.fault = {
+      runState.fault = {
         code: 'HOST_DISK_FULL',
         message: `the run’s ${limit} were up while ${state}`,
         hint: FULL_DISK_HINT,
@@ -233,12 +233,12 @@ function createRun(asked: RunRequest) {
     }
     if (last && lost === undefined) {
       const reason = `the run took longer than ${limit} while ${state}`;
-      const phase = draft.phases.at(-1)?.name ?? '';
-      draft.failures = [...draft.failures, plainFailure(phase, reason, draft.log.bytes, reason)];
+      const phase = runState.phases.at(-1)?.name ?? '';
+      runState.failures = [...runState.failures, plainFailure(phase, reason, runState.log.bytes, reason)];
       return 'failed';
     }
     const before = lost === undefined ? 'there was no host for it' : `host ${lost} was lost`;
-    draft.fault = {
+    runState.fault = {
       code: lost === undefined ? 'HOST_NONE' : 'HOST_LOST',
       message: `${before}, and the run’s ${limit} were up while ${state}`,
       hint: 'see `nixproof hosts` for the hosts there are',
@@ -248,7 +248,7 @@ function createRun(asked: RunRequest) {
 
   function fateOf(verdict: Verdict): Fate {
     if (!isKept(asked.keep, verdict)) return 'destroy';
-    const installed = draft.bootedInstalled !== undefined || draft.checks.length > 0;
+    const installed = runState.bootedInstalled !== undefined || runState.checks.length > 0;
     return verdict === 'failed' && !installed ? 'freeze' : 'keep';
   }
 
@@ -261,8 +261,8 @@ function createRun(asked: RunRequest) {
       await force.unless(graceMs, step);
     } catch (error) {
       if (error instanceof HostLost) {
-        const next = stay && (await leave(stay, error));
-        if (next) moveTo(next, draft);
+        const next = session && (await leave(session, error));
+        if (next) moveTo(next, runState);
       } else if (isCancellation(error)) {
         note(`${what} was broken off: the end was forced`);
         return true;

@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation } from '@temporalio/workflow';
 import type { AttemptOutcome } from '../domain/attempt.js';
-import { gotPast } from '../healing/progress-check.js';
+import { hasProgressed } from '../healing/progress-check.js';
 
 /** How one heal in a race came out, as far as it was let. `files`: so many it changed. */
 export type Finish =
@@ -45,7 +45,9 @@ export async function race<C>(
     }
   });
   const isPast = ({ contender, end }: Lane) =>
-    end === undefined ? phases(contender) > before.phases.length : end.kind === 'ended' && gotPast(before, end.outcome);
+    end === undefined
+      ? phases(contender) > before.phases.length
+      : end.kind === 'ended' && hasProgressed(before, end.outcome);
   const isFault = ({ end }: Lane) => end?.kind === 'fault';
   let winner: Lane | undefined;
   try {

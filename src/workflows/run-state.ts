@@ -7,10 +7,10 @@ import type { PinnedSource } from '../domain/source.js';
 import type { Verdict } from '../domain/verdict.js';
 
 /** What a run knows of itself while it goes on. */
-export type Draft = { -readonly [K in keyof RunReport]: RunReport[K] };
+export type RunState = { -readonly [K in keyof RunReport]: RunReport[K] };
 
 /** The report of a run that begins now. */
-export function emptyReport({ run, suite, profile, driver, source }: RunRequest): Draft {
+export function emptyReport({ run, suite, profile, driver, source }: RunRequest): RunState {
   const startedAt = new Date(Date.now()).toISOString();
   const report = newReport({ run, suite, profile: profile.name, driver, startedAt });
   return {
@@ -21,8 +21,8 @@ export function emptyReport({ run, suite, profile, driver, source }: RunRequest)
 }
 
 /** The run as it is now. */
-export function reportOf(draft: Draft): RunReport {
-  return { ...draft, historyEvents: workflowInfo().historyLength };
+export function reportOf(runState: RunState): RunReport {
+  return { ...runState, historyEvents: workflowInfo().historyLength };
 }
 
 function pinned({ repository, ref, commit }: PinnedSource): PinnedSource {

@@ -22,7 +22,7 @@ import {
   type SuiteRunOutcome,
 } from '../domain/suite.js';
 import { worstVerdict, type Verdict } from '../domain/verdict.js';
-import { createHolding } from './pause-gate.js';
+import { createPauseGate } from './pause-gate.js';
 import type { profileTest } from './profile-test.js';
 import { attribute, setAttribute } from './search-attributes.js';
 import { REPLAYED, wasReplayed } from './steps.js';
@@ -53,7 +53,7 @@ function createSuite(request: SuiteRequest) {
   const ended: (Verdict | null)[] = request.runs.map((_, index) => request.ended?.[index] ?? null);
   const going = new Map<string, SuiteRun>();
   const retries = new Map<string, readonly RetriedRun[]>(Object.entries(request.retried ?? {}));
-  const holding = createHolding(() => undefined);
+  const pauseGate = createPauseGate(() => undefined);
   const runs = new CancellationScope();
   let stopped = false;
   let lately: readonly string[] = [];
@@ -77,7 +77,7 @@ function createSuite(request: SuiteRequest) {
   /** False where the suite was cancelled while it was paused. */
   async function mayGoOn(): Promise<boolean> {
     try {
-      await holding.go();
+      await pauseGate.go();
       return true;
     } catch (error) {
       if (isCancellation(error)) return false;

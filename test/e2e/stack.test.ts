@@ -8,8 +8,8 @@ import { lockOwner } from '../../src/host/lock.js';
 import { layoutOf, type Layout } from '../../src/host/paths.js';
 import { isAlive, processesWithEnvironment, signalIfThere, terminate, waitUntil } from '../../src/host/process.js';
 import type { Work } from '../../src/domain/work.js';
-import { findStack, joinStack, type StackLease } from '../../src/stack/membership/join.js';
-import { takeLease } from '../../src/stack/membership/claims.js';
+import { findStack, joinStack, type StackUse } from '../../src/stack/membership/join.js';
+import { takeClaim } from '../../src/stack/membership/claims.js';
 import { sealingKey } from '../../src/temporal/key.js';
 import { connectClient } from '../../src/client.js';
 import { freePorts } from '../../src/stack/server/ports.js';
@@ -37,7 +37,7 @@ afterEach(async () => {
   await rm(layout.home, { recursive: true, force: true });
 });
 
-function join(): Promise<StackLease> {
+function join(): Promise<StackUse> {
   return joinStack({ layout, work, holderCommand: programCommand('stack-holder') });
 }
 
@@ -269,7 +269,7 @@ describe('in the foreground', () => {
   });
 
   test('ends although a lease is held', async () => {
-    const lease = await takeLease(files);
+    const lease = await takeClaim(files);
     const holder = startProgram('stack-holder', [], { NIXPROOF_HOME: layout.home });
     const before = await changed((stack) => stack.holder.pid === holder.pid);
     holder.process.kill('SIGTERM');

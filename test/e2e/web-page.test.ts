@@ -10,7 +10,7 @@ import { connectClient, type ServerLink } from '../../src/client.js';
 import { WORKFLOWS } from '../../src/domain/names.js';
 import { layoutOf } from '../../src/host/paths.js';
 import { signalIfThere, terminate, waitUntil } from '../../src/host/process.js';
-import { findStack, joinStack, type StackLease } from '../../src/stack/membership/join.js';
+import { findStack, joinStack, type StackUse } from '../../src/stack/membership/join.js';
 import type { StackRecord } from '../../src/stack/membership/record.js';
 import { sealingKey } from '../../src/temporal/key.js';
 import { toolIsHere } from '../unit/reports/tool.js';
@@ -20,7 +20,7 @@ vi.setConfig({ testTimeout: 240_000 });
 /** The name of a page that came from elsewhere, and is bound to this host after it was loaded. */
 const EVIL = 'evil.example';
 let folder: string;
-let lease: StackLease;
+let lease: StackUse;
 let stack: StackRecord;
 let link: ServerLink;
 

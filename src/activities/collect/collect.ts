@@ -9,7 +9,7 @@ import { isFull } from '../../host/disk-space.js';
 import type { Screen, Work } from '../../machines/machine.js';
 import { redacting } from '../../secrets/redacting.js';
 import type { Redactor } from '../../secrets/redactor.js';
-import type { Scene } from '../step/context.js';
+import type { StepContext } from '../step/context.js';
 
 /** What is worth keeping of the machine's last state: file name → command, cut off at `MAX_BYTES`. */
 const COLLECTED: readonly { readonly file: string; readonly argv: readonly string[] }[] = [
@@ -28,7 +28,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * screen.
  */
 export async function collectFrom(
-  { machine, files, work, secrets: { redactor } }: Pick<Scene, 'machine' | 'files' | 'work' | 'secrets'>,
+  { machine, files, work, secrets: { redactor } }: Pick<StepContext, 'machine' | 'files' | 'work' | 'secrets'>,
   verdict: Verdict,
 ): Promise<void> {
   const { consoleLog } = machine;

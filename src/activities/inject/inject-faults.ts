@@ -7,7 +7,7 @@ import { waitUntil } from '../../host/process.js';
 import { guestAttempt, killInstaller, scriptOf } from '../../installers/installer.js';
 import type { ExecResult, Machine, Work } from '../../machines/machine.js';
 import { openShell, type GuestShell } from '../heal/guest-shell.js';
-import type { Scene } from '../step/context.js';
+import type { StepContext } from '../step/context.js';
 import { noteFault, readFaults, type JournalEntry } from '../step/fault-journal.js';
 
 /** Where a run stands when its faults may strike. */
@@ -35,20 +35,20 @@ export function needsBarriers({ faults = [] }: RunRequest): boolean {
 }
 
 /** Injects what is due now, each fault once a run. */
-export async function injectFaults(scene: Scene, occasion: Occasion): Promise<void> {
-  const { faults = [] } = scene.request;
+export async function injectFaults(context: StepContext, occasion: Occasion): Promise<void> {
+  const { faults = [] } = context.request;
   if (faults.length === 0) return;
-  const done = new Set((await readFaults(scene.files)).map(({ request }) => request));
+  const done = new Set((await readFaults(context.files)).map(({ request }) => request));
   for (const request of faults) {
     const fault = faultNamed(request.name);
     if (done.has(faultText(request)) || !isDue(fault, request, occasion)) continue;
-    scene.work.progress(`injecting ${faultText(request)}`);
-    await inject(scene, fault, request, occasion);
+    context.work.progress(`injecting ${faultText(request)}`);
+    await inject(context, fault, request, occasion);
   }
 }
 
 /** What could be seen only afterwards: a worker that was killed does not see its end. */
-export async function noteSurvival({ files }: Pick<Scene, 'files'>): Promise<void> {
+export async function noteSurvival({ files }: Pick<StepContext, 'files'>): Promise<void> {
   for (const entry of await readFaults(files)) {
     if (entry.worker === undefined || entry.seen !== '' || entry.worker === process.pid) continue;
     await noteFault(files, { ...entry, seen: `worker process ${entry.worker} is gone, ${process.pid} goes on` });
@@ -56,7 +56,7 @@ export async function noteSurvival({ files }: Pick<Scene, 'files'>): Promise<voi
 }
 
 /** Takes back what is still in a machine that outlives its run. */
-export async function takeBackFaults({ machine, request, work }: Scene): Promise<void> {
+export async function takeBackFaults({ machine, request, work }: StepContext): Promise<void> {
   for (const { name } of request.faults ?? []) {
     const { injection } = faultNamed(name);
     if (injection.kind === 'guest') await run(await openShell(machine, work), machine, request, injection.takeBack);
@@ -69,8 +69,8 @@ function isDue(fault: Fault, { phase }: FaultRequest, occasion: Occasion): boole
   return fault.moment === 'start' ? occasion.kind === 'start' : occasion.kind === strikes;
 }
 
-async function inject(scene: Scene, fault: Fault, request: FaultRequest, occasion: Occasion): Promise<void> {
-  const { machine, files } = scene;
+async function inject(context: StepContext, fault: Fault, request: FaultRequest, occasion: Occasion): Promise<void> {
+  const { machine, files } = context;
   const { injection } = fault;
   const entry: JournalEntry = {
     name: fault.name,
@@ -82,19 +82,19 @@ async function inject(scene: Scene, fault: Fault, request: FaultRequest, occasio
   const note = (more: Partial<JournalEntry> = {}) => noteFault(files, { ...entry, ...more });
   switch (injection.kind) {
     case 'guest': {
-      const refused = await refusal(scene, injection.inject);
-      if (refused === undefined) await note({ seen: await lookFor(scene, fault, SEEN_MS.soon) });
+      const refused = await refusal(context, injection.inject);
+      if (refused === undefined) await note({ seen: await lookFor(context, fault, SEEN_MS.soon) });
       // What is not mounted yet may be at the next phase.
       else if (fault.moment !== 'target-mounted' || request.phase !== undefined) await note({ refused });
       break;
     }
     case 'network':
-      await takeNetwork(scene, fault, injection, note);
+      await takeNetwork(context, fault, injection, note);
       break;
     case 'kill-installer':
       if (occasion.kind !== 'released') break;
       await note();
-      await note({ seen: await killed(scene.work, occasion) });
+      await note({ seen: await killed(context.work, occasion) });
       break;
     case 'crash-machine':
       if (!machine.crash) {
@@ -113,26 +113,26 @@ async function inject(scene: Scene, fault: Fault, request: FaultRequest, occasio
 }
 
 async function takeNetwork(
-  scene: Scene,
+  context: StepContext,
   fault: Fault,
   { downMs, withoutCable }: Extract<Fault['injection'], { kind: 'network' }>,
   note: (more?: Partial<JournalEntry>) => Promise<void>,
 ): Promise<void> {
-  const { cable } = scene.machine;
+  const { cable } = context.machine;
   if (cable) {
     const until = Date.now() + downMs;
     await note({ until });
     await cable.setPlugged(false);
-    await note({ until, seen: await lookFor(scene, fault, SEEN_MS.soon) });
+    await note({ until, seen: await lookFor(context, fault, SEEN_MS.soon) });
     return;
   }
   await note();
-  const refused = await refusal(scene, withoutCable);
-  await note(refused === undefined ? { seen: await lookFor(scene, fault, SEEN_MS.afterOutage) } : { refused });
+  const refused = await refusal(context, withoutCable);
+  await note(refused === undefined ? { seen: await lookFor(context, fault, SEEN_MS.afterOutage) } : { refused });
 }
 
 /** Runs what injects a fault; why it could not, where it could not. */
-async function refusal({ machine, request, work }: Scene, script: string): Promise<string | undefined> {
+async function refusal({ machine, request, work }: StepContext, script: string): Promise<string | undefined> {
   const { exitCode, stderr, stdout } = await run(await openShell(machine, work), machine, request, script);
   if (exitCode === 0) return undefined;
   const said = (stderr || stdout).trim().split('\n').at(-1) ?? '';
@@ -140,7 +140,7 @@ async function refusal({ machine, request, work }: Scene, script: string): Promi
 }
 
 /** What the guest sees of a fault, by the way in that works; empty where it sees nothing in time. */
-async function lookFor({ machine, request, work }: Scene, fault: Fault, limitMs: number): Promise<string> {
+async function lookFor({ machine, request, work }: StepContext, fault: Fault, limitMs: number): Promise<string> {
   const { evidence } = fault;
   if (evidence === undefined) return '';
   const { console } = machine;

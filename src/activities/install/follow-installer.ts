@@ -33,7 +33,7 @@ export interface Following {
   /** Done once it has gone on from there; done again likewise. */
   readonly onReleased: (phase: string) => Promise<void>;
   /** Templates of the lines that this installer prints when it succeeds, for the diagnosis of one that fails. */
-  readonly usualLines: () => Promise<TemplatesState | undefined>;
+  readonly successBaseline: () => Promise<TemplatesState | undefined>;
   /** Masks the secrets in the log; absent: there are none. */
   readonly redactor?: Redactor;
   /** Told about every second, and at every change of phase. */
@@ -389,8 +389,8 @@ async function outcomeOf(
 }
 
 /** What the recorded log tells of the failure. */
-async function diagnose({ files, usualLines, work }: Following): Promise<readonly Diagnosis[]> {
-  const usual = await usualLines();
+async function diagnose({ files, successBaseline, work }: Following): Promise<readonly Diagnosis[]> {
+  const usual = await successBaseline();
   work.progress('diagnosing the log');
   return diagnoseFailed({ file: files.log, ...(usual && { usual }) }, work.signal);
 }

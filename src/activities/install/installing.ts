@@ -11,13 +11,13 @@ import { faultResults } from '../step/fault-journal.js';
 import { followInstaller } from './follow-installer.js';
 import { placeFiles } from './place-files.js';
 import { createPhaseUpdates } from './phase-updates.js';
-import type { InstallScene, Scene } from '../step/context.js';
+import type { InstallContext, StepContext } from '../step/context.js';
 import { cancellationReason } from '../step/temporal.js';
-import { readUsualLines } from './success-baseline.js';
+import { readSuccessBaseline } from './success-baseline.js';
 
 /** Starts the installer of an attempt; where checkpoints or faults want it, it waits at each phase's beginning. */
-export async function install(scene: InstallScene, { guest }: AttemptRef): Promise<void> {
-  const { machine, target, request, work, secrets } = scene;
+export async function install(context: InstallContext, { guest }: AttemptRef): Promise<void> {
+  const { machine, target, request, work, secrets } = context;
   const barrier = needsBarriers(request) || (wantsCheckpoints(request) && machine.checkpoints !== undefined);
   if (!target) throw new NixproofError('MACHINE_GONE', `the machine ${request.run} does not answer`);
   // Once connected to, its host key is pinned.
@@ -33,7 +33,7 @@ export async function install(scene: InstallScene, { guest }: AttemptRef): Promi
 }
 
 /** @throws NixproofError `CONFIG_SECRET` if a variable cannot hold it */
-function variableText(name: string, { values }: Scene['secrets']): string {
+function variableText(name: string, { values }: StepContext['secrets']): string {
   const value = values.get(name)?.value;
   if (value !== undefined && !value.includes(0)) return value.toString('utf8');
   throw new NixproofError('CONFIG_SECRET', `the secret ${name} has a zero byte, which no variable can hold`, {
@@ -53,12 +53,12 @@ export interface FollowedFrom {
 
 /** Follows it to its end. */
 export async function follow(
-  scene: InstallScene,
+  context: InstallContext,
   attempt: AttemptRef,
   { phaseUpdates, home, host }: FollowedFrom,
   beat: (details: unknown) => void,
 ): Promise<AttemptOutcome> {
-  const { machine, target, request, files, work, secrets } = scene;
+  const { machine, target, request, files, work, secrets } = context;
   const workflow = Context.current().client.workflow.getHandle(request.run);
   const tell = createPhaseUpdates(
     phaseUpdates,
@@ -66,9 +66,9 @@ export async function follow(
     () => performance.now(),
   );
   const strike = async (occasion: Occasion) => {
-    if (target) await injectFaults({ ...scene, machine: target }, occasion);
+    if (target) await injectFaults({ ...context, machine: target }, occasion);
   };
-  await noteSurvival(scene);
+  await noteSurvival(context);
   try {
     // A guest that stands still until there is room is followed again from then on: neither its silence nor the time counts.
     await whenThereIsRoom(() => machine.connect(work)).catch(() => work.signal.throwIfAborted());
@@ -82,21 +82,21 @@ export async function follow(
       redactor: secrets.redactor,
       onBarrier: async (barrier, phase) => {
         await strike({ kind: 'barrier', phase });
-        if (wantsCheckpoints(request)) await freeze(scene, checkpointName(attempt, barrier));
+        if (wantsCheckpoints(request)) await freeze(context, checkpointName(attempt, barrier));
       },
       onReleased: async (phase) => {
         // What installs from outside waits at none of its own phases.
         if (target !== machine) await strike({ kind: 'barrier', phase });
         await strike({ kind: 'released', phase, attempt, installer: machine });
       },
-      usualLines: () => readUsualLines(home, request.profile.name),
+      successBaseline: () => readSuccessBaseline(home, request.profile.name),
       onProgress: (progress) => {
         beat(progress);
         tell(progress);
       },
     });
     const { end } = outcome;
-    if (end.kind === 'exited' && end.exitCode === 0) await placeFiles(scene);
+    if (end.kind === 'exited' && end.exitCode === 0) await placeFiles(context);
     return request.faults === undefined ? outcome : { ...outcome, faults: await faultResults(files) };
   } catch (error) {
     // Only a request to cancel ends the installer: after a timeout or a worker's end another follower goes on.
@@ -111,7 +111,7 @@ function wantsCheckpoints({ profile, keep }: RunRequest): boolean {
 }
 
 /** Keeps the machine as it is under a name. A host without room for that goes on without. */
-export async function freeze({ machine, work }: Pick<Scene, 'machine' | 'work'>, name: string): Promise<void> {
+export async function freeze({ machine, work }: Pick<StepContext, 'machine' | 'work'>, name: string): Promise<void> {
   try {
     await machine.checkpoints?.take(name, work);
   } catch (error) {

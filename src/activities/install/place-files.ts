@@ -3,7 +3,7 @@ import { NixproofError, messageOf } from '../../domain/error.js';
 import type { InstalledFile, Profile } from '../../domain/profile.js';
 import { RECEIVE, requireWritten } from '../../installers/installer.js';
 import type { Machine } from '../../machines/machine.js';
-import type { Scene } from '../step/context.js';
+import type { StepContext } from '../step/context.js';
 
 /** Where installers mount the system that they install, as nixos-install and others do. */
 const TARGET = '/mnt';
@@ -27,7 +27,7 @@ chmod "$3" "$2.nixproof" && mv "$2.nixproof" "$2"`;
  * @throws NixproofError `CONFIG_FILES`, `CONFIG_FILES_TARGET`, `MACHINE_WRITE_FAILED`,
  * `TRANSPORT_*`
  */
-export async function placeFiles({ machine, request: { profile }, secrets, work }: Scene): Promise<void> {
+export async function placeFiles({ machine, request: { profile }, secrets, work }: StepContext): Promise<void> {
   const { files = [] } = profile;
   if (files.length === 0) return;
   const connection = await machine.connect(work);
@@ -47,7 +47,7 @@ function isItself(machine: Machine, { install }: Profile): boolean {
   return machine.sharesSystem === true || !install.reboot;
 }
 
-async function contentOf({ content }: InstalledFile, { values }: Scene['secrets']): Promise<Buffer> {
+async function contentOf({ content }: InstalledFile, { values }: StepContext['secrets']): Promise<Buffer> {
   if ('secret' in content) return values.get(content.secret)?.whole ?? Buffer.alloc(0);
   try {
     return await readFile(content.from);

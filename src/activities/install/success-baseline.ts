@@ -5,7 +5,7 @@ import { withLock } from '../../host/lock.js';
 import { readInThread } from '../../diagnosis/pool.js';
 
 /** `records/templates/<profile>.json`: what alarming lines a profile's installer printed although it succeeded. */
-interface UsualLines {
+interface SuccessBaseline {
   readonly templates: TemplatesState;
   /** The last runs that were learned from: told again, a run is learned once. */
   readonly runs: readonly string[];
@@ -20,8 +20,8 @@ function fileOf(home: string, profile: string): string {
 }
 
 /** Templates of the lines that say little of a failure, because this profile's successes have them too. */
-export async function readUsualLines(home: string, profile: string): Promise<TemplatesState | undefined> {
-  return (await readJson<UsualLines>(fileOf(home, profile)))?.templates;
+export async function readSuccessBaseline(home: string, profile: string): Promise<TemplatesState | undefined> {
+  return (await readJson<SuccessBaseline>(fileOf(home, profile)))?.templates;
 }
 
 /**
@@ -29,7 +29,7 @@ export async function readUsualLines(home: string, profile: string): Promise<Tem
  * @param log path of the attempt's install.log
  * @throws ReadingBrokenOff where that takes too long: nothing is learned then
  */
-export async function learnUsualLines(
+export async function learnSuccessBaseline(
   home: string,
   { profile, run }: { readonly profile: string; readonly run: string },
   log: string,
@@ -37,14 +37,14 @@ export async function learnUsualLines(
 ): Promise<void> {
   const file = fileOf(home, profile);
   await withLock(`${file}.lock`, {}, async () => {
-    const known = await readJson<UsualLines>(file);
+    const known = await readJson<SuccessBaseline>(file);
     if (known?.runs.includes(run)) return;
     const templates = await readInThread(
-      'mineUsualLines',
+      'mineSuccessBaseline',
       { log, known: known?.templates },
       { signal, budgetMs: BUDGET_MS },
     );
     const runs = [...(known?.runs ?? []), run].slice(-REMEMBERED_RUNS);
-    await writeJson(file, { templates, runs } satisfies UsualLines);
+    await writeJson(file, { templates, runs } satisfies SuccessBaseline);
   });
 }

@@ -16,7 +16,7 @@ import { reportSource } from '../../reports/source.js';
 import { faultResults } from '../step/fault-journal.js';
 import { changesOf } from '../heal/apply-heal.js';
 import { readUnfinished } from '../install/recording.js';
-import { learnUsualLines } from '../install/success-baseline.js';
+import { learnSuccessBaseline } from '../install/success-baseline.js';
 
 /** Writes a run's reports in every format and its heals' patch; gives the report with what only the artifacts know. */
 export async function publishReports(files: RunFiles, report: RunReport): Promise<RunReport> {
@@ -100,7 +100,7 @@ export async function learnFromSuccess(
   // On a host that only writes the report there is no log.
   if (!existsSync(log)) return;
   try {
-    await learnUsualLines(home, report, log, signal);
+    await learnSuccessBaseline(home, report, log, signal);
   } catch (error) {
     if (!(error instanceof ReadingBrokenOff)) throw error;
     progress(`nothing was learned from the log: ${error.message}`);

@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/error.js';
 import type { RunRequest } from '../../domain/run.js';
 import type { Work } from '../../domain/work.js';
 import { takeBackFaults } from '../inject/inject-faults.js';
-import type { Scene } from '../step/context.js';
+import type { StepContext } from '../step/context.js';
 
 /**
  * Takes the injected faults out of a machine that existed before the run and lives on. One that does not answer is its own
@@ -11,7 +11,7 @@ import type { Scene } from '../step/context.js';
 export async function leaveAsItWas(
   { faults }: RunRequest,
   work: Work,
-  onMachine: (use: (scene: Scene) => Promise<void>) => Promise<void>,
+  onMachine: (use: (context: StepContext) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   if (faults === undefined) return;
   try {

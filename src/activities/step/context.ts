@@ -4,7 +4,7 @@ import type { RunFiles } from '../../records/artifacts.js';
 import type { RunSecrets } from '../../secrets/store.js';
 
 /** What a step of a run on its machine works with. */
-export interface Scene {
+export interface StepContext {
   /** Whose answers have no secrets: see `withoutSecrets`. */
   readonly machine: Machine;
   readonly secrets: RunSecrets;
@@ -14,7 +14,7 @@ export interface Scene {
 }
 
 /** What a step of the installer works with: `machine` is where the installer runs. */
-export interface InstallScene extends Scene {
+export interface InstallContext extends StepContext {
   /** The machine that is installed; undefined where it is another one and does not answer. */
   readonly target: Machine | undefined;
 }

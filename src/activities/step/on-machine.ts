@@ -11,7 +11,7 @@ import { withoutSecrets } from '../../secrets/redacted-machine.js';
 import type { SecretStore } from '../../secrets/store.js';
 import { visibleText } from '../../stream/text.js';
 import { keepCable } from './cable.js';
-import type { InstallScene, Scene } from './context.js';
+import type { InstallContext, StepContext } from './context.js';
 
 /**
  * Where a run's steps take place: on the machine that is tested, where its installer runs, or with
@@ -39,7 +39,7 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     request: RunRequest,
     work: Work,
     attached: () => Promise<{ readonly machine: Machine } & AsyncDisposable>,
-    use: (scene: Scene) => Promise<T>,
+    use: (context: StepContext) => Promise<T>,
   ): Promise<T> => {
     const secrets = await store.of(request, work.signal);
     const { redactor, values } = secrets;
@@ -53,11 +53,15 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     }
   };
 
-  const onMachine = <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> =>
+  const onMachine = <T>(request: RunRequest, work: Work, use: (context: StepContext) => Promise<T>): Promise<T> =>
     inScene(request, work, () => attach(request, work), use);
 
   /** Without a look at the machine itself, which may be away. */
-  const onInstaller = async <T>(request: RunRequest, work: Work, use: (scene: Scene) => Promise<T>): Promise<T> => {
+  const onInstaller = async <T>(
+    request: RunRequest,
+    work: Work,
+    use: (context: StepContext) => Promise<T>,
+  ): Promise<T> => {
     if (!installsFromOutside(request.profile.install)) return onMachine(request, work, use);
     const outside = async () => {
       const machine = await machines.driver('sandbox').attach(benchOfRun(request.run), work);
@@ -66,14 +70,18 @@ export function createScenes(machines: Registry, filesOf: (request: RunRequest) 
     return inScene(request, work, outside, use);
   };
 
-  const onBoth = async <T>(request: RunRequest, work: Work, use: (scene: InstallScene) => Promise<T>): Promise<T> => {
+  const onBoth = async <T>(
+    request: RunRequest,
+    work: Work,
+    use: (context: InstallContext) => Promise<T>,
+  ): Promise<T> => {
     if (!installsFromOutside(request.profile.install)) {
-      return onMachine(request, work, (scene) => use({ ...scene, target: scene.machine }));
+      return onMachine(request, work, (context) => use({ ...context, target: context.machine }));
     }
     // One that is away is for the installer to fail at, and for heals to bring back.
     await using at = await attach(request, work).catch(unlessGone);
-    return await onInstaller(request, work, (scene) =>
-      use({ ...scene, target: at && withoutSecrets(at.machine, scene.secrets.redactor) }),
+    return await onInstaller(request, work, (context) =>
+      use({ ...context, target: at && withoutSecrets(at.machine, context.secrets.redactor) }),
     );
   };
 

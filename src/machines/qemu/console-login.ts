@@ -25,7 +25,7 @@ export function keyCommand(publicKey: string): string {
  * terminal, where live systems log somebody in by themselves. Typed once SSH refuses the key, or after a long silence without SSH;
  * again and again, for nobody knows when the terminal is ready.
  */
-export function keyboardWayIn(
+export function keyboardLogin(
   qmp: Qmp,
   publicKey: string,
   accelerator: Accelerator,

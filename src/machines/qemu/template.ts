@@ -20,7 +20,7 @@ import { hasConsole, openConsoles } from './live-consoles.js';
 import { shareMemory, writeState } from './migration.js';
 import type { Qmp } from './qmp.js';
 import { machineFiles, type MachineFiles } from './record.js';
-import { keyboardWayIn } from './console-login.js';
+import { keyboardLogin } from './console-login.js';
 
 /** A booted base, frozen with its memory: what machines are cloned from. */
 export interface Template {
@@ -260,7 +260,7 @@ async function waitUntilReady(
         hostKey = presented;
       },
       ...(base.boot.kind === 'firmware'
-        ? { onWait: keyboardWayIn(guest.qmp, request.login.publicKey, installation.accelerator, work) }
+        ? { onWait: keyboardLogin(guest.qmp, request.login.publicKey, installation.accelerator, work) }
         : {}),
     },
     // A live system from CD need not print anything on the serial console.

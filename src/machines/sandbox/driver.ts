@@ -7,7 +7,7 @@ import { folderBytes, makeFolder } from '../../host/files.js';
 import type { Layout } from '../../host/paths.js';
 import { processesWithEnvironment, signalIfThere, terminate, type ProcessIdentity } from '../../host/process.js';
 import { removeTree } from '../../host/tree/remove.js';
-import { createTurns } from '../../host/semaphore.js';
+import { createSemaphore } from '../../host/semaphore.js';
 import { openConnection } from '../connection.js';
 import { keepConnection } from '../kept-connection.js';
 import { keyPairAt, readKeyPair } from '../keys.js';
@@ -30,7 +30,7 @@ interface SandboxRecord extends MachineInfo {
 /** What a scratch root has from the beginning; each comes after the one above. */
 const FOLDERS = 'config dev etc mnt root run tmp usr usr/local usr/local/bin var var/lib var/log'.split(' ');
 /** Both sides of a handshake are on this host: hundreds at once, as when a worker takes over, would all take too long. */
-const handshakes = createTurns(2 * availableParallelism());
+const handshakes = createSemaphore(2 * availableParallelism());
 /** Below this a run would fail in mid-air. */
 const MIN_FREE_BYTES = 256 * 1024 * 1024;
 

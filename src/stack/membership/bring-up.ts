@@ -6,7 +6,7 @@ import { isAlive, waitUntil, type ProcessIdentity } from '../../host/process.js'
 import { startChild } from '../server/child.js';
 import { ownCommand } from './installation.js';
 import { logTail } from '../server/logs.js';
-import { narrate } from '../server/with-progress.js';
+import { withProgress } from '../server/with-progress.js';
 import { readFailure, readOwnRecord, type StackRecord } from './record.js';
 import type { StackFiles } from '../stack-files.js';
 import { getTemporalServer } from '../server/temporal-server.js';
@@ -42,7 +42,7 @@ export async function bringUp(files: StackFiles, options: JoinOptions): Promise<
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
   };
-  return narrate(work, () => 'waiting for the local Temporal server to be ready', next, { atOnce: false });
+  return withProgress(work, () => 'waiting for the local Temporal server to be ready', next, { atOnce: false });
 }
 
 /** @throws why the holder we started is gone, unless it may only have come second */

@@ -16,14 +16,14 @@ interface LeaseFile {
 }
 
 /** This process's claim on the stack. */
-export interface Lease {
+export interface StackClaim {
   /** The stack stays until that suite has ended, whatever becomes of this process. */
   holdFor(suite: string): Promise<void>;
   /** Gives the claim up; what it holds for goes on holding. */
   release(): Promise<void>;
 }
 
-export async function takeLease(files: StackFiles): Promise<Lease> {
+export async function takeClaim(files: StackFiles): Promise<StackClaim> {
   const owner = await ownIdentity();
   const file = path.join(files.leases, `${process.pid}-${randomBytes(4).toString('hex')}.json`);
   let state: LeaseFile = { owner, suites: [], released: false };

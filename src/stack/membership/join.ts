@@ -3,7 +3,7 @@ import type { Work } from '../../domain/work.js';
 import type { Layout } from '../../host/paths.js';
 import { isAlive, waitUntil, type ProcessIdentity } from '../../host/process.js';
 import { bringUp, type JoinOptions } from './bring-up.js';
-import { type Lease, takeLease } from './claims.js';
+import { type StackClaim, takeClaim } from './claims.js';
 import { readFailure, readLiveRecord, readOwnRecord, type StackRecord } from './record.js';
 import { type StackFiles, stackFiles } from '../stack-files.js';
 
@@ -14,7 +14,7 @@ const SETTLE_MS = 1500;
 const END_MS = 15_000;
 
 /** This process's use of the local stack. Disposing gives it up; the stack ends soon after nobody uses it. */
-export interface StackLease extends AsyncDisposable {
+export interface StackUse extends AsyncDisposable {
   /** `127.0.0.1:PORT`, the gRPC frontend. */
   readonly address: string;
   readonly namespace: string;
@@ -41,9 +41,9 @@ export async function findStack(layout: Layout): Promise<StackRecord | undefined
  * @throws NixproofError `HOST_TEMPORAL_MISSING`, `SERVER_START_FAILED`, `SERVER_DATABASE_UNUSABLE`,
  * `SERVER_STACK_DIED`, `SERVER_OTHER_INSTALLATION`
  */
-export async function joinStack(options: JoinOptions): Promise<StackLease> {
+export async function joinStack(options: JoinOptions): Promise<StackUse> {
   const files = stackFiles(options.layout);
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   try {
     const found = await readOwnRecord(files);
     const record = found ?? (await bringUp(files, options));
@@ -57,10 +57,10 @@ export async function joinStack(options: JoinOptions): Promise<StackLease> {
 function watchedLease(
   files: StackFiles,
   options: JoinOptions,
-  lease: Lease,
+  lease: StackClaim,
   first: StackRecord,
   started: boolean,
-): StackLease {
+): StackUse {
   const lost = new AbortController();
   const over = new AbortController();
   const work: Work = { ...options.work, signal: AbortSignal.any([options.work.signal, over.signal]) };

@@ -5,7 +5,7 @@ import { messageOf } from '../../domain/error.js';
 import type { Work } from '../../domain/work.js';
 import { runCommand } from '../../host/process.js';
 import { serverCache, storeExecutable, type AcquiredFrom, type CachedExecutable } from './executable-cache.js';
-import { narrate } from './with-progress.js';
+import { withProgress } from './with-progress.js';
 import { compareVersions, probeExecutable } from './server-version.js';
 import { makeFolder } from '../../host/files.js';
 
@@ -83,7 +83,7 @@ async function downloadWithSdk({ work, env, staging }: Context): Promise<{ file:
   try {
     const describe = () =>
       `downloading the Temporal server${watch.bytes() > 0 ? `: ${Math.round(watch.bytes() / 2 ** 20)} MiB` : ''}`;
-    await narrate(work, describe, () =>
+    await withProgress(work, describe, () =>
       runCommand(process.execPath, [program, staging], { signal, env: env as Record<string, string> }),
     );
   } catch (error) {
@@ -130,7 +130,7 @@ async function installWithGo({ work, env, staging }: Context): Promise<{ file: s
     throw new Error(`${version} is too old, ${enough} or later is needed`);
   // `go install` leaves the version out that the project's own releases have in them.
   const flags = `-s -w -X ${GO_MODULE}/temporalcli.Version=${GO_VERSION}`;
-  await narrate(
+  await withProgress(
     work,
     () => `building the Temporal server ${GO_VERSION} with ${version}: some minutes, once`,
     () =>

@@ -8,7 +8,7 @@ import { terminate } from '../../host/process.js';
 import type { SealingKey } from '../../temporal/key.js';
 import { startChild, type Child } from './child.js';
 import { logTail } from './logs.js';
-import { narrate } from './with-progress.js';
+import { withProgress } from './with-progress.js';
 import { freePorts, isListening, LOOPBACK, type Ports } from './ports.js';
 import type { StackFiles } from '../stack-files.js';
 import { classifyStartFailure, startFailed, type StartFacts } from './start-failure.js';
@@ -152,7 +152,7 @@ async function whenReady(
   const ended = child.ended.then((how) => ({ how }));
   const describe = () => 'starting the local Temporal server';
   try {
-    return await narrate(work, describe, () =>
+    return await withProgress(work, describe, () =>
       Promise.race([ended, untilLinked(ports, key, AbortSignal.any([over.signal, work.signal]))]),
     );
   } catch (error) {

@@ -4,7 +4,7 @@ import { acquireLock } from '../../host/lock.js';
 import { findProgram } from '../../host/programs.js';
 import { acquireExecutable } from './acquire.js';
 import { findCached, serverCache } from './executable-cache.js';
-import { narrate } from './with-progress.js';
+import { withProgress } from './with-progress.js';
 import { probeExecutable } from './server-version.js';
 
 /** A `temporal` program that has been seen to run. */
@@ -48,7 +48,7 @@ export async function getTemporalServer(options: FindOptions): Promise<ServerExe
 async function underLock<T>(work: Work, env: NodeJS.ProcessEnv, fn: () => Promise<T>): Promise<T> {
   const waiting = () => 'waiting for another nixproof that is getting the Temporal server';
   const acquire = () => acquireLock(serverCache(env).lock, { signal: work.signal });
-  const lock = await narrate(work, waiting, acquire, { atOnce: false });
+  const lock = await withProgress(work, waiting, acquire, { atOnce: false });
   try {
     return await fn();
   } finally {

@@ -10,7 +10,7 @@ export function elapsedText(ms: number): string {
  * Tells what a long step does, at its start where `atOnce`, then every few seconds with the time it has taken so far.
  * @param describe is asked each time, so that the line can say how far the step has come
  */
-export async function narrate<T>(
+export async function withProgress<T>(
   work: Work,
   describe: () => string,
   step: () => Promise<T>,

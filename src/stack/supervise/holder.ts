@@ -3,13 +3,13 @@ import type { Work } from '../../domain/work.js';
 import { ownIdentity, tryLock } from '../../host/lock.js';
 import type { Layout } from '../../host/paths.js';
 import type { ProcessIdentity } from '../../host/process.js';
-import { openBulletin } from './stack-registration.js';
+import { openRegistration } from './stack-registration.js';
 import { keepServer, keepWorker } from './supervised-children.js';
 import { isNeeded } from '../membership/claims.js';
 import { ownCommand } from '../membership/installation.js';
 import { isUnfinished, untilUnneeded } from './needs.js';
 import { type StackRecord, writeFailure } from '../membership/record.js';
-import { clearRemnants } from './orphans.js';
+import { endOrphans } from './orphans.js';
 import { startServer } from '../server/server-process.js';
 import { type StackFiles, stackFiles } from '../stack-files.js';
 import { stackKey } from '../membership/stack-key.js';
@@ -38,7 +38,7 @@ export async function runHolder(options: HolderOptions): Promise<'ended' | 'busy
   try {
     await makeFolder(files.leases);
     await rm(files.failure, { force: true });
-    await clearRemnants(files, options.work.progress);
+    await endOrphans(files, options.work.progress);
     await hold(files, self, options);
     return 'ended';
   } catch (error) {
@@ -55,24 +55,26 @@ async function hold(files: StackFiles, self: ProcessIdentity, options: HolderOpt
   const { work, layout, workerCommand = ownCommand('worker') } = options;
   const executable = await getTemporalServer({ work });
   const key = await stackKey(layout);
-  await using bulletin = openBulletin(files, self);
-  const household = { files, home: layout.home, bulletin, work };
+  await using registration = openRegistration(files, self);
+  const household = { files, home: layout.home, registration, work };
 
-  const running = await startServer(files, executable, key, work, (child) => bulletin.note({ server: child.identity }));
+  const running = await startServer(files, executable, key, work, (child) =>
+    registration.note({ server: child.identity }),
+  );
   await using server = keepServer(household, executable, running);
   await using link = running.link;
   await using _ui = running.ui;
   await using worker = await keepWorker(household, workerCommand, running);
-  await using open = { [Symbol.asyncDispose]: () => bulletin.withdraw() };
+  await using open = { [Symbol.asyncDispose]: () => registration.withdraw() };
 
   const facts = { address: running.address, uiUrl: running.uiUrl, version: executable.version };
-  const record = await bulletin.publish(facts);
+  const record = await registration.publish(facts);
   options.onReady?.(record);
   for (;;) {
     await Promise.race([untilUnneeded(files, link, work.signal), server.gaveUp, worker.gaveUp]);
     await open[Symbol.asyncDispose]();
     // A lease taken before the record went is seen now; who takes one after that finds no record, and waits for the lock.
     if (!(await isNeeded(files, (suite) => isUnfinished(link, suite)))) return;
-    await bulletin.publish(facts);
+    await registration.publish(facts);
   }
 }

@@ -9,7 +9,7 @@ import type { StackFiles } from '../stack-files.js';
  * Ends what a dead holder left running, before its database is opened a second time. Call it with the holder's lock held:
  * then everything found is an orphan. The worker ends by itself when its parent's pipe closes; it is given time to.
  */
-export async function clearRemnants(files: StackFiles, progress: (message: string) => void): Promise<void> {
+export async function endOrphans(files: StackFiles, progress: (message: string) => void): Promise<void> {
   const { server, worker } = (await readJson<ChildrenRecord>(files.children)) ?? {};
   const unrecorded = process.platform === 'linux' ? await processesWithEnvironment(SERVER_MARK, files.folder) : [];
   await end(worker ? [worker] : [], 10_000, progress);
@@ -19,13 +19,13 @@ export async function clearRemnants(files: StackFiles, progress: (message: strin
 }
 
 async function end(
-  remnants: readonly ProcessIdentity[],
+  orphans: readonly ProcessIdentity[],
   graceMs: number,
   progress: (message: string) => void,
 ): Promise<void> {
-  for (const remnant of remnants) {
-    if (!(await isAlive(remnant))) continue;
-    progress(`ending process ${remnant.pid}, left by a local stack that died`);
-    await terminate(remnant, graceMs);
+  for (const orphan of orphans) {
+    if (!(await isAlive(orphan))) continue;
+    progress(`ending process ${orphan.pid}, left by a local stack that died`);
+    await terminate(orphan, graceMs);
   }
 }

@@ -9,7 +9,7 @@ import type { StackFiles } from '../stack-files.js';
 export type StackFacts = Pick<StackRecord, 'address' | 'uiUrl' | 'version'>;
 
 /** What a holder lets others know of its stack: its children at once, the stack once it is ready. Disposing takes it all back. */
-export interface Bulletin extends AsyncDisposable {
+export interface StackRegistration extends AsyncDisposable {
   /** A child that was started, in place of the one before it. */
   note(children: ChildrenRecord): Promise<void>;
   publish(facts: StackFacts): Promise<StackRecord>;
@@ -18,7 +18,7 @@ export interface Bulletin extends AsyncDisposable {
 }
 
 /** Call `publish` only after a server and a worker were noted. */
-export function openBulletin(files: StackFiles, holder: ProcessIdentity): Bulletin {
+export function openRegistration(files: StackFiles, holder: ProcessIdentity): StackRegistration {
   const startedAt = new Date().toISOString();
   let children: ChildrenRecord = {};
   let published: StackFacts | undefined;

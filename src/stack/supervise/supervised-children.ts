@@ -1,6 +1,6 @@
 import type { Work } from '../../domain/work.js';
 import { startChild, type Child } from '../server/child.js';
-import type { Bulletin } from './stack-registration.js';
+import type { StackRegistration } from './stack-registration.js';
 import { type RunningServer, startServerProcess, withoutTemporal } from '../server/server-process.js';
 import type { StackFiles } from '../stack-files.js';
 import { type Supervised, supervise } from './supervise.js';
@@ -13,19 +13,19 @@ const SERVER_GRACE_MS = 5000;
 export interface Household {
   readonly files: StackFiles;
   readonly home: string;
-  readonly bulletin: Bulletin;
+  readonly registration: StackRegistration;
   readonly work: Work;
 }
 
 /** Keeps a running server running: on the same ports and the same database, so that its clients find it again. */
 export function keepServer(household: Household, executable: ServerExecutable, server: RunningServer): Supervised {
-  const { files, bulletin, work } = household;
+  const { files, registration, work } = household;
   return supervise(server.child, {
     name: 'Temporal server',
     log: files.serverLog,
     graceMs: SERVER_GRACE_MS,
     start: () => startServerProcess(files, executable, server.where),
-    onReplaced: (identity) => bulletin.note({ server: identity }),
+    onReplaced: (identity) => registration.note({ server: identity }),
     progress: work.progress,
   });
 }
@@ -36,16 +36,16 @@ export async function keepWorker(
   command: readonly string[],
   server: RunningServer,
 ): Promise<Supervised> {
-  const { files, bulletin, work } = household;
+  const { files, registration, work } = household;
   const start = () => startWorkerProcess(household, command, server.address);
   const first = await start();
-  await bulletin.note({ worker: first.identity });
+  await registration.note({ worker: first.identity });
   return supervise(first, {
     name: 'worker',
     log: files.workerLog,
     graceMs: WORKER_GRACE_MS,
     start,
-    onReplaced: (identity) => bulletin.note({ worker: identity }),
+    onReplaced: (identity) => registration.note({ worker: identity }),
     progress: work.progress,
   });
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from '../../host/process.js';
 import { runHolder, type HolderOptions } from './holder.js';
-import { takeLease } from '../membership/claims.js';
+import { takeClaim } from '../membership/claims.js';
 import { readOwnRecord, type StackRecord } from '../membership/record.js';
 import { stackFiles } from '../stack-files.js';
 
@@ -18,7 +18,7 @@ export interface UpOptions extends Omit<HolderOptions, 'onReady'> {
 export async function runUp({ onReady, ...options }: UpOptions): Promise<void> {
   const files = stackFiles(options.layout);
   const { signal } = options.work;
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   try {
     while (!signal.aborted) {
       const outcome = await runHolder({ ...options, onReady: (stack) => onReady(stack, 'ours') });

@@ -42,13 +42,13 @@ test('a secret is judged as it is, and not shown, whatever divides it', async ()
     { kind: 'run', name: 'divided', run: `${say('hunter2hun\\033(Bter2')}; exit 3` },
     { kind: 'run', name: 'typed over', run: `${say('hunter2xx\\b\\bhunter2')} >&2; exit 3` },
   ];
-  const results = await verify(machine, checks, WORK, { wayInMs: 1, show });
+  const results = await verify(machine, checks, WORK, { loginRetryMs: 1, show });
   expect(results.map(({ status }) => status)).toEqual(['pass', 'fail', 'fail']);
   expect(results.map(({ detail }) => visibleText(detail)).join(' ')).not.toContain('hunter2hunter2');
 });
 
 async function seen(check: Check, on: Machine = machine) {
-  const [result] = await verify(on, [check], WORK, { wayInMs: 1 });
+  const [result] = await verify(on, [check], WORK, { loginRetryMs: 1 });
   return [result?.status, result?.detail];
 }
 

@@ -42,7 +42,7 @@ test('a way in that never answers is red, and is waited for once', async () => {
   const { machine, asked } = await sandbox(() =>
     Promise.reject(new NixproofError('TRANSPORT_TIMEOUT', 'no SSH connection: it is silent')),
   );
-  const results = await verify(machine, [CHECK, { ...CHECK, name: 'again' }], WORK, { wayInMs: 1 });
+  const results = await verify(machine, [CHECK, { ...CHECK, name: 'again' }], WORK, { loginRetryMs: 1 });
   expect(results).toMatchObject([
     { status: 'fail', detail: 'no SSH connection: it is silent' },
     { status: 'fail', detail: 'no SSH connection: it is silent' },

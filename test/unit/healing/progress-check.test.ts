@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AttemptEnd, AttemptOutcome } from '../../../src/domain/attempt.js';
 import type { FailureClass } from '../../../src/domain/diagnosis.js';
-import { gotPast } from '../../../src/healing/progress-check.js';
+import { hasProgressed } from '../../../src/healing/progress-check.js';
 
 interface Attempt {
   readonly phases: number;
@@ -55,5 +55,5 @@ const rows: readonly (readonly [string, Attempt, Attempt, boolean])[] = [
 ];
 
 test.each(rows)('%s', (_what, before, after, past) => {
-  expect(gotPast(outcomeOf(before), outcomeOf(after))).toBe(past);
+  expect(hasProgressed(outcomeOf(before), outcomeOf(after))).toBe(past);
 });

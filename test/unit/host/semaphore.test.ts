@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createTurns } from '../../../src/host/semaphore.js';
+import { createSemaphore } from '../../../src/host/semaphore.js';
 
 const { signal: never } = new AbortController();
 
@@ -19,7 +19,7 @@ function held() {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test('so many go on at a time, the others in the order in which they came', async () => {
-  const turns = createTurns(2);
+  const turns = createSemaphore(2);
   const all = [held(), held(), held(), held()];
   const before: number[] = [];
   const running = all.map(({ body }) => turns.run(never, body, (count) => before.push(count)));
@@ -35,13 +35,13 @@ test('so many go on at a time, the others in the order in which they came', asyn
 });
 
 test('one that fails gives its turn back', async () => {
-  const turns = createTurns(1);
+  const turns = createSemaphore(1);
   await expect(turns.run(never, () => Promise.reject(new Error('it failed')))).rejects.toThrow('it failed');
   expect(await turns.run(never, () => Promise.resolve('done'))).toBe('done');
 });
 
 test('one that is cancelled while it waits never begins, and takes nobody’s turn', async () => {
-  const turns = createTurns(1);
+  const turns = createSemaphore(1);
   const [first, second, third] = [held(), held(), held()];
   const cancel = new AbortController();
   const running = turns.run(never, first.body);

@@ -71,7 +71,7 @@ test('a disk that takes nothing stops the reader: little is held in memory, and 
       work,
       onBarrier: async () => undefined,
       onReleased: async () => undefined,
-      usualLines: async () => undefined,
+      successBaseline: async () => undefined,
       onProgress: () => (beats += 1),
     });
     const printed = () =>

@@ -81,7 +81,7 @@ function follow({ install }: Profile, number: number, more: Partial<Following> =
     work: WORK,
     onBarrier: async () => undefined,
     onReleased: async () => undefined,
-    usualLines: async () => undefined,
+    successBaseline: async () => undefined,
     onProgress: () => undefined,
     ...more,
   });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { placeFiles } from '../../../../src/activities/install/place-files.js';
-import type { Scene } from '../../../../src/activities/step/context.js';
+import type { StepContext } from '../../../../src/activities/step/context.js';
 import type { InstalledFile } from '../../../../src/domain/profile.js';
 import { localMachine } from '../local-machine.js';
 
@@ -18,23 +18,23 @@ const whole = Buffer.from([0x00, 0xff, 0x0a]);
 function sceneOf(
   files: readonly InstalledFile[],
   more: { readonly sharesSystem?: true } = { sharesSystem: true },
-): Scene {
+): StepContext {
   return {
     machine: { ...localMachine(), resolvePath: (to: string) => path.join(folder, to), ...more },
     request: { profile: { files, install: { reboot: true } } },
     secrets: { values: new Map([['s', { whole, value: whole.subarray(0, 2) }]]) },
     work: { signal: new AbortController().signal, progress: () => undefined },
-  } as unknown as Scene;
+  } as unknown as StepContext;
 }
 
 test('files are put with their modes, whole, and put again', async () => {
   await writeFile(path.join(folder, 'source'), 'a file');
-  const scene = sceneOf([
+  const context = sceneOf([
     { content: { secret: 's' }, to: '/var/lib/a key', mode: '0400' },
     { content: { from: path.join(folder, 'source') }, to: '/etc/x', mode: '0644' },
   ]);
-  await placeFiles(scene);
-  await placeFiles(scene);
+  await placeFiles(context);
+  await placeFiles(context);
   expect(await readFile(path.join(folder, 'var/lib/a key'))).toEqual(whole);
   expect((await stat(path.join(folder, 'var/lib/a key'))).mode & 0o777).toBe(0o400);
   expect((await stat(path.join(folder, 'var/lib'))).mode & 0o077).toBe(0);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chordsOf, typeText } from '../../../../src/machines/qemu/keyboard.js';
 import type { Qmp } from '../../../../src/machines/qemu/qmp.js';
-import { keyCommand, keyboardWayIn } from '../../../../src/machines/qemu/console-login.js';
+import { keyCommand, keyboardLogin } from '../../../../src/machines/qemu/console-login.js';
 
 const signal = new AbortController().signal;
 const KEY = 'ssh-ed25519 AAAA nixproof';
@@ -67,7 +67,7 @@ describe('the way in by the keyboard', () => {
     const typed: string[] = [];
     const said: string[] = [];
     const work = { signal, progress: (line: string) => void said.push(line) };
-    const help = keyboardWayIn(noting([]), KEY, 'tcg', work, async (_qmp, text) => void typed.push(text));
+    const help = keyboardLogin(noting([]), KEY, 'tcg', work, async (_qmp, text) => void typed.push(text));
     await help(waiting);
     await help(waiting);
     // What was typed is given time to work before it is typed again.

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { writeJson } from '../../../../src/host/files.js';
 import { layoutOf } from '../../../../src/host/paths.js';
-import { isNeeded, takeLease } from '../../../../src/stack/membership/claims.js';
+import { isNeeded, takeClaim } from '../../../../src/stack/membership/claims.js';
 import { stackFiles, type StackFiles } from '../../../../src/stack/stack-files.js';
 import { temporaryFolder } from '../../programs.js';
 
@@ -24,7 +24,7 @@ test('nobody needs a stack without leases', async () => {
 });
 
 test('a process needs the stack until it gives its lease up, and leaves nothing behind', async () => {
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   expect(await needed()).toBe(true);
   expect(await leases()).toHaveLength(1);
   await lease.release();
@@ -34,7 +34,7 @@ test('a process needs the stack until it gives its lease up, and leaves nothing 
 });
 
 test('two leases of one process are two', async () => {
-  const [first, second] = [await takeLease(files), await takeLease(files)];
+  const [first, second] = [await takeClaim(files), await takeClaim(files)];
   await first.release();
   expect(await needed()).toBe(true);
   await second.release();
@@ -42,7 +42,7 @@ test('two leases of one process are two', async () => {
 });
 
 test('a suite holds the stack after its process has given its lease up, until it has ended', async () => {
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   // Not waited for: the last state is what counts.
   void lease.holdFor('one');
   void lease.holdFor('two');
@@ -61,7 +61,7 @@ test('the lease of a process that died is removed, unless a suite of its runs', 
 });
 
 test('a lease that was given up counts for its suites only, whoever lives', async () => {
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   await lease.holdFor('one');
   await lease.release();
   expect(await needed('other')).toBe(false);
@@ -75,7 +75,7 @@ test('a lease without suites, or one that vanished, holds nothing', async () => 
 });
 
 test('what is no lease is passed over', async () => {
-  const lease = await takeLease(files);
+  const lease = await takeClaim(files);
   await lease.release();
   await writeFile(path.join(files.leases, '0.tmp'), '{');
   expect(await needed()).toBe(false);
