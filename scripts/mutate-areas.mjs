@@ -53,11 +53,22 @@ export const AREAS = {
   },
   stream: {
     files: ['src/stream/parser.ts', 'src/stream/window.ts', 'src/stream/line.ts', 'src/stream/pending-line.ts'],
-    tests: ['test/unit/stream/parser.test.ts'],
+    tests: [
+      'test/unit/stream/parser.test.ts',
+      'test/unit/stream/markers.test.ts',
+      'test/unit/stream/nix.test.ts',
+      'test/unit/stream/serialize.test.ts',
+      'test/unit/stream/text.test.ts',
+    ],
   },
   recording: {
     files: ['src/activities/install/recording.ts'],
-    tests: ['test/unit/activities/install/recording.test.ts', 'test/unit/activities/step/lease.test.ts'],
+    tests: [
+      'test/unit/activities/install/recording.test.ts',
+      'test/unit/activities/install/recording-secrets.test.ts',
+      'test/unit/activities/install/follow-installer.test.ts',
+      'test/unit/activities/step/lease.test.ts',
+    ],
   },
   leases: {
     files: [
