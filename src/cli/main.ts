@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT } from '../domain/verdict.js';
+import { fromHomeFolder } from '../host/paths.js';
 import { createProgram } from './program.js';
 
 // A reader that has seen enough (`| head`) is no error.
@@ -10,7 +11,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
 );
 // The processes of the local stack work in another folder.
 const key = process.env['NIXPROOF_KEY_FILE'];
-if (key) process.env['NIXPROOF_KEY_FILE'] = path.resolve(key);
+if (key) process.env['NIXPROOF_KEY_FILE'] = path.resolve(fromHomeFolder(key));
 
 try {
   await createProgram().parseAsync();

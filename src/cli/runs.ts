@@ -2,7 +2,7 @@ import type { ServerLink } from '../client.js';
 import { hasCode, NixproofError } from '../domain/error.js';
 import type { RunReport } from '../domain/run.js';
 import { listRunReports, readRunReport } from '../records/artifacts.js';
-import { noteOtherKeys, serverAtHand } from './server.js';
+import { FORGOTTEN, noteOtherKeys, serverAtHand } from './server.js';
 import type { Session } from './session.js';
 
 /** How many runs of a server elsewhere are listed. */
@@ -35,7 +35,7 @@ export async function openRun(
 ): Promise<RunReport> {
   const live = link && (await liveReport(link, run));
   if (live) return { ...live, metrics: recorded?.metrics ?? {} };
-  if (recorded) return state === undefined ? recorded : { ...recorded, state };
+  if (recorded) return state === undefined ? await asKnown(link, recorded) : { ...recorded, state };
   const waiting = link && (await waitingRun(link, run));
   if (waiting) return waiting;
   throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run ${run}`, {
@@ -67,15 +67,24 @@ export async function findRuns(session: Session): Promise<readonly RunReport[]> 
     const live = await Promise.all([...open, ...elsewhere].map(shown));
     await noteOtherKeys(session, server.link, 'suites');
     const fresh = new Map(live.filter((report) => report !== undefined).map((report) => [report.run, report]));
-    const merged = recorded.map(
-      (report) =>
-        fresh.get(report.run) ?? (sealed.has(report.run) ? { ...report, state: 'sealed with another key' } : report),
+    const merged = await Promise.all(
+      recorded.map(async (report) => {
+        if (report.verdict !== null) return report;
+        if (sealed.has(report.run)) return { ...report, state: 'sealed with another key' };
+        return fresh.get(report.run) ?? (await asKnown(server.link, report));
+      }),
     );
     const others = elsewhere.map((run) => fresh.get(run)).filter((report) => report !== undefined);
     return [...merged, ...others].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   } finally {
     await server?.[Symbol.asyncDispose]();
   }
+}
+
+/** An open run that no worker answers for, as this home has it on record. */
+async function asKnown(link: ServerLink | undefined, recorded: RunReport): Promise<RunReport> {
+  const { isKnown } = await import('../client.js');
+  return link && !(await isKnown(link, recorded.run)) ? { ...recorded, state: FORGOTTEN } : recorded;
 }
 
 /** A run that was asked for, and that no worker has begun or answers for. */

@@ -1,10 +1,10 @@
 import { connectClient, type ServerLink } from '../client.js';
-import { hasCode } from '../domain/error.js';
+import { hasCode, type ErrorCode } from '../domain/error.js';
 import { serverFromEnvironment } from '../temporal/server-address.js';
 import type { OtherKeys, SealedKind } from '../temporal/other-keys.js';
 import { sealingKey } from '../temporal/key.js';
 import { findStack, joinStack } from '../stack/membership/join.js';
-import { stackKey } from '../stack/membership/stack-key.js';
+import { hasDatabase, stackKey } from '../stack/membership/stack-key.js';
 import type { Session } from './session.js';
 
 /** A server in use by a command. Disposing ends the connection, and a local stack that nobody else needs. */
@@ -42,22 +42,34 @@ export async function useServer(session: Session): Promise<ServerUse> {
   }
 }
 
+/** What is shown of an open run of this home that its server does not have. */
+export const FORGOTTEN = 'the Temporal server does not know it: `nixproof cancel RUN` ends it';
+
 /**
  * The server to ask for open runs, or, if there is none to ask, the state shown of those runs.
  */
 export type AtHand = { readonly server: ServerUse } | { readonly server?: never; readonly state: string };
 
+/** Why the local stack cannot be asked, and what is shown of open runs then. */
+const STATES_WITHOUT: Readonly<Record<ErrorCode, string>> = {
+  SERVER_OTHER_INSTALLATION: 'in the stack of another installation',
+  SERVER_KEY_DIFFERS: 'sealed with a key that is not here',
+};
+
 /** Without a named server: the local stack, where one of this installation runs. */
 export async function serverAtHand(session: Session): Promise<AtHand> {
   const elsewhere = serverFromEnvironment();
   if (elsewhere) return { server: remote(await connectClient(elsewhere, await sealingKey(session.layout))) };
-  if (!(await findStack(session.layout))) return { state: 'interrupted: `nixproof up` goes on with it' };
+  if (!(await findStack(session.layout))) {
+    const hasHistory = await hasDatabase(session.layout);
+    return { state: hasHistory ? 'interrupted: `nixproof up` goes on with it' : FORGOTTEN };
+  }
   try {
     return { server: await useServer(session) };
   } catch (error) {
-    if (!hasCode(error, 'SERVER_OTHER_INSTALLATION')) throw error;
-    session.progress(`${error.message}\nhint: ${error.hint ?? ''}`);
-    return { state: 'in the stack of another installation' };
+    if (!hasCode(error, ...(Object.keys(STATES_WITHOUT) as ErrorCode[]))) throw error;
+    session.progress(`${error.message}\nhint: ${error.hint ?? ''}\ncode: ${error.code}`);
+    return { state: STATES_WITHOUT[error.code] ?? '' };
   }
 }
 

@@ -11,6 +11,13 @@ export function registerUp(program: Command): void {
     .action((options: CommonOptions) =>
       runCommand(options, async (session) => {
         const { runUp } = await import('../stack/supervise/up.js');
+        const { serverFromEnvironment } = await import('../temporal/server-address.js');
+        const elsewhere = serverFromEnvironment();
+        if (elsewhere) {
+          session.progress(
+            `TEMPORAL_ADDRESS names ${elsewhere.address}: other commands use that server, not this stack; a worker for it is \`nixproof worker\``,
+          );
+        }
         await runUp({
           layout: session.layout,
           work: session,

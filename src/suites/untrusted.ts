@@ -11,6 +11,8 @@ interface Place {
   readonly file: string;
   /** What it must be; an image must not name other files either. */
   readonly is: 'folder' | 'file' | 'image';
+  /** What to do instead; unless given: name something inside the repository. */
+  readonly remedy?: string;
 }
 
 type Subject = Omit<Profile, 'driver'> & { readonly driver?: DriverName };
@@ -72,9 +74,13 @@ const deployed: Decision = ({ name, deploy }) => [
   { path: `profiles.${name}.deploy.from`, file: deploy.from, is: 'folder' },
 ];
 
+const THROW_AWAY_KEY = 'use a key made for the test, in the repository';
+
 const checkKeys: Decision = ({ name, checks }) =>
   checks.flatMap(({ login }, index) =>
-    login === undefined ? [] : [{ path: `profiles.${name}.checks[${index}].key`, file: login.key, is: 'file' }],
+    login === undefined
+      ? []
+      : [{ path: `profiles.${name}.checks[${index}].key`, file: login.key, is: 'file', remedy: THROW_AWAY_KEY }],
   );
 
 const copiedFiles: Decision = ({ name, files = [] }) =>
@@ -112,6 +118,7 @@ const secretFiles = ofSecrets('file', (path, source) => ({
   path,
   file: fromHomeFolder(source.path),
   is: 'file',
+  remedy: WITHOUT_SECRETS,
 }));
 
 /**
@@ -260,9 +267,9 @@ export async function requireStillUntrusted(profile: Subject): Promise<void> {
   if (held) await requireUntrusted([profile], await realpath(held.repository), held);
 }
 
-async function realPlace(repository: string, { path, file, is }: Place): Promise<string | Refusal> {
+async function realPlace(repository: string, { path, file, is, remedy }: Place): Promise<string | Refusal> {
   const real = await insideOf(repository, file, path);
-  if (typeof real !== 'string') return real;
+  if (typeof real !== 'string') return { ...real, remedy: remedy ?? real.remedy };
   const found = await stat(real).catch(() => undefined);
   if (is === 'folder' ? !found?.isDirectory() : !found?.isFile())
     return { path, problem: `it is no ${is === 'folder' ? 'folder' : 'plain file'}`, remedy: `name a ${is}` };

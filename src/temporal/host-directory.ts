@@ -82,7 +82,7 @@ export async function requireSameKey(client: Client): Promise<void> {
     const known = isName(host) ? host : 'a host';
     throw new NixproofError(
       'SERVER_KEY_DIFFERS',
-      `the worker of ${known} has another key (${record.refusedKey}) than this one`,
+      `a worker of ${known} has another key (${record.refusedKey}) than this one`,
       {
         hint: `clients and workers of one server need one key: copy keys/sealing.key from one home, and name the copy in NIXPROOF_KEY_FILE; a worker that has ended counts as there for ${GONE_AFTER_MS / 1000} s`,
         details: { key: record.refusedKey },
@@ -144,10 +144,14 @@ export async function forgetSealed(client: Client, host: string): Promise<boolea
   const found = await describeHost(client, host);
   if (found?.status.name !== 'RUNNING' || !isRefused(found.memo?.['host'])) return false;
   if (isAlive(await lastSeen(client, host))) {
-    throw new NixproofError('SERVER_HOST_ALIVE', `the worker of ${host} runs, with another key than yours`, {
-      hint: `end that worker first; ${GONE_AFTER_MS / 1000} s later its host counts as gone`,
-      details: { host },
-    });
+    throw new NixproofError(
+      'SERVER_HOST_ALIVE',
+      `a worker of ${host} asked for work in the last ${GONE_AFTER_MS / 1000} s, with another key than yours`,
+      {
+        hint: `end that worker; ${GONE_AFTER_MS / 1000} s later its host counts as gone`,
+        details: { host },
+      },
+    );
   }
   await endEntry(client, host);
   return true;

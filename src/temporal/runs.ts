@@ -135,6 +135,17 @@ export async function queryRun({ client }: ServerLink, run: string): Promise<Run
   }
 }
 
+/** Whether the server has a workflow of that id, going or ended; true where it cannot be asked. */
+export async function isKnown({ client }: ServerLink, workflowId: string): Promise<boolean> {
+  return client.workflow
+    .getHandle(workflowId)
+    .describe()
+    .then(
+      () => true,
+      (error: unknown) => !(error instanceof WorkflowNotFoundError),
+    );
+}
+
 /** The number of events in a workflow's history. */
 export async function historyEvents({ client }: ServerLink, workflowId: string): Promise<number> {
   return (await client.workflow.getHandle(workflowId).describe()).historyLength;

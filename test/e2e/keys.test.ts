@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import type { RunReport } from '../../src/domain/run.js';
+import { runFiles } from '../../src/records/artifacts.js';
+import { stackFiles } from '../../src/stack/stack-files.js';
 import { onlyRun, openBench, parsed } from './bench.js';
 
 const CONFIG = JSON.stringify({ profiles: { one: { driver: 'sandbox', install: { kind: 'script', run: 'true' } } } });
@@ -23,7 +26,6 @@ test('a client or a worker with another key than the worker that is there says s
   const elsewhere = bench.withEnv({ NIXPROOF_KEY_FILE: '', NIXPROOF_HOME: path.join(folder, 'another-home') });
   const [host] = parsed<{ host: string }[]>(await bench.np(folder, 'hosts', '--json'));
   const refusals = [
-    [['hosts'], 'has another key'],
     [['hosts', 'drain', 'any'], 'has another key'],
     [['hosts', 'forget', host?.host ?? ''], 'SERVER_HOST_ALIVE'],
     [['status', run], 'sealed with another key'],
@@ -82,4 +84,20 @@ test('a local stack is used with the key that its database is sealed with, or no
     stderr: expect.not.stringContaining('key') as string,
   });
   expect(await named.np(folder, 'status', run)).toMatchObject({ exit: 0 });
+
+  // With its database an open run loses its workflow: nothing else would end its record.
+  const files = runFiles(bench.layout.runs, run);
+  const ended = JSON.parse(await readFile(files.run, 'utf8')) as RunReport;
+  await writeFile(files.run, JSON.stringify({ ...ended, verdict: null, state: 'installing' }));
+  for (const suffix of ['', '-wal', '-shm']) await rm(`${stackFiles(bench.layout).database}${suffix}`, { force: true });
+  expect((await named.np(folder, 'status')).stdout).toContain('the Temporal server does not know it');
+  expect(await named.np(folder, 'cancel', run)).toMatchObject({
+    exit: 0,
+    stdout: `${run}: cancelled; its machine goes with \`nixproof cleanup\`\n`,
+  });
+  expect(parsed(await named.np(folder, 'status', run, '--json'))).toMatchObject({
+    verdict: 'cancelled',
+    notes: expect.arrayContaining([expect.stringContaining('without its workflow')]) as string[],
+  });
+  expect(await named.np(folder, 'cancel', run)).toMatchObject({ exit: 0, stdout: `${run} has ended already\n` });
 });

@@ -5,6 +5,7 @@ import { addressProblem, type Notification, type Receiver } from '../../domain/s
 import type { Work } from '../../domain/work.js';
 import { runCommand } from '../../host/process.js';
 import { readSecret, withoutFinalNewlines } from '../../secrets/read.js';
+import { LEAST_SECRET_BYTES } from '../../secrets/redactor.js';
 
 type WebHook = Extract<Receiver, { kind: 'webhook' }>;
 
@@ -21,7 +22,7 @@ const LATER = new Set([408, 425, 429]);
 export async function notifyReceiver(receiver: Receiver, notification: Notification, work: Work): Promise<void> {
   if (receiver.kind === 'command') await runReceiver(receiver.command, notification, work);
   else {
-    const key = receiver.key === undefined ? undefined : await referredTo(receiver.key);
+    const key = receiver.key === undefined ? undefined : await signingKey(receiver.key);
     await post(await addressOf(receiver, work), notification, key, work);
   }
 }
@@ -84,6 +85,15 @@ function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
   return code ?? (error instanceof Error ? error.name : 'unknown');
+}
+
+/** Anyone could sign with a key that is empty or short. @throws NixproofError `CONFIG_NOTIFY` */
+async function signingKey(written: string): Promise<Buffer> {
+  const key = await referredTo(written);
+  if (key.length >= LEAST_SECRET_BYTES) return key;
+  throw new NixproofError('CONFIG_NOTIFY', `${written} has fewer than ${LEAST_SECRET_BYTES} bytes: it is no key`, {
+    hint: 'make one, such as `openssl rand -hex 32`',
+  });
 }
 
 /** @throws NixproofError `CONFIG_NOTIFY`, `CONFIG_SECRET` */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { hasCode } from '../../domain/error.js';
+import { hasCode, NixproofError } from '../../domain/error.js';
 import { EXIT } from '../../domain/verdict.js';
 import type { ServerUse } from '../server.js';
 import { runCommand, type CommonOptions, type Session } from '../session.js';
@@ -42,7 +42,12 @@ async function perform(session: Session, name: string, act: Act, { force = false
   const { useServer } = await import('../server.js');
   await using server = await useServer(session);
   await requireSchedule(server.link, name).catch((error: unknown) => {
-    if (!(force && hasCode(error, 'SERVER_KEY_DIFFERS'))) throw error;
+    if (!hasCode(error, 'SERVER_KEY_DIFFERS')) throw error;
+    if (force) return;
+    throw new NixproofError(error.code, `the schedule ${name} is sealed with another key than yours`, {
+      hint: `name the file with its key in NIXPROOF_KEY_FILE, or remove it: \`nixproof schedule delete --force ${name}\``,
+      details: error.details,
+    });
   });
   session.say(await act(server, name));
   return EXIT.ok;

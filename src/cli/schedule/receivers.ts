@@ -8,6 +8,12 @@ export function receiversOf(
   commands: readonly string[],
   key: string | undefined,
 ): readonly Receiver[] {
+  if (key !== undefined && urls.length === 0) {
+    throw new NixproofError('CONFIG_FLAG', '--notify-key signs what --notify-url is sent, and there is none', {
+      hint: 'give --notify-url too',
+      details: { flag: '--notify-key' },
+    });
+  }
   const signed = key === undefined ? {} : { key: requireReference(key) };
   return [
     ...urls.map((url): Receiver => ({ kind: 'webhook', url: requireAddress(url), ...signed })),
@@ -48,7 +54,7 @@ function isReference(text: string): boolean {
 
 function requireReference(key: string): string {
   if (isReference(key)) return key;
-  throw new NixproofError('CONFIG_FLAG', '--notify-key: expected env:NAME or file:/PATH', {
+  throw new NixproofError('CONFIG_FLAG', '--notify-key: expected env:NAME or file:/PATH, an absolute path', {
     hint: 'a key stays out of the server’s records: the worker reads it from its environment or a file',
     details: { flag: '--notify-key' },
   });

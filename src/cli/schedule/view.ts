@@ -95,7 +95,8 @@ function placeText(source: Source): string {
 }
 
 function receiverText(receiver: Receiver): string {
-  return receiver.kind === 'webhook' ? receiver.url : `the command: ${receiver.command}`;
+  if (receiver.kind === 'command') return `the command: ${receiver.command}`;
+  return receiver.key === undefined ? receiver.url : `${receiver.url}, signed with ${receiver.key}`;
 }
 
 /** As this host's clock has it. */

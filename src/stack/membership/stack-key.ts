@@ -6,6 +6,11 @@ import { findKey, ownKeyFile, sealingKey, type SealingKey } from '../../temporal
 import type { LastStart } from '../server/server-process.js';
 import { stackFiles } from '../stack-files.js';
 
+/** Whether the local server has ever run, and its database is still there. */
+export async function hasDatabase(layout: Layout): Promise<boolean> {
+  return (await stat(stackFiles(layout).database).catch(() => undefined)) !== undefined;
+}
+
 /**
  * The key for this home's local server, made where neither is there yet.
  * @throws NixproofError as `findStackKey`
@@ -22,8 +27,7 @@ export async function stackKey(layout: Layout): Promise<SealingKey> {
 export async function findStackKey(layout: Layout): Promise<SealingKey | undefined> {
   const files = stackFiles(layout);
   const key = await findKey(layout);
-  const isThere = (await stat(files.database).catch(() => undefined)) !== undefined;
-  const used = isThere ? (await readJson<Partial<LastStart>>(files.last))?.key : undefined;
+  const used = (await hasDatabase(layout)) ? (await readJson<Partial<LastStart>>(files.last))?.key : undefined;
   if (used === undefined || key?.id === used) return key;
   const own = ownKeyFile(layout);
   const there = key ? `${key.file} has key ${key.id}` : `there is no ${own}`;

@@ -137,23 +137,31 @@ describe('a webhook with a key', () => {
 
   test('is told what is signed with it, from the environment or a file', async () => {
     signatures.length = 0;
-    vi.stubEnv('NIXPROOF_TEST_KEY', 'a key');
+    vi.stubEnv('NIXPROOF_TEST_KEY', 'a good key');
     await signed('env:NIXPROOF_TEST_KEY');
     const file = path.join(folder, 'key');
     await writeFile(file, 'another\n');
     await signed(`file:${file}`);
     await tell(`${address}/200`);
-    expect(signatures).toEqual([sum('a key'), sum('another'), undefined]);
+    expect(signatures).toEqual([sum('a good key'), sum('another'), undefined]);
   });
 
   test('that is not text, or begins or ends with blanks, is taken byte by byte', async () => {
     signatures.length = 0;
     const file = path.join(folder, 'binary-key');
-    for (const key of [Buffer.from([0xff, 0x00, 0x0a, 0x80, 0x20]), Buffer.from('  blanks\t')]) {
+    for (const key of [Buffer.from([0xff, 0x00, 0x0a, 0x80, 0x20, 0x20]), Buffer.from('  blanks\t')]) {
       await writeFile(file, Buffer.concat([key, Buffer.from('\r\n')]));
       await signed(`file:${file}`);
       expect(signatures.pop()).toBe(sum(key));
     }
+  });
+
+  test.each(['', '\n\n', 'short'])('is told nothing where the key is as short as %j', async (text) => {
+    got.length = 0;
+    const file = path.join(folder, 'short-key');
+    await writeFile(file, text);
+    await expect(signed(`file:${file}`)).rejects.toMatchObject({ code: 'CONFIG_NOTIFY' });
+    expect(got).toEqual([]);
   });
 
   test('is told nothing where the key is not there', async () => {
