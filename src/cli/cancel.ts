@@ -28,7 +28,7 @@ async function cancelRun(session: Session, id: string): Promise<number> {
       session.say(`${id} has ended already`);
       return EXIT.ok;
     }
-    if (recorded && server.isLocal) return endForgotten(session, recorded);
+    if (recorded && server.isLocal) return await endForgotten(session, recorded);
     throw new NixproofError('CONFIG_UNKNOWN_RUN', `there is no run or suite ${id}`, { hint: 'see `nixproof status`' });
   }
   if (await isCancelling(server.link, id)) {
