@@ -5,11 +5,12 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterEach, expect, test } from 'vitest';
 import { leased, takeLease, type Try } from '../../../../src/activities/step/lease.js';
 import { openRecording } from '../../../../src/activities/install/recording.js';
+import { newReport } from '../../../../src/domain/new-report.js';
 import type { RunRequest } from '../../../../src/domain/run.js';
 import { insideFence, passFence, temporaryFolder } from '../../../../src/host/fence.js';
 import { writeWhole } from '../../../../src/host/files.js';
 import { layoutOf } from '../../../../src/host/paths.js';
-import { runFiles } from '../../../../src/records/artifacts.js';
+import { runFiles, writeRunReport } from '../../../../src/records/artifacts.js';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -109,6 +110,24 @@ test('an activity is done inside the lease of its run, step and try', async () =
   expect(await inTry('12', 3)).toBe(7);
   expect(seen).toEqual(['vm-1', 'more', path.join(folder, 'lease', 'one.000012.0003')]);
   await expect(inTry('12', 2)).rejects.toMatchObject({ type: 'INTERNAL_LEASE_LOST' });
+});
+
+test('a run that has ended is refused to another execution of its workflow, not to what tidies up behind it', async () => {
+  const layout = layoutOf((await newRun()).folder);
+  const files = runFiles(layout.runs, 'vm-1');
+  const about = { run: 'vm-1', suite: 'suite-1', profile: 'vm', driver: 'sandbox' as const };
+  const { verify } = leased(layout, { verify: async (_request: RunRequest) => 'done' });
+  const by = (workflowId: string, runId: string) => {
+    const workflowExecution = { workflowId, runId };
+    const environment = new MockActivityEnvironment({ activityId: '1', attempt: 1, workflowExecution });
+    return environment.run(() => verify({ run: 'vm-1', suite: 'suite-1' } as RunRequest));
+  };
+  expect(await by('vm-1', 'first')).toBe('done');
+  await writeRunReport(files, { ...newReport({ ...about, startedAt: new Date(0).toISOString() }), verdict: 'passed' });
+  expect(await by('vm-1', 'first')).toBe('done');
+  await expect(by('vm-1', 'again')).rejects.toMatchObject({ type: 'REQUEST_REPLAYED' });
+  expect(await readdir(path.join(files.folder, 'lease'))).toEqual(['first.000001.0001']);
+  expect(await by('vm-1-left-on-a', 'tidying')).toBe('done');
 });
 
 test('one that comes late gets nothing and disturbs nobody', async () => {
