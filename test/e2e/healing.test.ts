@@ -151,7 +151,7 @@ describe.concurrent('healing', () => {
     const wrong = await bench.np(patient, 'approve', yes, 'do-nothing', '--verbose');
     expect(wrong.exit).toBe(2);
     expect(wrong.stderr).toContain(`error: run ${yes} does not wait with do-nothing: it waits with fix-it`);
-    expect(wrong.stderr).toMatch(/^CONFIG_NOT_PENDING /m);
+    expect(wrong.stderr).toMatch(/^code: CONFIG_NOT_PENDING$/m);
     expect(await bench.np(patient, 'approve', yes)).toMatchObject({ exit: 0 });
 
     await pendingOf(bench, no);

@@ -87,7 +87,7 @@ test('two hosts: listed, one drained in the middle of a suite, labels, one that 
   const unknown = await first.np(folder, 'hosts', 'drain', `${a}x`, '--verbose');
   expect(unknown.exit).toBe(2);
   expect(unknown.stderr).toContain(`error: there is no host "${a}x", did you mean "${a}"?`);
-  expect(unknown.stderr).toMatch(/^CONFIG_UNKNOWN_HOST /m);
+  expect(unknown.stderr).toMatch(/^code: CONFIG_UNKNOWN_HOST$/m);
   expect(await first.np(folder, 'hosts', 'forget', other)).toMatchObject({ exit: 0 });
   await reached('the end of its record', async () => !(await hostsOf(first)).some(({ host }) => host === other));
   await first.expectNothingLeft();
